@@ -1,0 +1,108 @@
+"""Who takes part: agencies, their keys by log position, their agreements.
+
+A fold of the `nrm.Agency.*` and `nrm.Agreement.*` events. Validity is by log position, never by
+clock: a key revoked at position p refuses everything recorded after p and reclassifies nothing
+before it. Nothing here decides on consent; see `hub/release.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hub.domain.parties import Parties, Party
+from hub.store import events as stored
+
+if TYPE_CHECKING:
+    from hub.store.events import StoreEvent
+
+
+@dataclass(frozen=True)
+class SigningKeyRecord:
+    """A public Ed25519 key and the log positions it may sign at, `[valid_from, valid_to)`."""
+
+    key_id: bytes
+    public: bytes
+    valid_from: int
+    valid_to: int | None = None
+
+    def valid_at(self, position: int) -> bool:
+        return self.valid_from <= position and (self.valid_to is None or position < self.valid_to)
+
+
+@dataclass
+class Agency:
+    """One agency as recorded so far."""
+
+    agency: str
+    name: str
+    role: str
+    position: int
+    keys: dict[bytes, SigningKeyRecord] = field(default_factory=dict)
+    sealing_public: bytes = b""
+    agreement: str | None = None
+
+
+class Agencies:
+    """All agencies. `apply` folds one recorded event; the rest only reads."""
+
+    def __init__(self) -> None:
+        self._agencies: dict[str, Agency] = {}
+        self._versions: dict[str, int] = {}
+        self._parties: Parties | None = None
+        self.position = 0
+
+    def __contains__(self, agency: str) -> bool:
+        return agency in self._agencies
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(sorted(self._agencies.values(), key=lambda a: a.agency))
+
+    def get(self, agency: str) -> Agency | None:
+        return self._agencies.get(agency)
+
+    def version(self, agency: str) -> int:
+        """Version of the agency's stream so far (0: none)."""
+        return self._versions.get(agency, 0)
+
+    def apply(self, position: int, event: StoreEvent) -> None:
+        match event:
+            case stored.AgencyEnrolled():
+                agency = Agency(event.agency, event.name, event.role, position)
+                agency.keys[event.key_id] = SigningKeyRecord(event.key_id, event.public, position)
+                agency.sealing_public = event.sealing_public
+                self._agencies[event.agency] = agency
+            case stored.AgencyKeyAdded():
+                self._agencies[event.agency].keys[event.key_id] = SigningKeyRecord(
+                    event.key_id, event.public, position
+                )
+            case stored.AgencyKeyRevoked():
+                keys = self._agencies[event.agency].keys
+                old = keys[event.key_id]
+                keys[event.key_id] = SigningKeyRecord(
+                    old.key_id, old.public, old.valid_from, position
+                )
+            case stored.AgencySealingKeyChanged():
+                self._agencies[event.agency].sealing_public = event.sealing_public
+            case stored.AgreementSigned():
+                self._agencies[event.agency].agreement = event.agreement
+            case stored.AgreementEnded():
+                self._agencies[event.agency].agreement = None
+            case _:
+                return
+        agency_id: str = event.agency
+        self._versions[agency_id] = event.originator_version
+        self.position = position
+        self._parties = None
+
+    def parties(self) -> Parties:
+        """The snapshot that decisions take; its version is the position of the last change."""
+        if self._parties is None:
+            self._parties = Parties(
+                [
+                    Party(a.agency, a.role, a.agreement is not None, a.position)
+                    for a in self._agencies.values()
+                ],
+                version=self.position,
+            )
+        return self._parties

@@ -1,0 +1,527 @@
+"""The exchange: record what was admitted, decide what follows, in one transaction.
+
+One writer. Everything that changes the hub goes through `commit`: work reads the state as of the
+log's head, drafts events, and the store takes all of them or none. If another process wrote in
+between, the store says so (`HeadMoved`), the state catches up and the work is done again. So a
+decision, and a send, is never made on a state that a withdrawal has already overtaken.
+
+An accepted event and its decisions are neighbours in its case's stream (`EventAccepted`,
+`Settled`); the log is the outbox that `hub/publisher.py` follows.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID, uuid5
+
+from hub import crash
+from hub.agencies import Agencies
+from hub.clock import Clock
+from hub.crypto.compartment import compartment_key, open_compartment, seal_compartment
+from hub.crypto.pseudonyms import Pseudonyms
+from hub.deliveries import Settlement, settle
+from hub.domain import guards
+from hub.domain.case import Case, CaseEvent
+from hub.domain.policy import PolicyProfile
+from hub.errors import Inconsistent, Refused, RetryLater
+from hub.store import events as stored
+from hub.store.events import StoreEvent
+from hub.store.keystore import KeyStore
+from hub.store.log import AdmissionKey, HeadMoved, HubLog
+from hub.submission import AdmittedEvent, Admission, RefusedEvent, facts_bytes
+
+T = TypeVar("T")
+
+STREAMS = UUID("6f1a3f5e-2f0e-5d6c-9a31-6a5f5a1c0b7e")  # namespace of all stream ids
+PERSONAL = "facts"  # compartment name under which personal facts are sealed
+CACHED_EVENTS = 200_000  # how many case events may be held in memory, over all cached cases
+
+
+def stream_id(kind: str, name: str) -> UUID:
+    """Identifier of a stream that is not a case: agency, delivery log, receipts, refusals."""
+    return uuid5(STREAMS, f"{kind}/{name}")
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeFacts:
+    """What the sender is told about one event; `hub/outcomes.py` signs it."""
+
+    agency: str
+    event_id: bytes | None
+    digest: bytes
+    accepted: bool
+    position: int | None
+    refusal: Refused | None
+    recorded_at: datetime
+
+
+@dataclass
+class OpenCase:
+    """A case in memory: its fold and the version of its stream."""
+
+    case: Case
+    version: int
+
+
+@dataclass
+class Draft:
+    """Events of one transaction while it is being put together."""
+
+    now: datetime
+    head: int
+    events: list[StoreEvent] = field(default_factory=list)
+    admissions: list[AdmissionKey] = field(default_factory=list)
+    tracking: dict[str, int] = field(default_factory=dict)
+    versions: dict[UUID, int] = field(default_factory=dict)
+
+    @property
+    def next_position(self) -> int:
+        return self.head + len(self.events) + 1
+
+    def add(self, event: StoreEvent) -> int:
+        """Append one event; returns the log position it will have."""
+        position = self.next_position
+        self.events.append(event)
+        self.versions[event.originator_id] = event.originator_version
+        return position
+
+
+class Exchange:
+    """The hub's state and its only way to change. Safe to call from several threads."""
+
+    def __init__(
+        self, log: HubLog, secrets: KeyStore, pseudonyms: Pseudonyms, clock: Clock
+    ) -> None:
+        self.log = log
+        self.secrets = secrets
+        self.pseudonyms = pseudonyms
+        self.clock = clock
+        self.agencies = Agencies()
+        self.profile: PolicyProfile | None = None
+        self.committed = threading.Condition()
+        self._writer = threading.RLock()
+        self._cases: OrderedDict[UUID, OpenCase] = OrderedDict()
+        self._cached_events = 0
+        self._versions: dict[UUID, int] = {}
+        self._followed = 0
+        self.catch_up()
+
+    # -- the one way to change anything ----------------------------------------------------
+
+    def commit(self, work: Callable[[Draft], T]) -> T:
+        """Run `work` on the state at the log's head and store what it drafts, all or nothing."""
+        with self._writer:
+            for _ in range(50):
+                draft = Draft(self.clock.now(), self._followed)
+                try:
+                    result = work(draft)
+                    if draft.events or draft.tracking:
+                        self.log.append(
+                            draft.events,
+                            expected_head=draft.head,
+                            admissions=draft.admissions,
+                            tracking=draft.tracking,
+                        )
+                except HeadMoved:
+                    self._forget()
+                    self.catch_up()
+                    continue
+                except BaseException:
+                    self._forget()
+                    raise
+                self._follow_own(draft)
+                return result
+        raise RetryLater("other processes keep writing to this store; try again")
+
+    def _follow_own(self, draft: Draft) -> None:
+        self._versions.update(draft.versions)
+        for offset, event in enumerate(draft.events, start=1):
+            self._apply(draft.head + offset, event)
+        self._followed = draft.head + len(draft.events)
+        with self.committed:
+            self.committed.notify_all()
+
+    def catch_up(self) -> None:
+        """Fold what other processes recorded since we last looked."""
+        with self._writer:
+            while recorded := self.log.read(self._followed, 5_000):
+                for one in recorded:
+                    event = one.event
+                    self._versions.pop(event.originator_id, None)
+                    if isinstance(event, stored.EventAccepted | stored.Settled | stored.HeldBack):
+                        self._drop(event.originator_id)
+                    self._apply(one.position, event)
+                self._followed = recorded[-1].position
+
+    def _apply(self, position: int, event: StoreEvent) -> None:
+        self.agencies.apply(position, event)
+        if isinstance(event, stored.PolicyPublished):
+            self.profile = PolicyProfile.from_document(json.loads(event.document))
+
+    @property
+    def position(self) -> int:
+        """Log position the state in memory stands at."""
+        return self._followed
+
+    def policy(self) -> PolicyProfile:
+        if self.profile is None:
+            raise Inconsistent("no policy profile is recorded; this store was never initialised")
+        return self.profile
+
+    # -- streams ---------------------------------------------------------------------------
+
+    def version_of(self, draft: Draft, stream: UUID) -> int:
+        """Last version of a stream, drafted events included."""
+        version = draft.versions.get(stream)
+        if version is None:
+            version = self._versions.get(stream)
+        if version is None:
+            version = self.log.last_version(stream)
+            self._versions[stream] = version
+        return version
+
+    # -- recording -------------------------------------------------------------------------
+
+    def record(
+        self, admissions: Sequence[Admission], tracking: dict[str, int] | None = None
+    ) -> list[list[OutcomeFacts]]:
+        """Record everything of one group in one transaction; outcomes per message, in order.
+
+        The same event again gets the same outcome; the same id with other bytes is refused and
+        changes nothing.
+        """
+        outcomes = self.commit(lambda draft: self._record(draft, admissions, tracking or {}))
+        crash.point("after_record")
+        return outcomes
+
+    def _record(
+        self, draft: Draft, admissions: Sequence[Admission], tracking: dict[str, int]
+    ) -> list[list[OutcomeFacts]]:
+        draft.tracking.update(tracking)
+        answers: list[list[OutcomeFacts]] = []
+        known = self._known(admissions)
+        self._make_secrets(admissions)
+        for admission in admissions:
+            outcomes = []
+            for event in admission.events:
+                key = (event.agency, event.event_id or event.digest)
+                earlier = known.get(key)
+                if earlier is None:
+                    earlier = self._one(draft, event)
+                    known[key] = earlier
+                    outcomes.append(self._answer(earlier, draft.now, event))
+                elif earlier.digest == event.digest:
+                    outcomes.append(self._answer(earlier, draft.now, event))
+                else:
+                    outcomes.append(self._conflict(draft, event))
+            answers.append(outcomes)
+        return answers
+
+    def _known(self, admissions: Sequence[Admission]) -> dict[tuple[str, bytes], AdmissionKey]:
+        asked = [
+            (event.agency, event.event_id or event.digest)
+            for admission in admissions
+            for event in admission.events
+        ]
+        return self.log.admissions(asked)
+
+    def _make_secrets(self, admissions: Sequence[Admission]) -> None:
+        """Secrets of new persons are durable before anything sealed with them is recorded."""
+        self.secrets.ensure(
+            {
+                self._secret_id(self._subject_of(event))
+                for admission in admissions
+                for event in admission.events
+                if isinstance(event, AdmittedEvent)
+            }
+        )
+
+    def _one(self, draft: Draft, event: AdmittedEvent | RefusedEvent) -> AdmissionKey:
+        if isinstance(event, RefusedEvent):
+            return self._refuse(draft, event.agency, event.event_id, event.digest, event.refusal)
+        case_id = self._case_of(event)
+        opened = self._open(case_id)
+        position = draft.next_position
+        subject = self._subject_of(event)
+        happened = CaseEvent(
+            position=position,
+            event_id=str(UUID(bytes=event.event_id)),
+            type=event.event_type,
+            emitter=event.agency,
+            role=event.role,
+            at=draft.now,
+            categories=event.categories,
+            facts={**event.facts, **event.personal},
+        )
+        # (7) State and law, asked in log order.
+        case = opened.case if opened else None
+        if case is not None and case.subject_id != subject:
+            no = Refused(7, "group_case_refused", "one case per person; open another", "G19")
+            return self._refuse(draft, event.agency, event.event_id, event.digest, no)
+        refusal = guards.refuse(case, happened, self.agencies.parties(), self.policy(), draft.now)
+        if refusal is not None:
+            no = Refused(7, refusal.reason, refusal.detail, refusal.guard)
+            return self._refuse(draft, event.agency, event.event_id, event.digest, no)
+        if opened is None:
+            opened = OpenCase(Case(case_id, subject), 0)
+            self._cases[case_id] = opened
+        settlement = settle(
+            opened.case, happened, self.agencies.parties(), self.policy(), draft.now
+        )
+        self._cached_events += 1
+        draft.add(self._sealed(event, happened, opened, subject, draft.now))
+        draft.add(
+            stored.Settled(
+                originator_id=case_id,
+                originator_version=opened.version + 2,
+                timestamp=draft.now,
+                event_version=opened.version + 1,
+                position=position,
+                settlement=facts_bytes(settlement.to_record()),
+                policy=self.policy().version,
+                parties=self.agencies.parties().version,
+            )
+        )
+        opened.version += 2
+        key = AdmissionKey(
+            event.agency, event.event_id, event.digest, position, None, None, None, None
+        )
+        draft.admissions.append(key)
+        return key
+
+    def _sealed(
+        self,
+        event: AdmittedEvent,
+        happened: CaseEvent,
+        opened: OpenCase,
+        subject: UUID,
+        now: datetime,
+    ) -> stored.EventAccepted:
+        secret_id = self._secret_id(subject)
+        secret = self.secrets.ensure({secret_id})[secret_id]
+        event_id, schema_id = event.event_id, event.schema_id
+        personal = b""
+        if event.personal:
+            personal = seal_compartment(
+                compartment_key(secret, event_id, PERSONAL),
+                event_id=event_id,
+                name=PERSONAL,
+                schema_id=schema_id,
+                salt=bytes(16),
+                body=facts_bytes(event.personal),
+            )
+        return stored.EventAccepted(
+            originator_id=opened.case.case_id,
+            originator_version=opened.version + 1,
+            timestamp=now,
+            event_id=event_id,
+            event_type=event.event_type,
+            emitter=event.agency,
+            role=event.role,
+            schema_id=schema_id,
+            header=event.header,
+            head=event.head,
+            signature=event.signature,
+            index=event.index,
+            path=event.path,
+            leaves=event.leaves,
+            compartments=tuple(
+                stored.SealedCompartment(
+                    name,
+                    index,
+                    seal_compartment(
+                        compartment_key(secret, event_id, name),
+                        event_id=event_id,
+                        name=name,
+                        schema_id=schema_id,
+                        salt=salt,
+                        body=body,
+                    ),
+                )
+                for name, index, salt, body in event.compartments
+            ),
+            categories=event.categories,
+            facts=facts_bytes(event.facts),
+            personal=personal,
+            subject_id=subject.bytes,
+            secret_id=secret_id.bytes,
+            occurred_at=event.occurred_at,
+            digest=event.digest,
+        )
+
+    def _refuse(
+        self, draft: Draft, agency: str, event_id: bytes | None, digest: bytes, why: Refused
+    ) -> AdmissionKey:
+        stream = stream_id("refusals", agency)
+        position = draft.add(
+            stored.SubmissionRefused(
+                originator_id=stream,
+                originator_version=self.version_of(draft, stream) + 1,
+                timestamp=draft.now,
+                agency=agency,
+                event_id=event_id,
+                digest=digest,
+                step=why.step,
+                reason=why.reason,
+                guard=why.guard,
+                detail=why.detail,
+            )
+        )
+        key = AdmissionKey(
+            agency,
+            event_id or digest,
+            digest,
+            position,
+            why.step,
+            why.reason,
+            why.guard,
+            why.detail,
+        )
+        draft.admissions.append(key)
+        return key
+
+    def _conflict(self, draft: Draft, event: AdmittedEvent | RefusedEvent) -> OutcomeFacts:
+        no = Refused(7, "conflict", "this event id was used for other bytes; nothing was changed")
+        stream = stream_id("refusals", event.agency)
+        draft.add(
+            stored.SubmissionRefused(
+                originator_id=stream,
+                originator_version=self.version_of(draft, stream) + 1,
+                timestamp=draft.now,
+                agency=event.agency,
+                event_id=event.event_id,
+                digest=event.digest,
+                step=no.step,
+                reason=no.reason,
+                guard=None,
+                detail=no.detail,
+            )
+        )
+        return OutcomeFacts(
+            event.agency, event.event_id, event.digest, False, None, no, draft.now
+        )
+
+    @staticmethod
+    def _answer(
+        key: AdmissionKey, now: datetime, event: AdmittedEvent | RefusedEvent
+    ) -> OutcomeFacts:
+        refusal = (
+            None
+            if key.step is None
+            else Refused(key.step, key.reason or "", key.detail or "", key.guard)
+        )
+        accepted = refusal is None
+        return OutcomeFacts(
+            key.agency,
+            event.event_id,
+            key.digest,
+            accepted,
+            key.position if accepted else None,
+            refusal,
+            now,
+        )
+
+    # -- cases -----------------------------------------------------------------------------
+
+    def _case_of(self, event: AdmittedEvent) -> UUID:
+        own = self.pseudonyms.resolve(event.agency, "case", event.routing.case)
+        return own or self.pseudonyms.canonical("case", event.routing.case)
+
+    def _subject_of(self, event: AdmittedEvent) -> UUID:
+        own = self.pseudonyms.resolve(event.agency, "subject", event.routing.subject)
+        return own or self.pseudonyms.canonical("subject", event.routing.subject)
+
+    def _secret_id(self, subject: UUID) -> UUID:
+        """The person's current secret: the first in their chain that was not shredded."""
+        secret = subject
+        while self.secrets.erased(secret):
+            secret = uuid5(secret, "after erasure")
+        return secret
+
+    def case(self, case_id: UUID) -> Case | None:
+        """A case as recorded up to the head, or None if there is none. For decisions only."""
+        with self._writer:
+            opened = self._open(case_id)
+            return opened.case if opened else None
+
+    def _open(self, case_id: UUID) -> OpenCase | None:
+        opened = self._cases.get(case_id)
+        if opened is not None:
+            self._cases.move_to_end(case_id)
+            return opened
+        recorded = self.log.stream(case_id)
+        if not recorded:
+            return None
+        opened = OpenCase(self.fold([one.event for one in recorded]), len(recorded))
+        self._cases[case_id] = opened
+        self._cached_events += len(recorded) // 2
+        while self._cached_events > CACHED_EVENTS and len(self._cases) > 1:
+            self._drop(next(iter(self._cases)))
+        return opened
+
+    def fold(self, recorded: Sequence[StoreEvent]) -> Case:
+        """A case rebuilt from its stream, by what was decided then; nothing is decided again."""
+        first = recorded[0]
+        assert isinstance(first, stored.EventAccepted)
+        case = Case(first.originator_id, UUID(bytes=first.subject_id))
+        happened: CaseEvent | None = None
+        for event in recorded:
+            if isinstance(event, stored.EventAccepted):
+                happened = self.case_event(event)
+            elif isinstance(event, stored.Settled):
+                assert happened is not None
+                if happened.position != event.position:
+                    happened = happened.at_position(event.position)
+                case.enter(happened)
+                case.hold(Settlement.from_record(json.loads(event.settlement)), happened)
+                case.leave(happened)
+            elif isinstance(event, stored.HeldBack):
+                case.hold_back(event.agency, json.loads(event.items))
+        return case
+
+    def case_event(self, event: stored.EventAccepted, position: int = 0) -> CaseEvent:
+        """The recorded event as the rules see it. Personal facts are gone once shredded."""
+        return CaseEvent(
+            position=position,
+            event_id=str(UUID(bytes=event.event_id)),
+            type=event.event_type,
+            emitter=event.emitter,
+            role=event.role,
+            at=event.timestamp,
+            categories=tuple(event.categories),
+            facts={**json.loads(event.facts), **self._personal(event)},
+        )
+
+    def _personal(self, event: stored.EventAccepted) -> dict[str, Any]:
+        if not event.personal:
+            return {}
+        secret_id = UUID(bytes=event.secret_id)
+        secret = self.secrets.secrets({secret_id}).get(secret_id)
+        if secret is None:
+            return {}
+        _, body = open_compartment(
+            compartment_key(secret, event.event_id, PERSONAL),
+            event.personal,
+            event_id=event.event_id,
+            name=PERSONAL,
+            schema_id=event.schema_id,
+        )
+        facts: dict[str, Any] = json.loads(body)
+        return facts
+
+    def _drop(self, case_id: UUID) -> None:
+        opened = self._cases.pop(case_id, None)
+        if opened is not None:
+            self._cached_events -= opened.version // 2
+
+    def _forget(self) -> None:
+        """After a failed transaction nothing in memory is trusted beyond the log."""
+        self._cases.clear()
+        self._cached_events = 0
+        self._versions.clear()

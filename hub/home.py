@@ -1,0 +1,164 @@
+"""The home directory: everything an embedded hub has, and where the rest is.
+
+    HOME/
+      hub.toml              identity, store, topics, API address (written by `init`, then yours)
+      keys/                 signing.key, ingest.key, pseudonym.key (0600; back them up apart)
+      events.db             the event store, when embedded
+      secrets.db, epoch.key the key store, when embedded: apart from the events on purpose
+      topics.db             the topics, when embedded
+
+Every command takes `--home`. Keys are raw bytes in files of mode 0600; nothing secret is in
+`hub.toml`, except that a database URL may hold a password: then name an environment variable in
+it, `postgresql://hub:${NRM_DB_PASSWORD}@db/hub`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from hub.crypto.sealing import SealingKey
+from hub.crypto.signing import SigningKey
+from hub.errors import NotReady
+
+VERSION = 1
+
+_TEMPLATE = """\
+# NRM Hub settings. Docs: docs/settings.md
+version = {version}
+
+[hub]
+# Public identifier of this hub. Signatures are bound to it: never change it later.
+id = "{hub_id}"
+# Release matrix, timers and firewall rules in force at first start; later versions are published
+# with `nrm-hub policy publish`.
+profile = "default"
+
+[store]
+# sqlite:///relative-or-absolute.db or postgresql://user:${{PASSWORD_VARIABLE}}@host/db
+url = "{store}"
+# Where subject secrets live: another file or another database, on purpose.
+keys = "{keys}"
+
+[topics]
+# embedded:///relative-or-absolute.db or kafka://host:port[,host:port]
+url = "{topics}"
+
+[api]
+host = "127.0.0.1"
+port = 8441
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `hub.toml` says, with paths made absolute and variables filled in."""
+
+    hub_id: str
+    profile: str
+    store_url: str
+    keys_url: str
+    topics_url: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class HubKeys:
+    """The hub's own secrets."""
+
+    signing: SigningKey
+    ingest: SealingKey
+    pseudonym: bytes
+
+
+class Home:
+    """One hub's directory. `init` makes it, `settings` and `keys` read it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().resolve()
+
+    @property
+    def exists(self) -> bool:
+        return (self.path / "hub.toml").exists()
+
+    def init(
+        self,
+        hub_id: str = "nrm-hub",
+        *,
+        store: str = "sqlite:///events.db",
+        keys: str = "sqlite:///secrets.db",
+        topics: str = "embedded:///topics.db",
+    ) -> None:
+        """Make the home with fresh keys. Raises NotReady if there is one already."""
+        if self.exists:
+            raise NotReady(f"{self.path} already holds a hub; choose another --home")
+        (self.path / "keys").mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name, secret in (
+            ("signing.key", SigningKey.generate().private),
+            ("ingest.key", SealingKey.generate().private),
+            ("pseudonym.key", secrets.token_bytes(32)),
+        ):
+            _write_secret(self.path / "keys" / name, secret)
+        text = _TEMPLATE.format(
+            version=VERSION, hub_id=hub_id, store=store, keys=keys, topics=topics
+        )
+        # Last: a home without hub.toml is no home, so a crash before this line leaves none.
+        (self.path / "hub.toml").write_text(text, encoding="utf-8")
+
+    def settings(self) -> Settings:
+        try:
+            text = (self.path / "hub.toml").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise NotReady(
+                f"no hub in {self.path}; run: nrm-hub serve --home {self.path}"
+            ) from None
+        try:
+            document = tomllib.loads(text)
+            if document["version"] != VERSION:
+                raise NotReady(
+                    f"{self.path} was made by another version of NRM Hub ({document['version']})"
+                )
+            return Settings(
+                hub_id=document["hub"]["id"],
+                profile=document["hub"]["profile"],
+                store_url=self._url(document["store"]["url"]),
+                keys_url=self._url(document["store"]["keys"]),
+                topics_url=self._url(document["topics"]["url"]),
+                host=document["api"]["host"],
+                port=int(document["api"]["port"]),
+            )
+        except (KeyError, TypeError, ValueError) as wrong:
+            raise NotReady(f"{self.path / 'hub.toml'}: missing or wrong setting {wrong}") from None
+
+    def keys(self) -> HubKeys:
+        folder = self.path / "keys"
+        try:
+            return HubKeys(
+                SigningKey.from_private((folder / "signing.key").read_bytes()),
+                SealingKey.from_private((folder / "ingest.key").read_bytes()),
+                (folder / "pseudonym.key").read_bytes(),
+            )
+        except FileNotFoundError as missing:
+            raise NotReady(f"{missing.filename} is missing; restore it from your backup") from None
+
+    def _url(self, text: str) -> str:
+        scheme, separator, rest = os.path.expandvars(text).partition("://")
+        if not separator:
+            raise NotReady(f"{self.path / 'hub.toml'}: {text!r} is not a URL")
+        if scheme in {"sqlite", "embedded"}:
+            return f"{scheme}:///{self.path / rest.removeprefix('/')}" if not rest.startswith(
+                "//"
+            ) else f"{scheme}:///{rest[1:]}"
+        return f"{scheme}://{rest}"
+
+
+def _write_secret(path: Path, secret: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(secret)
+        file.flush()
+        os.fsync(file.fileno())
