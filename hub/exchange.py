@@ -178,13 +178,23 @@ class Exchange:
 
     def version_of(self, draft: Draft, stream: UUID) -> int:
         """Last version of a stream, drafted events included."""
-        version = draft.versions.get(stream)
-        if version is None:
+        drafted = draft.versions.get(stream)
+        return self.last_version(stream) if drafted is None else drafted
+
+    def last_version(self, stream: UUID) -> int:
+        """Last recorded version of a stream."""
+        with self._writer:
             version = self._versions.get(stream)
-        if version is None:
-            version = self.log.last_version(stream)
-            self._versions[stream] = version
-        return version
+            if version is None:
+                version = self._versions[stream] = self.log.last_version(stream)
+            return version
+
+    def next_case_version(self, case_id: UUID) -> int:
+        """Version for one more event of a case outside `record`; call inside `commit` only."""
+        opened = self._open(case_id)
+        assert opened is not None
+        opened.version += 1
+        return opened.version
 
     # -- recording -------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from typing import Any
 
 from hub.agencies import Agencies, Agency
 from hub.crypto import signing
-from hub.crypto.disclosure import Disclosure
+from hub.crypto.disclosure import Disclosure, DisclosureError, commit
 from hub.crypto.sealing import SealError, SealingKey
 from hub.domain.facts import facts_of
 from hub.errors import Refused
@@ -34,7 +34,7 @@ from schemas import wire
 from schemas.avro import AvroError
 from schemas.registry import EventSchema, Routing, SchemaError, Schemas
 
-MAX_MESSAGE = 16 * 1024 * 1024
+MAX_MESSAGE = 8 * 1024 * 1024  # also the largest message a topic takes
 MAX_EVENTS = 2_000
 MAX_COMPARTMENTS = 64
 MAX_LEAVES = 256
@@ -236,18 +236,18 @@ class Gate:
             raise Refused(4, "event_too_large", f"one event may hold {MAX_EVENT} bytes")
         if len(listed) + len(event["padding"]) > MAX_LEAVES:
             raise Refused(4, "event_too_large", f"at most {MAX_LEAVES} leaves per event")
-        compartments = {c["name"]: (c["salt"], c["body"]) for c in listed}
-        if len(compartments) != len(listed):
+        if len({c["name"] for c in listed}) != len(listed):
             raise Refused(4, "duplicate_compartment", "each compartment may stand once")
         try:
-            disclosure = Disclosure.build(compartments, event["padding"])
-        except ValueError:
+            commitments = [commit(c["name"], c["salt"], c["body"]) for c in listed]
+            disclosure = Disclosure(commitments, event["padding"])
+        except DisclosureError:
             raise Refused(4, "bad_padding", "pad the disclosure tree to a power of two") from None
         if disclosure.root != header["disclosure_root"]:
             raise Refused(4, "commitment_mismatch", "compartments do not match the signed root")
         return disclosure, tuple(
-            (name, disclosure.position(name), salt, body)
-            for name, (salt, body) in compartments.items()
+            (c["name"], disclosure.index(commitment), c["salt"], c["body"])
+            for c, commitment in zip(listed, commitments, strict=True)
         )
 
     def _content(

@@ -1,0 +1,264 @@
+"""Enrolment: how the operator lets an agency in, renews its keys and shuts it out.
+
+Each call is one transaction that other processes' state follows. Validity is by log position: the
+key an approval adds signs from the position after it, a revoked one up to that position.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from connectors.enrolment import (
+    Approval,
+    EnrolmentRequest,
+    HubKey,
+    sign_approval,
+    verify_request,
+)
+from hub.crypto.sealing import sealing_key_id
+from hub.crypto.signing import key_id
+from hub.domain.policy import PolicyProfile
+from hub.errors import Refused
+from hub.exchange import Draft, Exchange, stream_id
+from hub.home import HubKeys, Settings
+from hub.ingest import INGEST_TOPIC
+from hub.store import events as stored
+
+RECEIPTS_TOPIC = "nrm.receipts"
+REGISTRY_TOPIC = "nrm.registry"
+_AGENCY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class Enrolment:
+    """The operator's side of enrolment for one hub."""
+
+    def __init__(self, exchange: Exchange, settings: Settings, keys: HubKeys) -> None:
+        self._exchange = exchange
+        self._settings = settings
+        self._keys = keys
+
+    def initialise(self, profile: Mapping[str, Any]) -> bool:
+        """First start: record the hub's identity and policy profile. False if done before."""
+        if self._exchange.profile is not None:
+            return False
+        document = json.dumps(profile, separators=(",", ":"), sort_keys=True).encode()
+        version = PolicyProfile.from_document(json.loads(document)).version
+
+        def first(draft: Draft) -> None:
+            draft.add(
+                stored.HubInitialised(
+                    originator_id=stream_id("hub", self._settings.hub_id),
+                    originator_version=1,
+                    timestamp=draft.now,
+                    hub=self._settings.hub_id,
+                    public=self._keys.signing.public,
+                )
+            )
+            draft.add(
+                stored.PolicyPublished(
+                    originator_id=stream_id("policy", self._settings.hub_id),
+                    originator_version=1,
+                    timestamp=draft.now,
+                    version=version,
+                    document=document,
+                )
+            )
+
+        self._exchange.commit(first)
+        return True
+
+    def approve(
+        self, document: bytes, *, by: str, role: str | None = None, agreement: str = "standard"
+    ) -> bytes:
+        """Enrol, or renew the keys of, the agency whose request this is; returns the approval.
+
+        The request proves possession of both keys; a renewal is signed by the key it replaces,
+        which must still be valid. `role` overrides the role asked for: the operator decides.
+        Raises Refused; connectors.errors.UntrustedError if the document does not verify.
+        """
+        asked = verify_request(document)
+        if not _AGENCY.fullmatch(asked.agency):
+            raise Refused(0, "bad_agency_id", "use letters, digits, '.', '_' and '-', at most 64")
+        known = self._exchange.agencies.get(asked.agency)
+        if known is not None and key_id(asked.signing_public) in known.keys:
+            return self.approval(asked.agency)  # asked again: the same answer
+        if known is None:
+            wanted = role or asked.role
+            if wanted not in self._exchange.policy().roles and wanted != "hub":
+                raise Refused(0, "unknown_role", f"the policy profile has no role {wanted}")
+            self._exchange.commit(
+                lambda draft: self._enrol(draft, asked, wanted, document, by, agreement)
+            )
+        else:
+            old = known.keys.get(asked.replaces or b"")
+            if old is None or not old.valid_at(self._exchange.position + 1):
+                raise Refused(0, "agency_exists", "renew with a request signed by its current key")
+            verify_request(document, known=old.public)
+            self._exchange.commit(lambda draft: self._renew(draft, asked, document, by))
+        return self.approval(asked.agency)
+
+    def _enrol(
+        self,
+        draft: Draft,
+        asked: EnrolmentRequest,
+        role: str,
+        document: bytes,
+        by: str,
+        agreement: str,
+    ) -> None:
+        stream = stream_id("agency", asked.agency)
+        draft.add(
+            stored.AgencyEnrolled(
+                originator_id=stream,
+                originator_version=1,
+                timestamp=draft.now,
+                agency=asked.agency,
+                name=asked.name,
+                role=role,
+                key_id=key_id(asked.signing_public),
+                public=asked.signing_public,
+                sealing_public=asked.sealing_public,
+                request=document,
+                by=by,
+            )
+        )
+        draft.add(
+            stored.AgreementSigned(
+                originator_id=stream,
+                originator_version=2,
+                timestamp=draft.now,
+                agency=asked.agency,
+                agreement=agreement,
+                by=by,
+            )
+        )
+
+    def _renew(self, draft: Draft, asked: EnrolmentRequest, document: bytes, by: str) -> None:
+        stream = stream_id("agency", asked.agency)
+        version = self._exchange.version_of(draft, stream)
+        assert asked.replaces is not None
+        draft.add(
+            stored.AgencyKeyAdded(
+                originator_id=stream,
+                originator_version=version + 1,
+                timestamp=draft.now,
+                agency=asked.agency,
+                key_id=key_id(asked.signing_public),
+                public=asked.signing_public,
+                request=document,
+                by=by,
+            )
+        )
+        draft.add(
+            stored.AgencyKeyRevoked(
+                originator_id=stream,
+                originator_version=version + 2,
+                timestamp=draft.now,
+                agency=asked.agency,
+                key_id=asked.replaces,
+                reason="rotated",
+                by=by,
+            )
+        )
+        draft.add(
+            stored.AgencySealingKeyChanged(
+                originator_id=stream,
+                originator_version=version + 3,
+                timestamp=draft.now,
+                agency=asked.agency,
+                sealing_public=asked.sealing_public,
+            )
+        )
+
+    def revoke(self, agency: str, key: bytes | None, *, reason: str, by: str) -> int:
+        """Revoke one signing key, or all; returns the position from which it is refused."""
+        known = self._exchange.agencies.get(agency)
+        if known is None:
+            raise Refused(0, "unknown_agency", f"{agency} is not enrolled")
+        ids = [
+            one.key_id
+            for one in known.keys.values()
+            if one.valid_to is None and key in (None, one.key_id)
+        ]
+        if not ids:
+            raise Refused(0, "unknown_key", "no such valid key; see: nrm-hub agency list")
+
+        def work(draft: Draft) -> int:
+            stream = stream_id("agency", agency)
+            version = self._exchange.version_of(draft, stream)
+            position = 0
+            for offset, one in enumerate(ids, start=1):
+                position = draft.add(
+                    stored.AgencyKeyRevoked(
+                        originator_id=stream,
+                        originator_version=version + offset,
+                        timestamp=draft.now,
+                        agency=agency,
+                        key_id=one,
+                        reason=reason,
+                        by=by,
+                    )
+                )
+            return position
+
+        return self._exchange.commit(work)
+
+    def end_agreement(self, agency: str, *, by: str) -> int:
+        """End the data-sharing agreement: from here on the agency receives nothing."""
+        if agency not in self._exchange.agencies:
+            raise Refused(0, "unknown_agency", f"{agency} is not enrolled")
+
+        def work(draft: Draft) -> int:
+            stream = stream_id("agency", agency)
+            return draft.add(
+                stored.AgreementEnded(
+                    originator_id=stream,
+                    originator_version=self._exchange.version_of(draft, stream) + 1,
+                    timestamp=draft.now,
+                    agency=agency,
+                    by=by,
+                )
+            )
+
+        return self._exchange.commit(work)
+
+    def approval(self, agency: str) -> bytes:
+        """The signed answer for an enrolled agency; can be asked for again at any time."""
+        known = self._exchange.agencies.get(agency)
+        if known is None:
+            raise Refused(0, "unknown_agency", f"{agency} is not enrolled")
+        names = self._exchange.pseudonyms
+        current = max(
+            (one for one in known.keys.values() if one.valid_to is None),
+            key=lambda one: one.valid_from,
+            default=None,
+        )
+        if current is None:
+            raise Refused(0, "revoked_key", f"{agency} has no valid signing key")
+        settings = self._settings
+        return sign_approval(
+            Approval(
+                hub=settings.hub_id,
+                hub_keys=(HubKey(self._keys.signing.key_id, self._keys.signing.public),),
+                ingest_key=self._keys.ingest.public,
+                recipient=names.recipient_ref(agency),
+                agency=agency,
+                role=known.role,
+                signing_key_id=current.key_id,
+                sealing_key_id=sealing_key_id(known.sealing_public),
+                topics={
+                    "ingest": INGEST_TOPIC,
+                    "outcomes": names.topic("nrm.o", agency),
+                    "deliveries": names.topic("nrm.d", agency),
+                    "receipts": RECEIPTS_TOPIC,
+                    "registry": REGISTRY_TOPIC,
+                },
+                topics_url=settings.topics_url,
+                http_url=f"http://{settings.host}:{settings.port}",
+                position=self._exchange.position,
+            ),
+            self._keys.signing,
+        )

@@ -1,0 +1,445 @@
+"""The publisher: mark what is owed as sending, then seal and send it.
+
+Two steps, each resumable:
+
+    mark   follows the log's decisions; in one transaction re-checks every item that stands on a
+           consent or a window against the case as it is now, and appends what still stands to the
+           recipient's delivery log, whose version is the gapless sequence. From the moment a
+           withdrawal is acknowledged nothing resting on it is marked any more.
+    send   seals marked deliveries, one HPKE box and one signature per recipient and batch, and
+           appends them to the recipient's topic. Repeating it is harmless: recipients apply a
+           sequence once.
+
+Only compartments that were sealed at admission leave here, by choice, never re-encoded. Where the
+policy says hub-attested, the same bytes are sealed afresh, so that nothing (ciphertext, event id,
+signature, time) can be matched between two recipients.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections import OrderedDict, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from hub import crash
+from hub.crypto import compartment, signing
+from hub.crypto.sealing import padme, seal, sealing_key_id
+from hub.crypto.signing import SigningKey
+from hub.deliveries import Settlement
+from hub.domain.case import Case
+from hub.exchange import Draft, Exchange, stream_id
+from hub.release import Released, still_stands
+from hub.store import events as stored
+from hub.tlog import merkle
+from hub.topics.port import Message, Topics, TopicUnavailable
+from schemas import wire
+
+FOLLOWER = "publisher"
+MARK_BATCH = 2_000  # log rows looked at in one transaction
+SEND_BATCH = 500  # deliveries in one sealed message
+SEND_BYTES = 4 * 1024 * 1024
+RECALL_DUE = timedelta(days=7)  # T11
+
+
+def delivery_stream(agency: str) -> UUID:
+    return stream_id("deliveries", agency)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What is needed to hand out parts of one recorded event."""
+
+    event: stored.EventAccepted
+    secret: bytes | None
+    tree: merkle.Tree
+
+
+class Publisher:
+    """Marks and sends for one hub. One instance per hub process; not for sharing by threads."""
+
+    def __init__(self, exchange: Exchange, topics: Topics, hub_id: str, key: SigningKey) -> None:
+        self._exchange = exchange
+        self._topics = topics
+        self._hub_id = hub_id
+        self._key = key
+        self._marked_to = exchange.log.tracking(FOLLOWER)
+        self._sent: dict[str, int] = {}
+        self._due: dict[str, OrderedDict[int, stored.DeliverySending]] = {}
+        self._parts: OrderedDict[int, _Parts] = OrderedDict()
+
+    def step(self) -> int:
+        """Mark and send what is there; returns how much was done (0: nothing to do)."""
+        marked = self.mark()
+        return marked + self.send()
+
+    # -- mark ------------------------------------------------------------------------------
+
+    def mark(self) -> int:
+        """Mark owed deliveries as sending. Returns the number of log rows followed."""
+        start = self._marked_to
+        recorded = self._exchange.log.read(start, MARK_BATCH)
+        if not recorded:
+            return 0
+        settled = [
+            (one.position, one.event)
+            for one in recorded
+            if isinstance(one.event, stored.Settled)
+        ]
+        for one in recorded:
+            if isinstance(one.event, stored.EventAccepted):
+                self._remember(one.position, one.event)
+        end = recorded[-1].position
+        if settled:
+            marked = self._exchange.commit(lambda draft: self._mark(draft, settled, end))
+            crash.point("after_mark")
+            for agency, sending in marked:
+                self._due.setdefault(agency, OrderedDict())[sending.originator_version] = sending
+        self._marked_to = end
+        return len(settled)
+
+    def _mark(
+        self, draft: Draft, settled: Sequence[tuple[int, stored.Settled]], end: int
+    ) -> list[tuple[str, stored.DeliverySending]]:
+        draft.tracking[FOLLOWER] = end
+        marked: list[tuple[str, stored.DeliverySending]] = []
+        for position, decided in settled:
+            settlement = Settlement.from_record(json.loads(decided.settlement))
+            owed = list(settlement.owed())
+            if not owed:
+                continue
+            case = self._exchange.case(decided.originator_id)
+            assert case is not None
+            held_back: dict[str, dict[str, list[str]]] = defaultdict(dict)
+            for item in owed:
+                if item.recall is not None:
+                    body: dict[str, Any] = {
+                        "action": item.recall.action,
+                        "due": (draft.now + RECALL_DUE).isoformat(),
+                        "items": [[event, sorted(cats)] for event, cats in item.recall.items],
+                    }
+                    kind = "recall"
+                    about = decided.position
+                else:
+                    standing = self._standing(case, item.agency, item.event_id, item.bases, draft)
+                    gone = sorted(set(item.bases) - set(standing))
+                    if gone:
+                        held_back[item.agency][item.event_id] = gone
+                    if not standing:
+                        continue
+                    body = {"bases": standing}
+                    kind = "release"
+                    about = case.position_of(item.event_id)
+                stream = delivery_stream(item.agency)
+                sending = stored.DeliverySending(
+                    originator_id=stream,
+                    originator_version=self._exchange.version_of(draft, stream) + 1,
+                    timestamp=draft.now,
+                    agency=item.agency,
+                    kind=kind,
+                    case_id=decided.originator_id.bytes,
+                    subject_id=case.subject_id.bytes if case.subject_id else bytes(16),
+                    event_position=about,
+                    decision=position,
+                    items=json.dumps(body, separators=(",", ":")).encode(),
+                )
+                draft.add(sending)
+                marked.append((item.agency, sending))
+            for agency, items in held_back.items():
+                self._hold_back(draft, decided.originator_id, case, agency, items)
+        return marked
+
+    def _standing(
+        self, case: Case, agency: str, event_id: str, bases: Mapping[str, str], draft: Draft
+    ) -> dict[str, str]:
+        """Categories that may still be sent, each with the basis that stands now."""
+        standing: dict[str, str] = {}
+        parties, profile = self._exchange.agencies.parties(), self._exchange.policy()
+        for category, basis in bases.items():
+            if case.erased(event_id):
+                continue
+            answer = still_stands(
+                case, agency, event_id, category, basis, parties, profile, draft.now
+            )
+            if isinstance(answer, Released):
+                standing[category] = answer.basis
+        return standing
+
+    def _hold_back(
+        self,
+        draft: Draft,
+        case_id: UUID,
+        case: Case,
+        agency: str,
+        items: Mapping[str, list[str]],
+    ) -> None:
+        """Record that what was released is no longer sent: the decision was overtaken."""
+        version = self._exchange.next_case_version(case_id)
+        draft.add(
+            stored.HeldBack(
+                originator_id=case_id,
+                originator_version=version,
+                timestamp=draft.now,
+                agency=agency,
+                items=json.dumps(items).encode(),
+            )
+        )
+        case.hold_back(agency, items)
+
+    # -- send ------------------------------------------------------------------------------
+
+    def send(self) -> int:
+        """Seal and append what is marked. Returns the number of deliveries sent."""
+        sent: dict[str, int] = {}
+        count = 0
+        for agency in self._exchange.agencies:
+            due = self._due_for(agency.agency)
+            while due:
+                batch = self._batch(due)
+                try:
+                    self._append(agency.agency, agency.sealing_public, batch)
+                except TopicUnavailable:
+                    break  # unknown whether stored: sent again on the next step
+                for sending in batch:
+                    due.pop(sending.originator_version, None)
+                sent[agency.agency] = batch[-1].originator_version
+                count += len(batch)
+                if not due:
+                    due = self._due_for(agency.agency, sent[agency.agency])
+        if sent:
+            crash.point("after_send")
+            self._sent.update(sent)
+            progress = {f"sent/{agency}": sequence for agency, sequence in sent.items()}
+            self._exchange.commit(lambda draft: draft.tracking.update(progress))
+        return count
+
+    def republish(self, agency: str, after: int = 0) -> None:
+        """Send everything after `after` again: the recipient's topic was lost."""
+        self._due.pop(agency, None)
+        self._sent[agency] = after
+
+    def _due_for(
+        self, agency: str, sent: int | None = None
+    ) -> OrderedDict[int, stored.DeliverySending]:
+        """Marked and not yet sent, from memory where it continues there, else from the log."""
+        if sent is None:
+            if agency not in self._sent:
+                self._sent[agency] = self._exchange.log.tracking(f"sent/{agency}")
+            sent = self._sent[agency]
+        due = self._due.setdefault(agency, OrderedDict())
+        if due and next(iter(due)) == sent + 1:
+            return due
+        stream = delivery_stream(agency)
+        if self._exchange.last_version(stream) <= sent:
+            due.clear()
+            return due
+        due.clear()
+        for one in self._exchange.log.stream(stream, after_version=sent, limit=SEND_BATCH * 4):
+            assert isinstance(one.event, stored.DeliverySending)
+            due[one.event.originator_version] = one.event
+        return due
+
+    @staticmethod
+    def _batch(due: OrderedDict[int, stored.DeliverySending]) -> list[stored.DeliverySending]:
+        batch = []
+        for sending in due.values():
+            batch.append(sending)
+            if len(batch) == SEND_BATCH:
+                break
+        return batch
+
+    def _append(
+        self, agency: str, sealing_public: bytes, batch: Sequence[stored.DeliverySending]
+    ) -> None:
+        topic = self._exchange.pseudonyms.topic("nrm.d", agency)
+        encoded = [wire.DELIVERY.single(self._delivery(agency, one)) for one in batch]
+        messages = []
+        start = 0
+        while start < len(batch):
+            end, size = start, 0
+            while end < len(batch) and (end == start or size + len(encoded[end]) <= SEND_BYTES):
+                size += len(encoded[end])
+                end += 1
+            messages.append(self._sealed(agency, sealing_public, batch[start:end], encoded[start:end]))
+            start = end
+        self._topics.append(topic, messages)
+
+    def _sealed(
+        self,
+        agency: str,
+        sealing_public: bytes,
+        batch: Sequence[stored.DeliverySending],
+        encoded: Sequence[bytes],
+    ) -> Message:
+        recipient = self._exchange.pseudonyms.recipient_ref(agency)
+        first, last = batch[0].originator_version, batch[-1].originator_version
+        info = f"nrm.deliveries.v1\n{self._hub_id}\n{recipient}\n{first}\n{last}".encode()
+        size = sum(len(one) + 4 for one in encoded)
+        plain = wire.DELIVERY_BATCH.single(
+            {"deliveries": list(encoded), "padding": bytes(padme(size) - size)}
+        )
+        box = seal(sealing_public, info, plain)
+        value = wire.SEALED_DELIVERIES.single(
+            {
+                "hub": self._hub_id,
+                "recipient": recipient,
+                "first_sequence": first,
+                "last_sequence": last,
+                "sealing_key_id": sealing_key_id(sealing_public),
+                "signing_key_id": self._key.key_id,
+                "box": box,
+                "signature": self._key.sign(signing.DELIVERIES, info + b"\n" + sha256(box).digest()),
+            }
+        )
+        return Message(value)
+
+    def _delivery(self, agency: str, sending: stored.DeliverySending) -> dict[str, Any]:
+        names = self._exchange.pseudonyms
+        case_id, subject_id = UUID(bytes=sending.case_id), UUID(bytes=sending.subject_id)
+        body = json.loads(sending.items)
+        delivery: dict[str, Any] = {
+            "sequence": sending.originator_version,
+            "kind": sending.kind,
+            "case_ref": names.pseudonym(agency, "case", case_id),
+            "subject_ref": names.pseudonym(agency, "subject", subject_id),
+            "decision": sending.decision,
+            "event_ref": None,
+            "event_type": None,
+            "schema": None,
+            "agency": None,
+            "occurred_at": None,
+            "evidence": None,
+            "compartments": [],
+            "bases": [],
+            "recall": None,
+        }
+        if sending.kind == "recall":
+            delivery["recall"] = {
+                "recall_ref": f"r{sending.decision}-{sending.originator_version}",
+                "action": body["action"],
+                "due": datetime.fromisoformat(body["due"]),
+                "items": [
+                    {"event_ref": self._event_ref(agency, event_id), "categories": categories}
+                    for event_id, categories in body["items"]
+                ],
+            }
+            return delivery
+        parts = self._parts_of(sending.event_position)
+        return self._release(agency, delivery, parts, body["bases"])
+
+    def _attested(self, agency: str) -> bool:
+        party = self._exchange.agencies.get(agency)
+        assert party is not None
+        return self._exchange.policy().evidence_for(party.role) == "hub"
+
+    def _event_ref(self, agency: str, event_id: str) -> str:
+        if self._attested(agency):
+            return self._exchange.pseudonyms.pseudonym(agency, "event", UUID(event_id))
+        return event_id
+
+    def _release(
+        self,
+        agency: str,
+        delivery: dict[str, Any],
+        parts: _Parts,
+        bases: Mapping[str, str],
+    ) -> dict[str, Any]:
+        event = parts.event
+        attested = self._attested(agency)
+        occurred = event.occurred_at
+        delivery["event_ref"] = self._event_ref(agency, str(UUID(bytes=event.event_id)))
+        delivery["event_type"] = event.event_type
+        delivery["schema"] = event.schema_id
+        if attested:
+            occurred = occurred.replace(hour=0, minute=0, second=0, microsecond=0)
+        else:
+            delivery["agency"] = event.emitter
+            delivery["evidence"] = {
+                "header": event.header,
+                "head": event.head,
+                "signature": event.signature,
+                "index": event.index,
+                "path": list(event.path),
+            }
+        delivery["occurred_at"] = occurred
+        if parts.secret is None:  # the person was erased after marking: an empty delivery
+            return delivery
+        hand_over = self._attest if attested else self._disclose
+        delivery["compartments"] = [
+            hand_over(parts, sealed)
+            for sealed in event.compartments
+            if _released(sealed.name, bases, agency)
+        ]
+        delivery["bases"] = [
+            {"category": category, "basis": basis} for category, basis in sorted(bases.items())
+        ]
+        return delivery
+
+    @staticmethod
+    def _disclose(parts: _Parts, sealed: stored.SealedCompartment) -> dict[str, Any]:
+        assert parts.secret is not None
+        return {
+            "name": sealed.name,
+            "ciphertext": sealed.ciphertext,
+            "key": compartment.compartment_key(parts.secret, parts.event.event_id, sealed.name),
+            "index": sealed.index,
+            "path": list(parts.tree.path(sealed.index)),
+        }
+
+    @staticmethod
+    def _attest(parts: _Parts, sealed: stored.SealedCompartment) -> dict[str, Any]:
+        assert parts.secret is not None
+        event = parts.event
+        _, body = compartment.open_compartment(
+            compartment.compartment_key(parts.secret, event.event_id, sealed.name),
+            sealed.ciphertext,
+            event_id=event.event_id,
+            name=sealed.name,
+            schema_id=event.schema_id,
+        )
+        key = secrets.token_bytes(32)
+        return {
+            "name": sealed.name,
+            "ciphertext": compartment.seal_compartment(
+                key,
+                event_id=compartment.ATTESTED_ID,
+                name=sealed.name,
+                schema_id=event.schema_id,
+                salt=secrets.token_bytes(16),
+                body=body,
+            ),
+            "key": key,
+            "index": -1,
+            "path": [],
+        }
+
+    # -- recorded events -------------------------------------------------------------------
+
+    def _remember(self, position: int, event: stored.EventAccepted) -> _Parts:
+        secret_id = UUID(bytes=event.secret_id)
+        secret = self._exchange.secrets.secrets({secret_id}).get(secret_id)
+        tree = merkle.Tree([merkle.leaf_hash(leaf) for leaf in event.leaves])
+        parts = _Parts(event, secret, tree)
+        self._parts[position] = parts
+        while len(self._parts) > MARK_BATCH * 2:
+            self._parts.popitem(last=False)
+        return parts
+
+    def _parts_of(self, position: int) -> _Parts:
+        parts = self._parts.get(position)
+        if parts is None:
+            recorded = self._exchange.log.read(position - 1, 1)[0].event
+            assert isinstance(recorded, stored.EventAccepted)
+            return self._remember(position, recorded)
+        return parts
+
+
+def _released(name: str, bases: Mapping[str, str], agency: str) -> bool:
+    """Whether a compartment goes out: its category is released, its party is the recipient."""
+    category, _, party = name.partition("/")
+    return category in bases and (not party or party == agency)
