@@ -1,0 +1,311 @@
+"""Enrolment: how an agency asks to take part, and what the hub answers.
+
+Both are JSON in a DSSE envelope (secure-systems-lab/dsse, envelope.md):
+
+    {"payload": base64 JSON, "payloadType": "...", "signatures": [{"keyid": hex, "sig": base64}]}
+
+Request  (`REQUEST`)  format, agency, name, role, signing_key, sealing_key, replaces
+    Signed by the signing key it carries, which proves possession of that key and binds the
+    sealing key to it. A rotation names in `replaces` the key id it follows, and is signed by
+    that key too.
+Approval (`APPROVAL`) format, hub, hub_keys, ingest_key, recipient, agency, role, signing_key_id,
+    sealing_key_id, topics, http, position
+    Signed by one of the hub keys it carries. The first one is trusted because the operator
+    compares its fingerprint with the hub's by another channel; later ones must be signed by a
+    key that is pinned already.
+
+Keys are base64 of the raw bytes, key ids are hexadecimal. Pure: bytes in, values out.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from connectors.errors import UntrustedError
+from hub.crypto import signing
+from hub.crypto.sealing import SealError, check_sealing_public, sealing_key_id
+from hub.crypto.signing import SignatureError, SigningKey
+
+REQUEST: Final = "application/vnd.nrm.enrolment.v1+json"
+APPROVAL: Final = "application/vnd.nrm.approval.v1+json"
+TOPIC_NAMES: Final = ("ingest", "outcomes", "deliveries", "receipts", "registry")
+
+_MAX_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True)
+class EnrolmentRequest:
+    """What an agency asks for. `replaces`: id of the signing key a rotation follows."""
+
+    agency: str
+    name: str
+    role: str
+    signing_public: bytes
+    sealing_public: bytes
+    replaces: bytes | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """For the hub's operator to compare by another channel, e.g. by telephone."""
+        return fingerprint(self.signing_public + self.sealing_public)
+
+
+@dataclass(frozen=True)
+class HubKey:
+    """A signing key of the hub and the log positions it may sign at, `[valid_from, valid_to)`."""
+
+    key_id: bytes
+    public: bytes
+    valid_from: int = 0
+    valid_to: int | None = None
+
+
+@dataclass(frozen=True)
+class Approval:
+    """Everything an agency needs to know of its hub."""
+
+    hub: str
+    hub_keys: tuple[HubKey, ...]
+    ingest_key: bytes
+    recipient: str
+    agency: str
+    role: str
+    signing_key_id: bytes
+    sealing_key_id: bytes
+    topics: Mapping[str, str]
+    topics_url: str | None
+    http_url: str | None
+    position: int
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the hub's first signing key; the hub's operator tells it by another channel."""
+        return fingerprint(self.hub_keys[0].public)
+
+
+def fingerprint(data: bytes) -> str:
+    """SHA-256 in eight groups of four digits: 128 bits, short enough to read aloud."""
+    digits = hashlib.sha256(data).hexdigest()[:32]
+    return " ".join(digits[at : at + 4] for at in range(0, 32, 4))
+
+
+def sign_request(request: EnrolmentRequest, *keys: SigningKey) -> bytes:
+    """The envelope; `keys` are the new signing key and, when rotating, the one it replaces."""
+    payload = {
+        "format": "nrm.enrolment.1",
+        "agency": request.agency,
+        "name": request.name,
+        "role": request.role,
+        "signing_key": _text(request.signing_public),
+        "sealing_key": _text(request.sealing_public),
+        "replaces": request.replaces.hex() if request.replaces else None,
+    }
+    return _envelope(REQUEST, payload, keys)
+
+
+def verify_request(document: bytes, known: bytes | None = None) -> EnrolmentRequest:
+    """The request, or UntrustedError. `known`: public key of the agency's key it replaces.
+
+    Whoever holds no signing key of the agency yet must compare `fingerprint` by another channel.
+    """
+    payload, body, signatures = _open(document, REQUEST)
+    try:
+        request = EnrolmentRequest(
+            agency=_string(payload, "agency"),
+            name=_string(payload, "name"),
+            role=_string(payload, "role"),
+            signing_public=_bytes(payload, "signing_key"),
+            sealing_public=_bytes(payload, "sealing_key"),
+            replaces=bytes.fromhex(payload["replaces"]) if payload["replaces"] else None,
+        )
+        signing.check_public(request.signing_public)
+        check_sealing_public(request.sealing_public)
+    except (KeyError, TypeError, ValueError, SealError, SignatureError) as wrong:
+        raise UntrustedError(f"the enrolment request is not usable: {wrong}") from None
+    _require(request.signing_public, REQUEST, body, signatures, "the key it carries")
+    if known is not None:
+        if request.replaces != signing.key_id(known):
+            raise UntrustedError("the enrolment request replaces another key than the one known")
+        _require(known, REQUEST, body, signatures, "the key it replaces")
+    return request
+
+
+def sign_approval(approval: Approval, key: SigningKey) -> bytes:
+    """The hub's answer in its envelope."""
+    payload = {
+        "format": "nrm.approval.1",
+        "hub": approval.hub,
+        "hub_keys": [
+            {
+                "key_id": k.key_id.hex(),
+                "public": _text(k.public),
+                "valid_from": k.valid_from,
+                "valid_to": k.valid_to,
+            }
+            for k in approval.hub_keys
+        ],
+        "ingest_key": _text(approval.ingest_key),
+        "recipient": approval.recipient,
+        "agency": approval.agency,
+        "role": approval.role,
+        "signing_key_id": approval.signing_key_id.hex(),
+        "sealing_key_id": approval.sealing_key_id.hex(),
+        "topics": {"url": approval.topics_url, **approval.topics},
+        "http": approval.http_url,
+        "position": approval.position,
+    }
+    return _envelope(APPROVAL, payload, [key])
+
+
+def verify_approval(document: bytes, pinned: Iterable[bytes] = ()) -> Approval:
+    """The approval, or UntrustedError. `pinned`: public keys already trusted; none at first."""
+    payload, body, signatures = _open(document, APPROVAL)
+    try:
+        approval = _approval(payload)
+        check_sealing_public(approval.ingest_key)
+        for key in approval.hub_keys:
+            signing.check_public(key.public)
+            if signing.key_id(key.public) != key.key_id:
+                raise ValueError("a hub key does not match its key id")
+        if not approval.hub_keys:
+            raise ValueError("it carries no hub key")
+    except (KeyError, TypeError, ValueError, SealError, SignatureError) as wrong:
+        raise UntrustedError(f"the approval is not usable: {wrong}") from None
+    trusted = list(pinned) or [key.public for key in approval.hub_keys]
+    for public in trusted:
+        try:
+            _require(public, APPROVAL, body, signatures, "a pinned hub key")
+        except UntrustedError:
+            continue
+        return approval
+    raise UntrustedError(
+        "the approval is not signed by the hub this identity has pinned: ask the hub's operator"
+    )
+
+
+def _approval(payload: dict[str, Any]) -> Approval:
+    topics = payload["topics"]
+    return Approval(
+        hub=_string(payload, "hub"),
+        hub_keys=tuple(
+            HubKey(
+                bytes.fromhex(key["key_id"]),
+                _bytes(key, "public"),
+                int(key["valid_from"]),
+                None if key["valid_to"] is None else int(key["valid_to"]),
+            )
+            for key in payload["hub_keys"]
+        ),
+        ingest_key=_bytes(payload, "ingest_key"),
+        recipient=_string(payload, "recipient"),
+        agency=_string(payload, "agency"),
+        role=_string(payload, "role"),
+        signing_key_id=bytes.fromhex(payload["signing_key_id"]),
+        sealing_key_id=bytes.fromhex(payload["sealing_key_id"]),
+        topics={name: _string(topics, name) for name in TOPIC_NAMES},
+        topics_url=topics["url"],
+        http_url=payload["http"],
+        position=int(payload["position"]),
+    )
+
+
+def request_for(
+    agency: str,
+    name: str,
+    role: str,
+    *,
+    signing_key: SigningKey,
+    sealing_public: bytes,
+    replaces: SigningKey | None = None,
+) -> bytes:
+    """A signed enrolment or rotation request."""
+    request = EnrolmentRequest(
+        agency,
+        name,
+        role,
+        signing_key.public,
+        sealing_public,
+        replaces.key_id if replaces else None,
+    )
+    return sign_request(request, signing_key, *([replaces] if replaces else []))
+
+
+def _envelope(payload_type: str, payload: dict[str, Any], keys: Iterable[SigningKey]) -> bytes:
+    body = json.dumps(payload, ensure_ascii=False, sort_keys=True).encode()
+    envelope = {
+        "payload": _text(body),
+        "payloadType": payload_type,
+        "signatures": [
+            {"keyid": key.key_id.hex(), "sig": _text(key.sign(payload_type, body))} for key in keys
+        ],
+    }
+    return json.dumps(envelope, indent=2).encode() + b"\n"
+
+
+def _open(document: bytes, payload_type: str) -> tuple[dict[str, Any], bytes, dict[bytes, bytes]]:
+    """Payload, the bytes signed, signatures by key id. Nothing is verified yet."""
+    if len(document) > _MAX_BYTES:
+        raise UntrustedError("the document is too large to be an enrolment document")
+    try:
+        envelope = json.loads(document)
+        if envelope["payloadType"] != payload_type:
+            raise UntrustedError(f"the document is not of type {payload_type}")
+        body = base64.b64decode(envelope["payload"], validate=True)
+        signatures = {
+            bytes.fromhex(entry["keyid"]): base64.b64decode(entry["sig"], validate=True)
+            for entry in envelope["signatures"]
+        }
+        payload = json.loads(body)
+        if not isinstance(payload, dict):
+            raise TypeError
+    except (KeyError, TypeError, ValueError):
+        raise UntrustedError("the document is damaged: it is not a signed envelope") from None
+    return payload, body, signatures
+
+
+def _require(
+    public: bytes, payload_type: str, body: bytes, signatures: Mapping[bytes, bytes], whose: str
+) -> None:
+    signature = signatures.get(signing.key_id(public))
+    try:
+        if signature is None:
+            raise SignatureError
+        signing.verify(public, payload_type, body, signature)
+    except SignatureError:
+        raise UntrustedError(f"the document is not signed by {whose}") from None
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _bytes(payload: Mapping[str, Any], name: str) -> bytes:
+    return base64.b64decode(payload[name], validate=True)
+
+
+def _string(payload: Mapping[str, Any], name: str) -> str:
+    value = payload[name]
+    if not isinstance(value, str) or not 0 < len(value) <= 500:
+        raise ValueError(f"{name} is not a text of 1 to 500 characters")
+    return value
+
+
+__all__ = [
+    "APPROVAL",
+    "REQUEST",
+    "Approval",
+    "EnrolmentRequest",
+    "HubKey",
+    "fingerprint",
+    "request_for",
+    "sealing_key_id",
+    "sign_approval",
+    "sign_request",
+    "verify_approval",
+    "verify_request",
+]
