@@ -1,0 +1,138 @@
+"""Receipts: what partners say became of their deliveries, verified and recorded.
+
+The last stop on the road. A receipt is the partner's own signed statement, made after its own
+commit; the hub records it as it was signed (it is a leaf of the audit log) and keeps per partner
+the highest sequence up to which everything is answered. Receipts may come twice or out of order;
+recording one again changes nothing. Behind what is acknowledged the partner's topic is trimmed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from hub.agencies import Agencies
+from hub.crypto import signing
+from hub.exchange import Draft, Exchange, stream_id
+from hub.store import events as stored
+from hub.topics.port import Topics
+from schemas import wire
+from schemas.avro import AvroError
+
+RECEIPTS_TOPIC = "nrm.receipts"
+GROUP = 200
+
+
+class ReceiptError(Exception):
+    """A receipt that proves nothing: damaged, for another hub, or not signed by its agency."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A receipt whose signature stands."""
+
+    receipt: dict[str, Any]
+    body: bytes
+    signature: bytes
+
+
+def verify_receipt(raw: bytes, hub_id: str, agencies: Agencies, position: int) -> Verified:
+    """The receipt, or ReceiptError with a stable reason as its text."""
+    try:
+        signed = wire.SIGNED_RECEIPT.unsingle(raw)
+        receipt = wire.RECEIPT.unsingle(signed["receipt"])
+    except AvroError:
+        raise ReceiptError("malformed") from None
+    if receipt["hub"] != hub_id:
+        raise ReceiptError("wrong_audience")
+    agency = agencies.get(receipt["agency"])
+    key = agency.keys.get(receipt["key_id"]) if agency else None
+    if key is None:
+        raise ReceiptError("unknown_key")
+    if not key.valid_at(position + 1):
+        raise ReceiptError("revoked_key")
+    try:
+        signing.verify(key.public, signing.RECEIPT, signed["receipt"], signed["signature"])
+    except signing.SignatureError:
+        raise ReceiptError("bad_signature") from None
+    if not 1 <= receipt["first_sequence"] <= receipt["last_sequence"]:
+        raise ReceiptError("bad_range")
+    return Verified(receipt, signed["receipt"], signed["signature"])
+
+
+class Receipts:
+    """Records receipts from the receipts topic, and from HTTP through `receive`."""
+
+    def __init__(self, exchange: Exchange, topics: Topics, hub_id: str) -> None:
+        self._exchange = exchange
+        self._topics = topics
+        self._hub_id = hub_id
+        self.refused: dict[str, int] = {}
+
+    def step(self, timeout: float = 0.0) -> int:
+        """Take what lies on the topic; returns the number of messages taken."""
+        log = self._exchange.log
+        identity = self._topics.identity(RECEIPTS_TOPIC).encode()
+        life = int.from_bytes(hashlib.sha256(identity).digest()[:6], "big")
+        offset = log.tracking("receipts") if log.tracking("receipts/life") == life else None
+        messages = self._topics.read(RECEIPTS_TOPIC, offset, GROUP, timeout)
+        if not messages:
+            return 0
+        self._exchange.catch_up()
+        verified = []
+        for message in messages:
+            try:
+                verified.append(self._verify(message.value))
+            except ReceiptError as wrong:
+                self.refused[str(wrong)] = self.refused.get(str(wrong), 0) + 1
+        tracking = {"receipts": messages[-1].offset + 1, "receipts/life": life}
+        self._record(verified, tracking)
+        self._topics.trim(RECEIPTS_TOPIC, messages[-1].offset + 1)
+        return len(messages)
+
+    def receive(self, raw: bytes) -> None:
+        """One receipt over HTTP. Raises ReceiptError."""
+        self._record([self._verify(raw)], {})
+
+    def _verify(self, raw: bytes) -> Verified:
+        exchange = self._exchange
+        return verify_receipt(raw, self._hub_id, exchange.agencies, exchange.position)
+
+    def _record(self, verified: list[Verified], tracking: dict[str, int]) -> None:
+        def work(draft: Draft) -> dict[str, int]:
+            acknowledged: dict[str, int] = {}
+            draft.tracking.update(tracking)
+            for one in verified:
+                agency = one.receipt["agency"]
+                known = acknowledged.get(agency, self.acknowledged(agency))
+                first, last = one.receipt["first_sequence"], one.receipt["last_sequence"]
+                if last <= known and not one.receipt["exceptions"]:
+                    continue  # told before
+                sent = self._exchange.last_version(stream_id("deliveries", agency))
+                if last > sent:
+                    self.refused["never_sent"] = self.refused.get("never_sent", 0) + 1
+                    continue  # a receipt for what was never sent proves nothing
+                stream = stream_id("receipts", agency)
+                draft.add(
+                    stored.ReceiptReceived(
+                        originator_id=stream,
+                        originator_version=self._exchange.version_of(draft, stream) + 1,
+                        timestamp=draft.now,
+                        agency=agency,
+                        first_sequence=first,
+                        last_sequence=last,
+                        receipt=one.body,
+                        signature=one.signature,
+                    )
+                )
+                if first <= known + 1:
+                    acknowledged[agency] = max(known, last)
+                    draft.tracking[f"acknowledged/{agency}"] = acknowledged[agency]
+            return acknowledged
+
+        self._exchange.commit(work)
+
+    def acknowledged(self, agency: str) -> int:
+        """Highest sequence up to which the partner has answered everything."""
+        return self._exchange.log.tracking(f"acknowledged/{agency}")

@@ -1,0 +1,189 @@
+"""One opened hub: its parts put together, and the loops that keep it going.
+
+`Hub.open(home)` opens everything a home names; `step()` moves all of it once, in order, in the
+caller's thread (scenario runs, tests); `start()` runs the same parts in threads until `stop()`.
+A loop that fails because something outside is away waits and goes on; one that fails because an
+operator has to act stops the hub, loudly, and nothing is acknowledged from then on.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+import structlog
+
+from consumers.checkpoints import Checkpoints
+from consumers.receipts import Receipts
+from hub.clock import Clock
+from hub.crypto.pseudonyms import Pseudonyms
+from hub.enrolment import RECEIPTS_TOPIC, REGISTRY_TOPIC, Enrolment
+from hub.errors import MustStop
+from hub.exchange import Exchange
+from hub.home import Home, HubKeys, Settings
+from hub.ingest import INGEST_TOPIC, Ingest
+from hub.publisher import Publisher
+from hub.registry import RegistryPublisher
+from hub.shredder import Shredder
+from hub.store.keystore import KeyStore
+from hub.store.log import HubLog
+from hub.submission import Gate
+from hub.topics import open_topics
+from hub.topics.port import Topics, TopicUnavailable
+from schemas.registry import Schemas
+
+log = structlog.get_logger("hub")
+
+PAUSE = 0.05  # seconds between two looks when there was nothing to do
+RETRY = 1.0  # seconds after something outside was away
+
+
+def profile_document(name: str) -> dict[str, Any]:
+    """A policy profile shipped with the hub, by name, or a file's path."""
+    if name.endswith(".json"):
+        with open(name, encoding="utf-8") as file:
+            document: dict[str, Any] = json.load(file)
+            return document
+    text = resources.files("hub.domain").joinpath("profiles", f"{name}.json").read_text("utf-8")
+    shipped: dict[str, Any] = json.loads(text)
+    return shipped
+
+
+@dataclass
+class Hub:
+    """Everything one hub process holds open."""
+
+    settings: Settings
+    keys: HubKeys
+    exchange: Exchange
+    topics: Topics
+    ingest: Ingest
+    publisher: Publisher
+    receipts: Receipts
+    checkpoints: Checkpoints
+    registry: RegistryPublisher
+    shredder: Shredder
+    enrolment: Enrolment
+    failure: BaseException | None = None
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, home: Home, clock: Clock | None = None) -> Hub:
+        """Open a home. Raises NotReady, or the store's and topics' own errors with what to do."""
+        settings, keys = home.settings(), home.keys()
+        clock = clock or Clock()
+        schemas = Schemas.load()
+        exchange = Exchange(
+            HubLog.open(settings.store_url),
+            KeyStore.open(settings.keys_url),
+            Pseudonyms(keys.pseudonym),
+            clock,
+        )
+        topics = open_topics(settings.topics_url)
+        enrolment = Enrolment(exchange, settings, keys)
+        enrolment.initialise(profile_document(settings.profile))
+        hub = cls(
+            settings=settings,
+            keys=keys,
+            exchange=exchange,
+            topics=topics,
+            ingest=Ingest(
+                exchange, Gate(settings.hub_id, [keys.ingest], schemas), topics,
+                settings.hub_id, keys,
+            ),
+            publisher=Publisher(exchange, topics, settings.hub_id, keys.signing),
+            receipts=Receipts(exchange, topics, settings.hub_id),
+            checkpoints=Checkpoints(exchange.log, settings.hub_id, keys.signing, clock),
+            registry=RegistryPublisher(exchange, topics, settings.hub_id, keys.signing),
+            shredder=Shredder(exchange),
+            enrolment=enrolment,
+        )
+        hub.ensure_topics()
+        return hub
+
+    def ensure_topics(self) -> None:
+        """Create the topics every enrolled agency needs."""
+        names = self.exchange.pseudonyms
+        self.topics.ensure([INGEST_TOPIC, RECEIPTS_TOPIC, REGISTRY_TOPIC])
+        self.topics.ensure(
+            [
+                names.topic(prefix, agency.agency)
+                for agency in self.exchange.agencies
+                for prefix in ("nrm.o", "nrm.d")
+            ]
+        )
+
+    def step(self) -> int:
+        """Move everything once; 0 when there was nothing to do."""
+        done = self.registry.step()
+        done += self.ingest.step()
+        done += self.shredder.step()
+        done += self.publisher.step()
+        done += self.receipts.step()
+        done += self.checkpoints.step()
+        return done
+
+    def start(self, parts: frozenset[str] = frozenset({"hub", "consumers"})) -> None:
+        """Run the loops in threads. `parts`: which halves this process runs."""
+        loops: list[tuple[str, Callable[[], int]]] = []
+        if "hub" in parts:
+            loops += [
+                ("ingest", lambda: self.ingest.step(timeout=0.5)),
+                ("committer", self.ingest.commit_waiting),
+                ("publisher", self._publish),
+            ]
+        if "consumers" in parts:
+            loops += [
+                ("receipts", lambda: self.receipts.step(timeout=0.5)),
+                ("checkpoints", self.checkpoints.step),
+            ]
+        for name, step in loops:
+            thread = threading.Thread(target=self._run, args=(name, step), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _publish(self) -> int:
+        done = self.registry.step() + self.shredder.step() + self.publisher.step()
+        if not done:
+            with self.exchange.committed:
+                self.exchange.committed.wait(PAUSE * 4)
+            self.exchange.catch_up()
+        return 1
+
+    def _run(self, name: str, step: Callable[[], int]) -> None:
+        while not self._stop.is_set():
+            try:
+                if step() == 0:
+                    self._stop.wait(PAUSE)
+            except TopicUnavailable as away:
+                log.warning("topics_unavailable", loop=name, error=type(away).__name__)
+                self._stop.wait(RETRY)
+            except Exception as failure:
+                stop = isinstance(failure, MustStop) or not getattr(failure, "retriable", False)
+                log.error("loop_failed", loop=name, error=type(failure).__name__, stopping=stop)
+                if stop:
+                    self.failure = failure
+                    self._stop.set()
+                    return
+                self._stop.wait(RETRY)
+
+    @property
+    def running(self) -> bool:
+        return bool(self._threads) and not self._stop.is_set()
+
+    def stop(self) -> None:
+        """Finish what is under way and close. Safe to call twice."""
+        self._stop.set()
+        with self.exchange.committed:
+            self.exchange.committed.notify_all()
+        for thread in self._threads:
+            thread.join(timeout=10)
+        self._threads.clear()
+        self.topics.close()
+        self.exchange.secrets.close()
+        self.exchange.log.close()

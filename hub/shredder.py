@@ -1,0 +1,80 @@
+"""The shredder: destroys a person's secret when an erasure was granted, or on command.
+
+Follows the log: a `SubjectRequestDecided` whose action is `key_destroyed` destroys every secret
+the person had before it. The event itself is sealed under the person's next secret, so that its
+recipients still learn that the erasure was granted. Resumable: the secret is destroyed first,
+then the fact is recorded together with the follower's position.
+"""
+
+from __future__ import annotations
+
+import json
+from uuid import UUID, uuid5
+
+from hub.exchange import Draft, Exchange, stream_id
+from hub.store import events as stored
+
+FOLLOWER = "shredder"
+BATCH = 5_000
+
+
+class Shredder:
+    """One hub's shredder; runs in the writer's process, before anything newer is sent."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._to = exchange.log.tracking(FOLLOWER)
+
+    def step(self) -> int:
+        recorded = self._exchange.log.read(self._to, BATCH)
+        granted = 0
+        for one in recorded:
+            event = one.event
+            if isinstance(event, stored.EventAccepted) and orders_erasure(event):
+                self.shred(UUID(bytes=event.subject_id), keep=UUID(bytes=event.secret_id))
+                self._to = one.position
+                granted += 1
+        if recorded:
+            self._to = recorded[-1].position
+            if granted:
+                to = self._to
+                self._exchange.commit(lambda draft: draft.tracking.update({FOLLOWER: to}))
+        return granted
+
+    def shred(self, subject: UUID, keep: UUID | None = None) -> int:
+        """Destroy the person's secrets (all up to `keep`, exclusive). Returns how many."""
+        destroyed = 0
+        secret = subject
+        while secret != keep:
+            if self._exchange.secrets.erased(secret):
+                secret = uuid5(secret, "after erasure")
+                continue
+            if not self._exchange.secrets.secrets({secret}):
+                break
+            self._exchange.secrets.shred(secret)
+            self._record(subject)
+            destroyed += 1
+            secret = uuid5(secret, "after erasure")
+        return destroyed
+
+    def _record(self, subject: UUID) -> None:
+        stream = stream_id("shredded", subject.hex)
+
+        def work(draft: Draft) -> None:
+            draft.add(
+                stored.SubjectShredded(
+                    originator_id=stream,
+                    originator_version=self._exchange.version_of(draft, stream) + 1,
+                    timestamp=draft.now,
+                    subject_id=subject.bytes,
+                )
+            )
+
+        self._exchange.commit(work)
+
+
+def orders_erasure(event: stored.EventAccepted) -> bool:
+    return (
+        event.event_type == "SubjectRequestDecided"
+        and json.loads(event.facts).get("action") == "key_destroyed"
+    )
