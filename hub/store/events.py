@@ -1,0 +1,300 @@
+"""What the hub records: every class here is one kind of row in the log, for ever.
+
+A class is found by its `TOPIC`, never by its module, so files may move. Its state is Avro
+(`schemas/store/<TOPIC>.avsc`); `originator_id` (the stream) and `originator_version` (the place
+in the stream, from 1) are columns of the row. Every timestamp is aware UTC and passed in.
+
+Streams: one per case, one delivery log and one receipt log per recipient, one per agency,
+agreement and so on; who writes a stream chooses its id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, ClassVar, Literal, Self
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreEvent:
+    """One recorded fact: where it stands in its stream, and when the hub recorded it."""
+
+    TOPIC: ClassVar[str] = ""
+
+    originator_id: UUID
+    originator_version: int
+    timestamp: datetime
+
+    def record(self) -> dict[str, Any]:
+        """The Avro record of this event's state: every field but the two columns."""
+        return {name: getattr(self, name) for name in _state_fields(type(self))}
+
+    @classmethod
+    def restore(cls, stream: UUID, version: int, record: dict[str, Any]) -> Self:
+        """The event whose `record()` this was."""
+        return cls(originator_id=stream, originator_version=version, **record)
+
+
+_STATE_FIELDS: dict[type[StoreEvent], tuple[str, ...]] = {}
+
+
+def _state_fields(cls: type[StoreEvent]) -> tuple[str, ...]:
+    names = _STATE_FIELDS.get(cls)
+    if names is None:
+        columns = ("originator_id", "originator_version")
+        names = tuple(one.name for one in fields(cls) if one.name not in columns)
+        _STATE_FIELDS[cls] = names
+    return names
+
+
+@dataclass(frozen=True, slots=True)
+class SealedCompartment:
+    """A compartment as stored: its name, its leaf in the disclosure tree, its ciphertext."""
+
+    name: str
+    index: int
+    ciphertext: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventAccepted(StoreEvent):
+    """An event of a case, as admitted. Ids and hashes are raw bytes (16 and 32)."""
+
+    TOPIC = "nrm.Case.EventAccepted"
+
+    event_id: bytes
+    event_type: str
+    emitter: str
+    role: str
+    schema_id: bytes
+    header: bytes
+    head: bytes
+    signature: bytes
+    index: int
+    path: tuple[bytes, ...]
+    leaves: tuple[bytes, ...]
+    compartments: tuple[SealedCompartment, ...]
+    facts: bytes
+    personal: bytes
+    subject_id: bytes
+    occurred_at: datetime
+    digest: bytes
+
+    def record(self) -> dict[str, Any]:
+        record = {name: getattr(self, name) for name in _state_fields(EventAccepted)}
+        record["compartments"] = [
+            {"name": one.name, "index": one.index, "ciphertext": one.ciphertext}
+            for one in self.compartments
+        ]
+        return record
+
+    @classmethod
+    def restore(cls, stream: UUID, version: int, record: dict[str, Any]) -> Self:
+        record["path"] = tuple(record["path"])
+        record["leaves"] = tuple(record["leaves"])
+        record["compartments"] = tuple(
+            SealedCompartment(one["name"], one["index"], one["ciphertext"])
+            for one in record["compartments"]
+        )
+        return cls(originator_id=stream, originator_version=version, **record)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled(StoreEvent):
+    """What each party was released or refused of one accepted event."""
+
+    TOPIC = "nrm.Case.Settled"
+
+    event_version: int
+    position: int
+    settlement: bytes
+    policy: str
+    parties: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused(StoreEvent):
+    """A submission, or one event of it, that was not admitted. Holds no content."""
+
+    TOPIC = "nrm.Submission.Refused"
+
+    agency: str
+    event_id: bytes | None
+    digest: bytes
+    step: int
+    reason: str
+    guard: str | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending(StoreEvent):
+    """One delivery. Its `originator_version` is the recipient's gapless delivery sequence."""
+
+    TOPIC = "nrm.DeliveryLog.Sending"
+
+    kind: Literal["release", "recall"]
+    case_id: bytes
+    event_version: int | None
+    decision: int
+    items: bytes
+    event_position: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received(StoreEvent):
+    """A partner's signed receipt, as sent."""
+
+    TOPIC = "nrm.ReceiptLog.Received"
+
+    agency: str
+    first_sequence: int
+    last_sequence: int
+    receipt: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgencyRequested(StoreEvent):
+    """An agency asked to take part."""
+
+    TOPIC = "nrm.Agency.Requested"
+
+    agency: str
+    name: str
+    role: str
+    request: bytes
+    public: bytes
+    key_id: bytes
+    sealing_public: bytes
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgencyEnrolled(StoreEvent):
+    """An agency takes part, and its key is valid, from this position on."""
+
+    TOPIC = "nrm.Agency.Enrolled"
+
+    agency: str
+    name: str
+    role: str
+    request: bytes
+    public: bytes
+    key_id: bytes
+    sealing_public: bytes
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgencyKeyAdded(StoreEvent):
+    """A signing key is valid from this position on."""
+
+    TOPIC = "nrm.Agency.KeyAdded"
+
+    agency: str
+    public: bytes
+    key_id: bytes
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgencyKeyRevoked(StoreEvent):
+    """A signing key is not valid after this position."""
+
+    TOPIC = "nrm.Agency.KeyRevoked"
+
+    agency: str
+    key_id: bytes
+    reason: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgencySealingKeyChanged(StoreEvent):
+    """Deliveries are sealed to this key from this position on."""
+
+    TOPIC = "nrm.Agency.SealingKeyChanged"
+
+    agency: str
+    sealing_public: bytes
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementSigned(StoreEvent):
+    """A data-sharing agreement applies from this position on."""
+
+    TOPIC = "nrm.Agreement.Signed"
+
+    agreement: str
+    parties: tuple[str, ...]
+    document: bytes
+    by: str = ""
+
+    @classmethod
+    def restore(cls, stream: UUID, version: int, record: dict[str, Any]) -> Self:
+        record["parties"] = tuple(record["parties"])
+        return cls(originator_id=stream, originator_version=version, **record)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementEnded(StoreEvent):
+    """A data-sharing agreement no longer applies."""
+
+    TOPIC = "nrm.Agreement.Ended"
+
+    agreement: str
+    reason: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyPublished(StoreEvent):
+    """A policy profile decides from this position on."""
+
+    TOPIC = "nrm.PolicyProfile.Published"
+
+    version: str
+    document: bytes
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectShredded(StoreEvent):
+    """A person's secret was destroyed; their sealed content can no longer be read."""
+
+    TOPIC = "nrm.Subject.Shredded"
+
+    subject_id: bytes
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubInitialised(StoreEvent):
+    """The first event of a log: whose log it is."""
+
+    TOPIC = "nrm.Hub.Initialised"
+
+    hub: str
+    public: bytes
+
+
+EVENTS: tuple[type[StoreEvent], ...] = (
+    EventAccepted,
+    Settled,
+    Refused,
+    Sending,
+    Received,
+    AgencyRequested,
+    AgencyEnrolled,
+    AgencyKeyAdded,
+    AgencyKeyRevoked,
+    AgencySealingKeyChanged,
+    AgreementSigned,
+    AgreementEnded,
+    PolicyPublished,
+    SubjectShredded,
+    HubInitialised,
+)

@@ -1,0 +1,242 @@
+"""The log: everything the hub has recorded, in one order, on SQLite or PostgreSQL.
+
+Promises. `append` is one transaction: rows, Merkle leaves, idempotency index and follower
+positions, or nothing; it has reached the disk when it returns; it happens only if the log still
+ends where the caller believed (`expected_head`), so one writer at a time gets in and decisions
+are never taken on stale state. Positions run 1, 2, 3 … without gaps, and position p is Merkle
+leaf p - 1. Rows are never changed or deleted. Reading never waits for the writer, in this process
+or another.
+
+Deliberately absent: snapshots, subscriptions and an aggregate cache (they would keep what a
+shredding must reach), and any use of the process environment. Followers poll with `read`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from eventsourcing.application import Application
+from eventsourcing.persistence import (
+    InfrastructureFactory,
+    Mapper,
+    Notification,
+)
+from eventsourcing.utils import Environment, EnvType
+
+from hub.store.errors import StoreRefused
+from hub.store.events import StoreEvent
+from hub.store.mapper import StoreMapper, leaf_entry
+from hub.store.postgres import PostgresLogFactory
+from hub.store.sqlite import SQLiteLogFactory
+from hub.store.tables import AdmissionKey, Append, LogTables
+
+__all__ = ["AdmissionKey", "Counts", "HubLog", "Recorded", "leaf_entry"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_UNSAFE = "POSTGRES_ENABLE_DB_FUNCTIONS"
+_OFF = ("", "n", "no", "f", "false", "off", "0")
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event and its place in the log."""
+
+    position: int
+    event: StoreEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """A cheap summary, kept by every append: for metrics and for conservation checks."""
+
+    head: int
+    checkpoint: int
+    by_topic: Mapping[str, int]
+    followers: Mapping[str, int]
+
+
+class HubLog(Application[UUID]):
+    """The hub's eventsourcing application. Threads may share it; processes each open their own."""
+
+    name = "hub"
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        super().__init__()
+        try:
+            self._tables.check_format()
+        except BaseException:
+            self.close()
+            raise
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """sqlite:///path (made if missing) or postgresql://user@host/database?schema=name.
+
+        Raises StoreRefused, with what to change, if the store cannot be used.
+        """
+        return cls(url)
+
+    # -- how the application is put together ----------------------------------------------------
+
+    def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
+        """Only what is passed in: the library would let the shell choose the store."""
+        return Environment(name, env)
+
+    def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:
+        scheme = urlsplit(self.url).scheme
+        if scheme == "sqlite":
+            return SQLiteLogFactory(env, sqlite_path(self.url))
+        if scheme in ("postgresql", "postgres"):
+            for name in (_UNSAFE, f"{self.name.upper()}_{_UNSAFE}"):
+                if os.environ.get(name, "").strip().lower() not in _OFF:
+                    raise StoreRefused(f"unset {name}: it lets commits appear out of order")
+            return PostgresLogFactory(env, self.url)
+        raise StoreRefused(f"a log's address starts with sqlite:/// or postgresql://, not {scheme}")
+
+    def construct_mapper(self) -> Mapper[UUID]:
+        return StoreMapper()
+
+    @property
+    def _tables(self) -> LogTables:
+        return cast(LogTables, self.recorder)
+
+    # -- writing --------------------------------------------------------------------------------
+
+    def append(
+        self,
+        events: Sequence[StoreEvent],
+        *,
+        expected_head: int,
+        admissions: Sequence[AdmissionKey] = (),
+        tracking: Mapping[str, int] | None = None,
+    ) -> None:
+        """Record these events at positions expected_head + 1 and on.
+
+        tracking: follower name → position it has now handled; with no events this alone is
+        recorded. Raises HeadMoved (read, decide again), StoreBusy and StoreUnavailable (nothing
+        was written, try again), StoreConflict (a version, event id or follower position is taken),
+        StoreFailed (unknown: reopen and read back; every later write is refused).
+        """
+        append = Append(
+            expected_head,
+            [(event.timestamp - _EPOCH) // _MICROSECOND for event in events],
+            admissions,
+            tracking or {},
+        )
+        self.save(*events, append=append)
+
+    def track(self, name: str, position: int) -> None:
+        """Record how far a follower without effects in the log has come. Never moves back."""
+        self._tables.follow(name, position)
+
+    # -- reading --------------------------------------------------------------------------------
+
+    @property
+    def head(self) -> int:
+        """The last position; 0 for an empty log."""
+        return self._tables.head()
+
+    def read(self, after: int, limit: int, topics: frozenset[str] | None = None) -> list[Recorded]:
+        """Up to `limit` events at positions greater than `after`, in order."""
+        return [Recorded(one.id, self._event(one)) for one in self.rows(after, limit, topics)]
+
+    def rows(
+        self, after: int, limit: int, topics: frozenset[str] | None = None
+    ) -> Sequence[Notification]:
+        """The same as stored, undecoded: for those who check leaves and bytes."""
+        return self.recorder.select_notifications(
+            after, limit, topics=sorted(topics or ()), inclusive_of_start=False
+        )
+
+    def stream(self, stream_id: UUID, after_version: int = 0, limit: int = -1) -> list[Recorded]:
+        """Events of one stream after a version, in order; all of them unless limited."""
+        wanted = limit if limit >= 0 else 2**62
+        rows = self._tables.select_stream(stream_id, after_version, wanted)
+        return [Recorded(one.id, self._event(one)) for one in rows]
+
+    def _event(self, row: Notification) -> StoreEvent:
+        return cast(StoreMapper, self.mapper).event(row)
+
+    def admission(self, agency: str, event_ids: Sequence[bytes]) -> dict[bytes, AdmissionKey]:
+        """What the idempotency index knows of these events of this agency."""
+        return self._tables.admissions(agency, event_ids)
+
+    def tracking(self, name: str) -> int:
+        """How far this follower has handled the log; 0 if never seen."""
+        return self._tables.followers().get(name, 0)
+
+    def leaves(self, start: int, limit: int) -> list[tuple[int, bytes]]:
+        """Log entries from position `start` on: (position, 33 bytes)."""
+        return self._tables.leaves(start, limit)
+
+    def position_at(self, time: datetime) -> int:
+        """The last position such that it and all before it were recorded at or before `time`."""
+        return self._tables.position_at((time - _EPOCH) // _MICROSECOND)
+
+    def counts(self) -> Counts:
+        latest = self.latest_checkpoint()
+        return Counts(
+            self.head,
+            latest[0] if latest else 0,
+            self._tables.topics(),
+            self._tables.followers(),
+        )
+
+    # -- checkpoints and tiles ------------------------------------------------------------------
+
+    def put_checkpoint(
+        self,
+        size: int,
+        note_text: str,
+        *,
+        tiles: Mapping[str, bytes] | None = None,
+        dropped: Sequence[str] = (),
+    ) -> None:
+        """A signed tree head, the tiles it rests on and the partial tiles it outdates, at once.
+
+        Sizes never fall and never pass the head. The same size again replaces the note (more
+        cosignatures).
+        """
+        self._tables.put_checkpoint(size, note_text, tiles or {}, dropped)
+
+    def latest_checkpoint(self) -> tuple[int, str] | None:
+        found = self._tables.checkpoints(limit=1)
+        return found[0] if found else None
+
+    def checkpoints(self) -> list[tuple[int, str]]:
+        return self._tables.checkpoints()
+
+    def read_tile(self, path: str) -> bytes | None:
+        return self._tables.read_tile(path)
+
+    def write_tile(self, path: str, data: bytes) -> None:
+        """A tile never changes: other bytes under a stored path raise StoreConflict."""
+        self._tables.write_tiles({path: data})
+
+    # -- closing --------------------------------------------------------------------------------
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def sqlite_path(url: str) -> Path:
+    """sqlite:///relative, sqlite:////absolute: as SQLAlchemy reads them."""
+    path = url.removeprefix("sqlite:///")
+    if path == url or not path or ":memory:" in path or "?" in path:
+        raise StoreRefused("give the log a file: sqlite:///path")
+    return Path(path)

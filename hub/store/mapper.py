@@ -1,0 +1,168 @@
+"""Events to rows and back: a fixed topic table, Avro single-object state, nothing imported by name.
+
+The library's mapper imports whatever module a stored topic names and writes JSON. Here a topic is
+looked up in a table built from `events.EVENTS`; a row with any other topic is an error, never an
+import. State is Avro single-object encoding, so each row names the schema it was written with:
+a schema may change once its former text is kept in `schemas/store/former/` under any name. Rows
+are never rewritten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, cast
+from uuid import UUID
+
+import fastavro
+from eventsourcing.domain import DomainEventProtocol
+from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+
+from hub.store.errors import StoreCorrupt
+from hub.store.events import EVENTS, StoreEvent
+
+MAGIC = b"\xc3\x01"
+PREFIX = 10  # magic and 8-byte fingerprint before the body
+
+
+def leaf_entry(stored: StoredEvent) -> bytes:
+    """The log entry a row is committed to by: version byte, then a hash of the whole row.
+
+    u8 1 ‖ SHA-256(originator_id 16 ‖ version u32be ‖ u8 len ‖ topic ‖ state)
+    """
+    topic = stored.topic.encode("ascii")
+    stream = cast(UUID, stored.originator_id)
+    row = b"".join(
+        (
+            stream.bytes,
+            stored.originator_version.to_bytes(4, "big"),
+            bytes((len(topic),)),
+            topic,
+            stored.state,
+        )
+    )
+    return b"\x01" + hashlib.sha256(row).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """A schema some row may have been written with."""
+
+    parsed: Any
+    prefix: bytes
+
+
+def _writer(text: str) -> _Writer:
+    schema = json.loads(text)
+    mark = bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+    return _Writer(fastavro.parse_schema(schema), MAGIC + mark)
+
+
+class _Form:
+    """How one event class is written, and how all its former writings are read."""
+
+    def __init__(self, event_class: type[StoreEvent], current: str, former: Iterable[str]) -> None:
+        self.event_class = event_class
+        self.current = _writer(current)
+        self.former = {writer.prefix: writer for writer in map(_writer, former)}
+
+    def state(self, event: StoreEvent) -> bytes:
+        if event.timestamp.tzinfo is None:
+            raise ValueError(f"{event.TOPIC}: timestamp without a time zone")
+        out = io.BytesIO()
+        out.write(self.current.prefix)
+        fastavro.schemaless_writer(
+            out, self.current.parsed, event.record(), strict=True, disable_tuple_notation=True
+        )
+        return out.getvalue()
+
+    def record(self, state: bytes) -> dict[str, Any]:
+        prefix = state[:PREFIX]
+        body = io.BytesIO(state)
+        body.seek(PREFIX)
+        if prefix == self.current.prefix:
+            value = fastavro.schemaless_reader(body, self.current.parsed, None)
+        else:
+            writer = self.former[prefix]
+            value = fastavro.schemaless_reader(body, writer.parsed, self.current.parsed)
+        if body.tell() != len(state):
+            raise ValueError("bytes left over")
+        return cast(dict[str, Any], value)
+
+
+@cache
+def _texts() -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Current schema text by topic, and former ones by topic."""
+    folder = resources.files("schemas") / "store"
+    current = {
+        file.name.removesuffix(".avsc"): file.read_text("utf-8")
+        for file in folder.iterdir()
+        if file.name.endswith(".avsc")
+    }
+    former: dict[str, list[str]] = {}
+    attic = folder / "former"
+    for file in sorted(attic.iterdir(), key=lambda f: f.name) if attic.is_dir() else ():
+        if file.name.endswith(".avsc"):
+            text = file.read_text("utf-8")
+            schema = json.loads(text)
+            former.setdefault(f"{schema['namespace']}.{schema['name']}", []).append(text)
+    return current, former
+
+
+class _NoTranscoder(Transcoder):
+    """The base class asks for one; nothing here goes through it."""
+
+    def encode(self, obj: Any) -> bytes:  # noqa: ARG002
+        raise TypeError("events are written as Avro")
+
+    def decode(self, data: bytes) -> Any:  # noqa: ARG002
+        raise TypeError("events are read as Avro")
+
+
+class StoreMapper(Mapper[UUID]):
+    """The log's mapper. Pure; safe to share between threads."""
+
+    def __init__(self, former: Mapping[str, Iterable[str]] | None = None) -> None:
+        """former: further former schema texts by topic, beside those shipped."""
+        super().__init__(_NoTranscoder())
+        texts, shipped = _texts()
+        self._forms = {
+            event_class.TOPIC: _Form(
+                event_class,
+                texts[event_class.TOPIC],
+                (*shipped.get(event_class.TOPIC, ()), *(former or {}).get(event_class.TOPIC, ())),
+            )
+            for event_class in EVENTS
+        }
+
+    def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:
+        event = cast(StoreEvent, domain_event)
+        return StoredEvent(
+            event.originator_id,
+            event.originator_version,
+            event.TOPIC,
+            self._forms[event.TOPIC].state(event),
+        )
+
+    def to_domain_event(self, stored_event: StoredEvent) -> DomainEventProtocol[UUID]:
+        return self.event(stored_event)
+
+    def event(self, stored: StoredEvent) -> StoreEvent:
+        """The event in this row. `StoreCorrupt` names the row if it cannot be read."""
+        try:
+            form = self._forms[stored.topic]
+            record = form.record(stored.state)
+            return form.event_class.restore(
+                cast(UUID, stored.originator_id), stored.originator_version, record
+            )
+        except Exception as error:
+            raise StoreCorrupt(
+                f"row {stored.originator_id} version {stored.originator_version} cannot be read"
+                f" as {stored.topic!r}: {type(error).__name__}"
+            ) from error

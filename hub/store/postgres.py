@@ -1,0 +1,264 @@
+"""The log on PostgreSQL: same tables, same bytes, one writer at a time by table lock.
+
+Positions are computed under the lock and given, so they have no gaps and appear in commit order.
+The library's retry of a write is replaced: when a connection is lost the lock is taken again,
+which waits until the lost transaction has ended, and what is stored decides. Statements are not
+logged with values by this code, and no notification is sent: followers poll.
+
+Refused at opening: a server that cannot be reached, fsync=off, full_page_writes=off. A session's
+synchronous_commit=off is set back to on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from uuid import UUID
+
+import psycopg
+from eventsourcing.persistence import (
+    ApplicationRecorder,
+    InfrastructureFactory,
+    Notification,
+    PersistenceError,
+    StoredEvent,
+)
+from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore, PostgresFactory
+from eventsourcing.utils import Environment
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import DictRow
+
+from hub.crash import point
+from hub.store.errors import StoreBusy, StoreConflict, StoreRefused, StoreUnavailable
+from hub.store.tables import Append, Cursor, LogTables, Row
+
+LOCK_SECONDS = 10
+CONNECT_SECONDS = 5
+TABLES = (
+    "CREATE TABLE IF NOT EXISTS stored_events ("
+    " originator_id uuid NOT NULL, originator_version bigint NOT NULL, topic text NOT NULL,"
+    " state bytea NOT NULL, notification_id bigint NOT NULL PRIMARY KEY,"
+    " UNIQUE (originator_id, originator_version))",
+    "CREATE TABLE IF NOT EXISTS leaves ("
+    " position bigint PRIMARY KEY, entry bytea NOT NULL, recorded_at bigint NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS admissions ("
+    " agency text NOT NULL, event_id bytea NOT NULL, digest bytea NOT NULL,"
+    " position bigint NOT NULL, PRIMARY KEY (agency, event_id))",
+    "CREATE TABLE IF NOT EXISTS followers (name text PRIMARY KEY, position bigint NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS topics (topic text PRIMARY KEY, events bigint NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS checkpoints (size bigint PRIMARY KEY, note text NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS tiles (path text PRIMARY KEY, data bytea NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS about (name text PRIMARY KEY, value text NOT NULL)",
+)
+
+
+def split_schema(url: str) -> tuple[str, str]:
+    """The address libpq understands, and the schema named by `?schema=` ("public" if none)."""
+    parts = urlsplit(url)
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    schema = dict(pairs).get("schema", "public")
+    query = urlencode([pair for pair in pairs if pair[0] != "schema"])
+    return urlunsplit(parts._replace(query=query)), schema
+
+
+def probe(url: str, schema: str) -> dict[str, Any]:
+    """Connect once, refuse what would lose data, make the schema; connection parameters back."""
+    try:
+        params: dict[str, Any] = dict(conninfo_to_dict(url))
+    except psycopg.ProgrammingError as error:
+        raise StoreRefused("the PostgreSQL address cannot be read: check its form") from error
+    params.setdefault("connect_timeout", CONNECT_SECONDS)
+    params["client_encoding"] = "UTF8"
+    where = "{host}:{port}/{dbname}".format_map(
+        {"host": "", "port": "", "dbname": "", **{k: v or "" for k, v in params.items()}}
+    )
+    try:
+        with psycopg.connect(**params, autocommit=True) as connection:
+            for name in ("fsync", "full_page_writes"):
+                row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
+                if row is None or row[0] != "on":
+                    raise StoreRefused(f"PostgreSQL at {where} has {name} off: turn it on")
+            connection.execute(
+                sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema))
+            )
+    except psycopg.OperationalError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise StoreRefused(f"PostgreSQL at {where} cannot be used: {reason}") from error
+    return params
+
+
+class _Cursor:
+    """A psycopg cursor that reads `?` as the parameter mark."""
+
+    def __init__(self, cursor: psycopg.Cursor[DictRow]) -> None:
+        self.raw = cursor
+
+    def execute(self, query: str, params: Sequence[Any] = ()) -> None:
+        self.raw.execute(query.replace("?", "%s").encode(), params)
+
+    def executemany(self, query: str, rows: Iterable[Sequence[Any]]) -> None:
+        self.raw.executemany(query.replace("?", "%s").encode(), rows)
+
+    def fetchall(self) -> Sequence[Row]:
+        return self.raw.fetchall()
+
+
+class _Datastore(PostgresDatastore):
+    """The library's pool, with every connection parameter and our session settings."""
+
+    def __init__(self, params: dict[str, Any], schema: str) -> None:
+        super().__init__(
+            "", "", "", "", "", connect_timeout=CONNECT_SECONDS, pool_size=1, max_overflow=9
+        )
+        self.schema = schema
+        self.pool.kwargs = {
+            **params,
+            "row_factory": psycopg.rows.dict_row,
+            "options": f"{params.get('options') or ''} -c search_path={schema}"
+            f" -c idle_in_transaction_session_timeout=30s -c lock_timeout={LOCK_SECONDS}s",
+        }
+
+    def after_connect_func(self) -> Any:
+        def after_connect(connection: psycopg.Connection[Any]) -> None:
+            connection.autocommit = True
+            row = connection.execute(
+                "SELECT current_setting('synchronous_commit') AS setting"
+            ).fetchone()
+            if row is None or row["setting"] == "off":
+                connection.execute("SET synchronous_commit = on")
+
+        return after_connect
+
+
+class PostgresLogTables(LogTables, PostgresApplicationRecorder):
+    """The recorder. The library's own reads run unchanged over the same table."""
+
+    def __init__(self, datastore: PostgresDatastore) -> None:
+        super().__init__(datastore)
+        # Neither the library's types nor its function, which inserts without the lock.
+        self.sql_create_statements = [sql.SQL(one).format() for one in TABLES]
+
+    @contextmanager
+    def write(self) -> Iterator[Cursor]:
+        self.check_open()
+        try:
+            with self.datastore.get_connection() as connection:
+                self.check_open()
+                with connection.transaction():
+                    raw = connection.cursor()
+                    raw.execute("LOCK TABLE stored_events IN EXCLUSIVE MODE")
+                    yield _Cursor(raw)
+                    point("store_before_commit")
+                point("store_after_commit")
+        except PersistenceError as error:
+            raise self._meaning(error) from error
+
+    def _meaning(self, error: PersistenceError) -> Exception:
+        cause = error.__cause__
+        state = getattr(cause, "sqlstate", None)
+        if isinstance(cause, psycopg.IntegrityError):
+            return StoreConflict(f"already stored: {type(cause).__name__}")
+        if isinstance(cause, psycopg.errors.LockNotAvailable):
+            return StoreBusy("another process is writing; nothing was written")
+        if isinstance(cause, psycopg.OperationalError) and state is None:
+            return _ConnectionLost(f"connection lost: {type(cause).__name__}")
+        if isinstance(cause, psycopg.errors.AdminShutdown | psycopg.errors.CrashShutdown):
+            return _ConnectionLost("the server is shutting down")
+        return self.give_up(f"{type(cause).__name__} {state or ''}".strip())
+
+    def insert_events(
+        self, stored_events: Sequence[StoredEvent], **kwargs: Any
+    ) -> Sequence[int] | None:
+        try:
+            return LogTables.insert_events(self, stored_events, **kwargs)
+        except _ConnectionLost as lost:
+            append = cast(Append, kwargs["append"])
+            if self._is_stored(append.expected_head + 1, stored_events):
+                return range(
+                    append.expected_head + 1, append.expected_head + 1 + len(stored_events)
+                )
+            raise StoreUnavailable("the connection was lost; nothing was written") from lost
+
+    def _is_stored(self, first: int, stored: Sequence[StoredEvent]) -> bool:
+        """Whether exactly these rows stand there. Waits for the lost transaction to end."""
+        try:
+            with self.write() as c:
+                c.execute(
+                    "SELECT * FROM stored_events WHERE notification_id >= ?"
+                    " ORDER BY notification_id LIMIT ?",
+                    (first, len(stored)),
+                )
+                found = [
+                    StoredEvent(
+                        row["originator_id"],
+                        row["originator_version"],
+                        row["topic"],
+                        bytes(row["state"]),
+                    )
+                    for row in c.fetchall()
+                ]
+        except (StoreBusy, _ConnectionLost) as error:
+            raise self.give_up("connection lost, and what is stored cannot be read") from error
+        return bool(stored) and found == list(stored)
+
+    def query(self, query: str, params: Sequence[Any] = ()) -> Sequence[Row]:
+        with self.datastore.get_connection() as connection, connection.cursor() as raw:
+            raw.execute(query.replace("?", "%s").encode(), params)
+            return raw.fetchall()
+
+    def insert_rows(self, c: Cursor, first: int, stored: Sequence[StoredEvent]) -> None:
+        raw = cast(_Cursor, c).raw
+        with raw.copy("COPY stored_events FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(("uuid", "int8", "text", "bytea", "int8"))
+            for position, one in enumerate(stored, first):
+                copy.write_row(
+                    (one.originator_id, one.originator_version, one.topic, one.state, position)
+                )
+
+    def insert_leaves(self, c: Cursor, leaves: Iterable[tuple[int, bytes, int]]) -> None:
+        raw = cast(_Cursor, c).raw
+        with raw.copy("COPY leaves FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(("int8", "bytea", "int8"))
+            for leaf in leaves:
+                copy.write_row(leaf)
+
+    def select_stream(self, stream: UUID, after_version: int, limit: int) -> Sequence[Notification]:
+        return [
+            Notification(
+                stream,
+                row["originator_version"],
+                row["topic"],
+                bytes(row["state"]),
+                row["notification_id"],
+            )
+            for row in self.query(
+                "SELECT * FROM stored_events WHERE originator_id = ? AND originator_version > ?"
+                " ORDER BY originator_version LIMIT ?",
+                (stream, after_version, limit),
+            )
+        ]
+
+
+class _ConnectionLost(StoreUnavailable):
+    """Inside this module: the transaction may or may not have been committed."""
+
+
+class PostgresLogFactory(PostgresFactory):
+    """Builds the recorder for one database and schema; reads nothing from the environment."""
+
+    def __init__(self, env: Environment, url: str) -> None:
+        InfrastructureFactory.__init__(self, env)
+        address, schema = split_schema(url)
+        self.datastore = _Datastore(probe(address, schema), schema)
+
+    def application_recorder(self) -> ApplicationRecorder:
+        try:
+            recorder = PostgresLogTables(self.datastore)
+            recorder.create_table()
+        except BaseException:
+            self.datastore.close()
+            raise
+        return recorder
