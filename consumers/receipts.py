@@ -8,13 +8,13 @@ recording one again changes nothing. Behind what is acknowledged the partner's t
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 from hub.agencies import Agencies
 from hub.crypto import signing
 from hub.exchange import Draft, Exchange, stream_id
+from hub.ingest import topic_follower
 from hub.store import events as stored
 from hub.topics.port import Topics
 from schemas import wire
@@ -72,10 +72,8 @@ class Receipts:
 
     def step(self, timeout: float = 0.0) -> int:
         """Take what lies on the topic; returns the number of messages taken."""
-        log = self._exchange.log
-        identity = self._topics.identity(RECEIPTS_TOPIC).encode()
-        life = int.from_bytes(hashlib.sha256(identity).digest()[:6], "big")
-        offset = log.tracking("receipts") if log.tracking("receipts/life") == life else None
+        follower = topic_follower(self._topics, RECEIPTS_TOPIC)
+        offset = self._exchange.log.tracking(follower) or None
         messages = self._topics.read(RECEIPTS_TOPIC, offset, GROUP, timeout)
         if not messages:
             return 0
@@ -86,8 +84,7 @@ class Receipts:
                 verified.append(self._verify(message.value))
             except ReceiptError as wrong:
                 self.refused[str(wrong)] = self.refused.get(str(wrong), 0) + 1
-        tracking = {"receipts": messages[-1].offset + 1, "receipts/life": life}
-        self._record(verified, tracking)
+        self._record(verified, {follower: messages[-1].offset + 1})
         self._topics.trim(RECEIPTS_TOPIC, messages[-1].offset + 1)
         return len(messages)
 
@@ -115,7 +112,7 @@ class Receipts:
                     continue  # a receipt for what was never sent proves nothing
                 stream = stream_id("receipts", agency)
                 draft.add(
-                    stored.ReceiptReceived(
+                    stored.Received(
                         originator_id=stream,
                         originator_version=self._exchange.version_of(draft, stream) + 1,
                         timestamp=draft.now,

@@ -61,6 +61,10 @@ class Agencies:
     def get(self, agency: str) -> Agency | None:
         return self._agencies.get(agency)
 
+    def agreement(self, agency: str) -> str:
+        """Name of the agreement in force; empty if there is none."""
+        return self._agencies[agency].agreement or ""
+
     def version(self, agency: str) -> int:
         """Version of the agency's stream so far (0: none)."""
         return self._versions.get(agency, 0)

@@ -219,6 +219,7 @@ class Enrolment:
                     originator_version=self._exchange.version_of(draft, stream) + 1,
                     timestamp=draft.now,
                     agency=agency,
+                    agreement=self._exchange.agencies.agreement(agency),
                     by=by,
                 )
             )

@@ -214,32 +214,72 @@ class Exchange:
         self, draft: Draft, admissions: Sequence[Admission], tracking: dict[str, int]
     ) -> list[list[OutcomeFacts]]:
         draft.tracking.update(tracking)
-        answers: list[list[OutcomeFacts]] = []
         known = self._known(admissions)
         self._make_secrets(admissions)
-        for admission in admissions:
-            outcomes = []
-            for event in admission.events:
-                key = (event.agency, event.event_id or event.digest)
-                earlier = known.get(key)
-                if earlier is None:
-                    earlier = self._one(draft, event)
-                    known[key] = earlier
-                    outcomes.append(self._answer(earlier, draft.now, event))
-                elif earlier.digest == event.digest:
-                    outcomes.append(self._answer(earlier, draft.now, event))
-                else:
-                    outcomes.append(self._conflict(draft, event))
-            answers.append(outcomes)
-        return answers
-
-    def _known(self, admissions: Sequence[Admission]) -> dict[tuple[str, bytes], AdmissionKey]:
-        asked = [
-            (event.agency, event.event_id or event.digest)
+        return [
+            [self._outcome(draft, known, event) for event in admission.events]
             for admission in admissions
-            for event in admission.events
         ]
-        return self.log.admissions(asked)
+
+    def _known(self, admissions: Sequence[Admission]) -> dict[tuple[str, bytes], OutcomeFacts]:
+        """Outcomes given before to these events."""
+        asked: dict[str, list[bytes]] = {}
+        for admission in admissions:
+            for event in admission.events:
+                if event.event_id is not None:
+                    asked.setdefault(event.agency, []).append(event.event_id)
+        return {
+            (agency, event_id): self._recorded_outcome(key)
+            for agency, event_ids in asked.items()
+            for event_id, key in self.log.admission(agency, event_ids).items()
+        }
+
+    def _recorded_outcome(self, key: AdmissionKey) -> OutcomeFacts:
+        event = self.log.read(key.position - 1, 1)[0].event
+        refusal = None
+        if isinstance(event, stored.Refused):
+            refusal = Refused(event.step, event.reason, event.detail, event.guard)
+        return OutcomeFacts(
+            key.agency,
+            key.event_id,
+            key.digest,
+            refusal is None,
+            key.position if refusal is None else None,
+            refusal,
+            event.timestamp,
+        )
+
+    def outcome(self, agency: str, event_id: bytes) -> OutcomeFacts | None:
+        """What the agency was told about its event; None if it never came in."""
+        key = self.log.admission(agency, [event_id]).get(event_id)
+        return self._recorded_outcome(key) if key else None
+
+    def _outcome(
+        self,
+        draft: Draft,
+        known: dict[tuple[str, bytes], OutcomeFacts],
+        event: AdmittedEvent | RefusedEvent,
+    ) -> OutcomeFacts:
+        if event.event_id is None:
+            # Nothing could be trusted so far, so the answer binds nobody: not indexed.
+            assert isinstance(event, RefusedEvent)
+            return self._refuse(draft, event, event.refusal)
+        earlier = known.get((event.agency, event.event_id))
+        if earlier is None:
+            answer = self._one(draft, event, event.event_id)
+            known[event.agency, event.event_id] = answer
+            position = answer.position or draft.head + len(draft.events)
+            draft.admissions.append(
+                AdmissionKey(event.agency, event.event_id, event.digest, position)
+            )
+            return answer
+        if earlier.digest == event.digest:
+            return earlier
+        return self._refuse(
+            draft,
+            event,
+            Refused(7, "conflict", "this event id was used for other bytes; nothing was changed"),
+        )
 
     def _make_secrets(self, admissions: Sequence[Admission]) -> None:
         """Secrets of new persons are durable before anything sealed with them is recorded."""
@@ -252,16 +292,16 @@ class Exchange:
             }
         )
 
-    def _one(self, draft: Draft, event: AdmittedEvent | RefusedEvent) -> AdmissionKey:
+    def _one(
+        self, draft: Draft, event: AdmittedEvent | RefusedEvent, event_id: bytes
+    ) -> OutcomeFacts:
         if isinstance(event, RefusedEvent):
-            return self._refuse(draft, event.agency, event.event_id, event.digest, event.refusal)
-        case_id = self._case_of(event)
+            return self._refuse(draft, event, event.refusal)
+        case_id, subject = self._case_of(event), self._subject_of(event)
         opened = self._open(case_id)
-        position = draft.next_position
-        subject = self._subject_of(event)
         happened = CaseEvent(
-            position=position,
-            event_id=str(UUID(bytes=event.event_id)),
+            position=draft.next_position,
+            event_id=str(UUID(bytes=event_id)),
             type=event.event_type,
             emitter=event.agency,
             role=event.role,
@@ -273,45 +313,36 @@ class Exchange:
         case = opened.case if opened else None
         if case is not None and case.subject_id != subject:
             no = Refused(7, "group_case_refused", "one case per person; open another", "G19")
-            return self._refuse(draft, event.agency, event.event_id, event.digest, no)
-        refusal = guards.refuse(case, happened, self.agencies.parties(), self.policy(), draft.now)
+            return self._refuse(draft, event, no)
+        parties, profile = self.agencies.parties(), self.policy()
+        refusal = guards.refuse(case, happened, parties, profile, draft.now)
         if refusal is not None:
             no = Refused(7, refusal.reason, refusal.detail, refusal.guard)
-            return self._refuse(draft, event.agency, event.event_id, event.digest, no)
+            return self._refuse(draft, event, no)
         if opened is None:
-            opened = OpenCase(Case(case_id, subject), 0)
-            self._cases[case_id] = opened
-        settlement = settle(
-            opened.case, happened, self.agencies.parties(), self.policy(), draft.now
-        )
-        self._cached_events += 1
-        draft.add(self._sealed(event, happened, opened, subject, draft.now))
+            opened = self._cases[case_id] = OpenCase(Case(case_id, subject), 0)
+        settlement = settle(opened.case, happened, parties, profile, draft.now)
+        draft.add(self._sealed(event, opened, subject, draft.now))
         draft.add(
             stored.Settled(
                 originator_id=case_id,
                 originator_version=opened.version + 2,
                 timestamp=draft.now,
                 event_version=opened.version + 1,
-                position=position,
+                position=happened.position,
                 settlement=facts_bytes(settlement.to_record()),
-                policy=self.policy().version,
-                parties=self.agencies.parties().version,
+                policy=profile.version,
+                parties=parties.version,
             )
         )
         opened.version += 2
-        key = AdmissionKey(
-            event.agency, event.event_id, event.digest, position, None, None, None, None
+        self._cached_events += 1
+        return OutcomeFacts(
+            event.agency, event_id, event.digest, True, happened.position, None, draft.now
         )
-        draft.admissions.append(key)
-        return key
 
     def _sealed(
-        self,
-        event: AdmittedEvent,
-        happened: CaseEvent,
-        opened: OpenCase,
-        subject: UUID,
-        now: datetime,
+        self, event: AdmittedEvent, opened: OpenCase, subject: UUID, now: datetime
     ) -> stored.EventAccepted:
         secret_id = self._secret_id(subject)
         secret = self.secrets.ensure({secret_id})[secret_id]
@@ -366,75 +397,25 @@ class Exchange:
         )
 
     def _refuse(
-        self, draft: Draft, agency: str, event_id: bytes | None, digest: bytes, why: Refused
-    ) -> AdmissionKey:
-        stream = stream_id("refusals", agency)
-        position = draft.add(
-            stored.SubmissionRefused(
-                originator_id=stream,
-                originator_version=self.version_of(draft, stream) + 1,
-                timestamp=draft.now,
-                agency=agency,
-                event_id=event_id,
-                digest=digest,
-                step=why.step,
-                reason=why.reason,
-                guard=why.guard,
-                detail=why.detail,
-            )
-        )
-        key = AdmissionKey(
-            agency,
-            event_id or digest,
-            digest,
-            position,
-            why.step,
-            why.reason,
-            why.guard,
-            why.detail,
-        )
-        draft.admissions.append(key)
-        return key
-
-    def _conflict(self, draft: Draft, event: AdmittedEvent | RefusedEvent) -> OutcomeFacts:
-        no = Refused(7, "conflict", "this event id was used for other bytes; nothing was changed")
+        self, draft: Draft, event: AdmittedEvent | RefusedEvent, why: Refused
+    ) -> OutcomeFacts:
         stream = stream_id("refusals", event.agency)
         draft.add(
-            stored.SubmissionRefused(
+            stored.Refused(
                 originator_id=stream,
                 originator_version=self.version_of(draft, stream) + 1,
                 timestamp=draft.now,
                 agency=event.agency,
                 event_id=event.event_id,
                 digest=event.digest,
-                step=no.step,
-                reason=no.reason,
-                guard=None,
-                detail=no.detail,
+                step=why.step,
+                reason=why.reason,
+                guard=why.guard,
+                detail=why.detail,
             )
         )
         return OutcomeFacts(
-            event.agency, event.event_id, event.digest, False, None, no, draft.now
-        )
-
-    @staticmethod
-    def _answer(
-        key: AdmissionKey, now: datetime, event: AdmittedEvent | RefusedEvent
-    ) -> OutcomeFacts:
-        refusal = (
-            None
-            if key.step is None
-            else Refused(key.step, key.reason or "", key.detail or "", key.guard)
-        )
-        accepted = refusal is None
-        return OutcomeFacts(
-            key.agency,
-            event.event_id,
-            key.digest,
-            accepted,
-            key.position if accepted else None,
-            refusal,
-            now,
+            event.agency, event.event_id, event.digest, False, None, why, draft.now
         )
 
     # -- cases -----------------------------------------------------------------------------

@@ -36,6 +36,15 @@ class Answered:
     signed: bytes
 
 
+def topic_follower(topics: Topics, topic: str) -> str:
+    """Name under which a reader of this life of a topic keeps its offset.
+
+    A topic that was lost and made again has another identity, so it is read from its start.
+    """
+    life = hashlib.sha256(topics.identity(topic).encode()).hexdigest()[:16]
+    return f"{topic}/{life}"
+
+
 class Ingest:
     """Admits and records what agencies send."""
 
@@ -55,7 +64,8 @@ class Ingest:
     def step(self, timeout: float = 0.0) -> int:
         """Take what lies on the ingest topic; returns the number of messages taken."""
         self._flush_answers()
-        offset, life = self._offset()
+        follower = topic_follower(self._topics, INGEST_TOPIC)
+        offset = self._exchange.log.tracking(follower) or None
         messages = self._topics.read(INGEST_TOPIC, offset, GROUP, timeout)
         if not messages:
             return 0
@@ -67,22 +77,12 @@ class Ingest:
             if events >= GROUP_EVENTS:
                 messages = messages[:taken]
                 break
-        tracking = {"ingest": messages[-1].offset + 1, "ingest/life": life}
-        outcomes = self._exchange.record(admissions, tracking)
+        outcomes = self._exchange.record(admissions, {follower: messages[-1].offset + 1})
         crash.point("after_ingest_record")
         for admission, answers in zip(admissions, outcomes, strict=True):
             self._answer(admission.sender, answers)
         self._flush_answers()
         return len(messages)
-
-    def _offset(self) -> tuple[int | None, int]:
-        """Where to read on. A topic that was lost and made again is read from its start."""
-        log = self._exchange.log
-        identity = self._topics.identity(INGEST_TOPIC).encode()
-        life = int.from_bytes(hashlib.sha256(identity).digest()[:6], "big")
-        if log.tracking("ingest/life") != life:
-            return None, life
-        return log.tracking("ingest"), life
 
     def _answer(self, sender: str, answers: list[OutcomeFacts]) -> None:
         if sender not in self._exchange.agencies:

@@ -70,7 +70,7 @@ class Publisher:
         self._key = key
         self._marked_to = exchange.log.tracking(FOLLOWER)
         self._sent: dict[str, int] = {}
-        self._due: dict[str, OrderedDict[int, stored.DeliverySending]] = {}
+        self._due: dict[str, OrderedDict[int, stored.Sending]] = {}
         self._parts: OrderedDict[int, _Parts] = OrderedDict()
 
     def step(self) -> int:
@@ -105,9 +105,9 @@ class Publisher:
 
     def _mark(
         self, draft: Draft, settled: Sequence[tuple[int, stored.Settled]], end: int
-    ) -> list[tuple[str, stored.DeliverySending]]:
+    ) -> list[tuple[str, stored.Sending]]:
         draft.tracking[FOLLOWER] = end
-        marked: list[tuple[str, stored.DeliverySending]] = []
+        marked: list[tuple[str, stored.Sending]] = []
         for position, decided in settled:
             settlement = Settlement.from_record(json.loads(decided.settlement))
             owed = list(settlement.owed())
@@ -136,7 +136,7 @@ class Publisher:
                     kind = "release"
                     about = case.position_of(item.event_id)
                 stream = delivery_stream(item.agency)
-                sending = stored.DeliverySending(
+                sending = stored.Sending(
                     originator_id=stream,
                     originator_version=self._exchange.version_of(draft, stream) + 1,
                     timestamp=draft.now,
@@ -214,7 +214,11 @@ class Publisher:
         if sent:
             crash.point("after_send")
             self._sent.update(sent)
-            progress = {f"sent/{agency}": sequence for agency, sequence in sent.items()}
+            progress = {
+                name: sequence
+                for agency, sequence in sent.items()
+                if sequence > self._exchange.log.tracking(name := f"sent/{agency}")
+            }
             self._exchange.commit(lambda draft: draft.tracking.update(progress))
         return count
 
@@ -225,7 +229,7 @@ class Publisher:
 
     def _due_for(
         self, agency: str, sent: int | None = None
-    ) -> OrderedDict[int, stored.DeliverySending]:
+    ) -> OrderedDict[int, stored.Sending]:
         """Marked and not yet sent, from memory where it continues there, else from the log."""
         if sent is None:
             if agency not in self._sent:
@@ -240,12 +244,12 @@ class Publisher:
             return due
         due.clear()
         for one in self._exchange.log.stream(stream, after_version=sent, limit=SEND_BATCH * 4):
-            assert isinstance(one.event, stored.DeliverySending)
+            assert isinstance(one.event, stored.Sending)
             due[one.event.originator_version] = one.event
         return due
 
     @staticmethod
-    def _batch(due: OrderedDict[int, stored.DeliverySending]) -> list[stored.DeliverySending]:
+    def _batch(due: OrderedDict[int, stored.Sending]) -> list[stored.Sending]:
         batch = []
         for sending in due.values():
             batch.append(sending)
@@ -254,7 +258,7 @@ class Publisher:
         return batch
 
     def _append(
-        self, agency: str, sealing_public: bytes, batch: Sequence[stored.DeliverySending]
+        self, agency: str, sealing_public: bytes, batch: Sequence[stored.Sending]
     ) -> None:
         topic = self._exchange.pseudonyms.topic("nrm.d", agency)
         encoded = [wire.DELIVERY.single(self._delivery(agency, one)) for one in batch]
@@ -273,7 +277,7 @@ class Publisher:
         self,
         agency: str,
         sealing_public: bytes,
-        batch: Sequence[stored.DeliverySending],
+        batch: Sequence[stored.Sending],
         encoded: Sequence[bytes],
     ) -> Message:
         recipient = self._exchange.pseudonyms.recipient_ref(agency)
@@ -298,7 +302,7 @@ class Publisher:
         )
         return Message(value)
 
-    def _delivery(self, agency: str, sending: stored.DeliverySending) -> dict[str, Any]:
+    def _delivery(self, agency: str, sending: stored.Sending) -> dict[str, Any]:
         names = self._exchange.pseudonyms
         case_id, subject_id = UUID(bytes=sending.case_id), UUID(bytes=sending.subject_id)
         body = json.loads(sending.items)

@@ -75,9 +75,11 @@ class EventAccepted(StoreEvent):
     path: tuple[bytes, ...]
     leaves: tuple[bytes, ...]
     compartments: tuple[SealedCompartment, ...]
+    categories: tuple[str, ...]
     facts: bytes
     personal: bytes
     subject_id: bytes
+    secret_id: bytes
     occurred_at: datetime
     digest: bytes
 
@@ -93,6 +95,7 @@ class EventAccepted(StoreEvent):
     def restore(cls, stream: UUID, version: int, record: dict[str, Any]) -> Self:
         record["path"] = tuple(record["path"])
         record["leaves"] = tuple(record["leaves"])
+        record["categories"] = tuple(record["categories"])
         record["compartments"] = tuple(
             SealedCompartment(one["name"], one["index"], one["ciphertext"])
             for one in record["compartments"]
@@ -111,6 +114,16 @@ class Settled(StoreEvent):
     settlement: bytes
     policy: str
     parties: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBack(StoreEvent):
+    """What had been released and was not sent after all: by then it no longer stood."""
+
+    TOPIC = "nrm.Case.HeldBack"
+
+    agency: str
+    items: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,12 +147,13 @@ class Sending(StoreEvent):
 
     TOPIC = "nrm.DeliveryLog.Sending"
 
+    agency: str
     kind: Literal["release", "recall"]
     case_id: bytes
-    event_version: int | None
+    subject_id: bytes
     decision: int
     items: bytes
-    event_position: int | None
+    event_position: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +210,7 @@ class AgencyKeyAdded(StoreEvent):
     agency: str
     public: bytes
     key_id: bytes
+    request: bytes
     by: str = ""
 
 
@@ -228,15 +243,9 @@ class AgreementSigned(StoreEvent):
 
     TOPIC = "nrm.Agreement.Signed"
 
+    agency: str
     agreement: str
-    parties: tuple[str, ...]
-    document: bytes
     by: str = ""
-
-    @classmethod
-    def restore(cls, stream: UUID, version: int, record: dict[str, Any]) -> Self:
-        record["parties"] = tuple(record["parties"])
-        return cls(originator_id=stream, originator_version=version, **record)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +254,7 @@ class AgreementEnded(StoreEvent):
 
     TOPIC = "nrm.Agreement.Ended"
 
+    agency: str
     agreement: str
     reason: str = ""
     by: str = ""
@@ -284,6 +294,7 @@ class HubInitialised(StoreEvent):
 EVENTS: tuple[type[StoreEvent], ...] = (
     EventAccepted,
     Settled,
+    HeldBack,
     Refused,
     Sending,
     Received,

@@ -164,6 +164,11 @@ class HubLog(Application[UUID]):
         rows = self._tables.select_stream(stream_id, after_version, wanted)
         return [Recorded(one.id, self._event(one)) for one in rows]
 
+    def last_version(self, stream_id: UUID) -> int:
+        """The highest version of a stream; 0 if it is empty."""
+        newest = self.recorder.select_events(stream_id, desc=True, limit=1)
+        return newest[0].originator_version if newest else 0
+
     def _event(self, row: Notification) -> StoreEvent:
         return cast(StoreMapper, self.mapper).event(row)
 
