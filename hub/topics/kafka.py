@@ -447,3 +447,17 @@ def _create(admin: Any, new: list[NewTopic]) -> None:
         if error not in {kafka_errors.NoError, kafka_errors.TopicAlreadyExistsError}:
             raise error(f"topic {topic['name']}: {topic['error_message']}")
     admin.wait_for_topics([topic.name for topic in new])
+
+
+def cluster_id(address: str) -> str | None:
+    """Which cluster answers at `address`; None when none does yet."""
+    try:
+        topics = KafkaTopics.open(address)
+    except TopicUnavailable:
+        return None
+    try:
+        return str(topics._ask(lambda admin: admin.describe_cluster())["cluster_id"])
+    except TopicUnavailable:
+        return None
+    finally:
+        topics.close()
