@@ -2,7 +2,7 @@
 
     HOME/
       hub.toml              identity, store, topics, API address (written by `init`, then yours)
-      keys/                 signing.key, ingest.key, pseudonym.key (0600; back them up apart)
+      keys/                 signing.key, ingest.key, log.key, pseudonym.key (0600; back them up)
       events.db             the event store, when embedded
       secrets.db, epoch.key the key store, when embedded: apart from the events on purpose
       topics.db             the topics, when embedded
@@ -68,9 +68,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class HubKeys:
-    """The hub's own secrets."""
+    """The hub's own secrets. `log` signs checkpoints and nothing else."""
 
     signing: SigningKey
+    log: SigningKey
     ingest: SealingKey
     pseudonym: bytes
 
@@ -99,6 +100,7 @@ class Home:
         (self.path / "keys").mkdir(parents=True, exist_ok=True, mode=0o700)
         for name, secret in (
             ("signing.key", SigningKey.generate().private),
+            ("log.key", SigningKey.generate().private),
             ("ingest.key", SealingKey.generate().private),
             ("pseudonym.key", secrets.token_bytes(32)),
         ):
@@ -139,6 +141,7 @@ class Home:
         try:
             return HubKeys(
                 SigningKey.from_private((folder / "signing.key").read_bytes()),
+                SigningKey.from_private((folder / "log.key").read_bytes()),
                 SealingKey.from_private((folder / "ingest.key").read_bytes()),
                 (folder / "pseudonym.key").read_bytes(),
             )

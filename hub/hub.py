@@ -98,7 +98,7 @@ class Hub:
             ),
             publisher=Publisher(exchange, topics, settings.hub_id, keys.signing),
             receipts=Receipts(exchange, topics, settings.hub_id),
-            checkpoints=Checkpoints(exchange.log, settings.hub_id, keys.signing, clock),
+            checkpoints=Checkpoints(exchange.log, settings.hub_id, keys.log, clock),
             registry=RegistryPublisher(exchange, topics, settings.hub_id, keys.signing),
             shredder=Shredder(exchange),
             enrolment=enrolment,
