@@ -10,7 +10,7 @@ agreement and so on; who writes a stream chooses its id.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Self
 from uuid import UUID
@@ -26,26 +26,10 @@ class StoreEvent:
     originator_version: int
     timestamp: datetime
 
-    def record(self) -> dict[str, Any]:
-        """The Avro record of this event's state: every field but the two columns."""
-        return {name: getattr(self, name) for name in _state_fields(type(self))}
-
     @classmethod
     def restore(cls, stream: UUID, version: int, record: dict[str, Any]) -> Self:
-        """The event whose `record()` this was."""
+        """The event whose state, read as Avro, is this record."""
         return cls(originator_id=stream, originator_version=version, **record)
-
-
-_STATE_FIELDS: dict[type[StoreEvent], tuple[str, ...]] = {}
-
-
-def _state_fields(cls: type[StoreEvent]) -> tuple[str, ...]:
-    names = _STATE_FIELDS.get(cls)
-    if names is None:
-        columns = ("originator_id", "originator_version")
-        names = tuple(one.name for one in fields(cls) if one.name not in columns)
-        _STATE_FIELDS[cls] = names
-    return names
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +66,6 @@ class EventAccepted(StoreEvent):
     secret_id: bytes
     occurred_at: datetime
     digest: bytes
-
-    def record(self) -> dict[str, Any]:
-        record = {name: getattr(self, name) for name in _state_fields(EventAccepted)}
-        record["compartments"] = [
-            {"name": one.name, "index": one.index, "ciphertext": one.ciphertext}
-            for one in self.compartments
-        ]
-        return record
 
     @classmethod
     def restore(cls, stream: UUID, version: int, record: dict[str, Any]) -> Self:

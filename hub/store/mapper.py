@@ -26,6 +26,7 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 from hub.store.errors import StoreCorrupt
 from hub.store.events import EVENTS, StoreEvent
+from hub.store.writing import writer
 
 MAGIC = b"\xc3\x01"
 PREFIX = 10  # magic and 8-byte fingerprint before the body
@@ -51,17 +52,17 @@ def leaf_entry(stored: StoredEvent) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Writer:
-    """A schema some row may have been written with."""
+class _Schema:
+    """A schema some row may have been written with; prefix: the first ten bytes of such a row."""
 
     parsed: Any
     prefix: bytes
 
 
-def _writer(text: str) -> _Writer:
+def _schema(text: str) -> _Schema:
     schema = json.loads(text)
     mark = bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
-    return _Writer(fastavro.parse_schema(schema), MAGIC + mark)
+    return _Schema(fastavro.parse_schema(schema), MAGIC + mark)
 
 
 class _Form:
@@ -69,18 +70,9 @@ class _Form:
 
     def __init__(self, event_class: type[StoreEvent], current: str, former: Iterable[str]) -> None:
         self.event_class = event_class
-        self.current = _writer(current)
-        self.former = {writer.prefix: writer for writer in map(_writer, former)}
-
-    def state(self, event: StoreEvent) -> bytes:
-        if event.timestamp.tzinfo is None:
-            raise ValueError(f"{event.TOPIC}: timestamp without a time zone")
-        out = io.BytesIO()
-        out.write(self.current.prefix)
-        fastavro.schemaless_writer(
-            out, self.current.parsed, event.record(), strict=True, disable_tuple_notation=True
-        )
-        return out.getvalue()
+        self.current = _schema(current)
+        self.former = {schema.prefix: schema for schema in map(_schema, former)}
+        self.state = writer(json.loads(current), self.current.prefix)
 
     def record(self, state: bytes) -> dict[str, Any]:
         prefix = state[:PREFIX]
@@ -89,8 +81,9 @@ class _Form:
         if prefix == self.current.prefix:
             value = fastavro.schemaless_reader(body, self.current.parsed, None)
         else:
-            writer = self.former[prefix]
-            value = fastavro.schemaless_reader(body, writer.parsed, self.current.parsed)
+            value = fastavro.schemaless_reader(
+                body, self.former[prefix].parsed, self.current.parsed
+            )
         if body.tell() != len(state):
             raise ValueError("bytes left over")
         return cast(dict[str, Any], value)

@@ -176,6 +176,10 @@ class LogTables(ApplicationRecorder):
     def select_stream(self, stream: UUID, after_version: int, limit: int) -> Sequence[Notification]:
         """Rows of one stream, in order, with their positions."""
 
+    def last_version(self, stream: UUID) -> int:
+        newest = self.select_events(stream, desc=True, limit=1)
+        return newest[0].originator_version if newest else 0
+
     def admissions(self, agency: str, event_ids: Sequence[bytes]) -> dict[bytes, AdmissionKey]:
         found: dict[bytes, AdmissionKey] = {}
         for start in range(0, len(event_ids), 500):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -57,20 +58,46 @@ def _write_int(add: Add, value: Any) -> None:
 
 
 def _write_time(add: Add, value: Any) -> None:
-    add(_varint((value - EPOCH) // MICROSECOND))
+    since = value - EPOCH
+    z = 2 * ((since.days * 86400 + since.seconds) * 1000000 + since.microseconds)
+    if 1 << 49 <= z < 1 << 56:  # 1979 to 3111, in eight bytes; the general way is slower
+        low, high = z & 0xFFFFFFF, z >> 28
+        add(
+            bytes(
+                (
+                    low & 0x7F | 0x80,
+                    low >> 7 & 0x7F | 0x80,
+                    low >> 14 & 0x7F | 0x80,
+                    low >> 21 | 0x80,
+                    high & 0x7F | 0x80,
+                    high >> 7 & 0x7F | 0x80,
+                    high >> 14 & 0x7F | 0x80,
+                    high >> 21,
+                )
+            )
+        )
+    else:
+        add(_varint(z // 2))
 
 
 def _write_bytes(add: Add, value: Any) -> None:
     if type(value) is not bytes:
         raise TypeError("not bytes")
-    add(_long(len(value)))
+    size = len(value)
+    add(_SMALL[size] if size < 8192 else _varint(size))
     add(value)
 
 
 def _write_string(add: Add, value: Any) -> None:
+    add(_short_string(value) if len(value) <= 64 else _string(value))
+
+
+def _string(value: str) -> bytes:
     data = value.encode()
-    add(_long(len(data)))
-    add(data)
+    return _long(len(data)) + data
+
+
+_short_string = lru_cache(4096)(_string)  # agencies, roles, event types and categories recur
 
 
 def _fixed(size: int) -> Write:
@@ -98,6 +125,18 @@ def _array(item: Write) -> Write:
     return write
 
 
+def _array_of_fixed(size: int) -> Write:
+    def write(add: Add, value: Any) -> None:
+        if value:
+            if set(map(type, value)) != {bytes} or set(map(len, value)) != {size}:
+                raise ValueError(f"not all {size} bytes")
+            add(_long(len(value)))
+            add(b"".join(value))
+        add(b"\x00")
+
+    return write
+
+
 def _nullable(item: Write) -> Write:
     def write(add: Add, value: Any) -> None:
         if value is None:
@@ -105,20 +144,6 @@ def _nullable(item: Write) -> Write:
         else:
             add(b"\x02")
             item(add, value)
-
-    return write
-
-
-def _record(schema: dict[str, Any], named: dict[str, Write]) -> Write:
-    names = [field["name"] for field in schema["fields"]]
-    writes = [_write(field["type"], named) for field in schema["fields"]]
-    if len(names) < 2:
-        raise TypeError("a record of fewer than two fields")
-    values = attrgetter(*names)
-
-    def write(add: Add, value: Any) -> None:
-        for one, part in zip(writes, values(value), strict=True):
-            one(add, part)
 
     return write
 
@@ -131,32 +156,58 @@ _PLAIN: dict[str, Write] = {
 }
 
 
-def _write(schema: Any, named: dict[str, Write]) -> Write:
-    if isinstance(schema, str):
-        return _PLAIN.get(schema) or named[schema]
-    if isinstance(schema, list):
-        if len(schema) != 2 or schema[0] != "null":
-            raise TypeError("a union that is not null and one type")
-        return _nullable(_write(schema[1], named))
-    kind, logical = schema["type"], schema.get("logicalType")
-    if (kind, logical) == ("long", "timestamp-micros"):
-        return _write_time
-    if logical is not None:
-        raise TypeError(f"logical type {logical}")
-    if kind == "array":
-        return _array(_write(schema["items"], named))
-    makers: dict[str, Callable[[], Write]] = {
-        "fixed": lambda: _fixed(schema["size"]),
-        "enum": lambda: _enum(schema["symbols"]),
-        "record": lambda: _record(schema, named),
-    }
-    named[schema["name"]] = made = makers[kind]()
-    return made
+class _Maker:
+    """Makes writers; knows the types named so far."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, Write] = {}
+        self._sizes: dict[Write, int] = {}
+
+    def make(self, schema: Any) -> Write:
+        if isinstance(schema, str):
+            return _PLAIN.get(schema) or self._named[schema]
+        if isinstance(schema, list):
+            if len(schema) != 2 or schema[0] != "null":
+                raise TypeError("a union that is not null and one type")
+            return _nullable(self.make(schema[1]))
+        kind, logical = schema["type"], schema.get("logicalType")
+        if (kind, logical) == ("long", "timestamp-micros"):
+            return _write_time
+        if logical is not None:
+            raise TypeError(f"logical type {logical}")
+        if kind == "array":
+            item = self.make(schema["items"])
+            size = self._sizes.get(item)
+            return _array(item) if size is None else _array_of_fixed(size)
+        if kind == "fixed":
+            made = _fixed(schema["size"])
+            self._sizes[made] = schema["size"]
+        elif kind == "enum":
+            made = _enum(schema["symbols"])
+        elif kind == "record":
+            made = self._record(schema)
+        else:
+            raise TypeError(f"type {kind}")
+        self._named[schema["name"]] = made
+        return made
+
+    def _record(self, schema: dict[str, Any]) -> Write:
+        names = [field["name"] for field in schema["fields"]]
+        writes = [self.make(field["type"]) for field in schema["fields"]]
+        if len(names) < 2:
+            raise TypeError("a record of fewer than two fields")
+        values = attrgetter(*names)
+
+        def write(add: Add, value: Any) -> None:
+            for one, part in zip(writes, values(value), strict=True):
+                one(add, part)
+
+        return write
 
 
 def writer(schema: dict[str, Any], prefix: bytes) -> Callable[[Any], bytes]:
     """A function from an object with the schema's attributes to prefix and Avro body."""
-    write = _write(schema, {})
+    write = _Maker().make(schema)
 
     def state(value: Any) -> bytes:
         parts = [prefix]
