@@ -19,7 +19,9 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections import OrderedDict, defaultdict
+import threading
+import time
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -44,6 +46,7 @@ FOLLOWER = "publisher"
 MARK_BATCH = 2_000  # log rows looked at in one transaction
 SEND_BATCH = 500  # deliveries in one sealed message
 SEND_BYTES = 4 * 1024 * 1024
+TRIM_EVERY = 2.0  # seconds
 RECALL_DUE = timedelta(days=7)  # T11
 
 
@@ -61,7 +64,7 @@ class _Parts:
 
 
 class Publisher:
-    """Marks and sends for one hub. One instance per hub process; not for sharing by threads."""
+    """Marks and sends for one hub, in one thread; only `sealed_after` is for any thread."""
 
     def __init__(self, exchange: Exchange, topics: Topics, hub_id: str, key: SigningKey) -> None:
         self._exchange = exchange
@@ -72,11 +75,16 @@ class Publisher:
         self._sent: dict[str, int] = {}
         self._due: dict[str, OrderedDict[int, stored.Sending]] = {}
         self._parts: OrderedDict[int, _Parts] = OrderedDict()
+        self._parts_lock = threading.Lock()
+        self._ends: dict[str, deque[tuple[int, int]]] = {}
+        self._trimmed_at = 0.0
 
     def step(self) -> int:
         """Mark and send what is there; returns how much was done (0: nothing to do)."""
-        marked = self.mark()
-        return marked + self.send()
+        done = self.mark() + self.send()
+        if not done or time.monotonic() - self._trimmed_at > TRIM_EVERY:
+            self.trim()
+        return done
 
     # -- mark ------------------------------------------------------------------------------
 
@@ -222,6 +230,35 @@ class Publisher:
             self._exchange.commit(lambda draft: draft.tracking.update(progress))
         return count
 
+    def trim(self) -> None:
+        """Remove from each topic what its recipient has acknowledged: nothing outlives delivery."""
+        self._trimmed_at = time.monotonic()
+        followers = self._exchange.log.counts().followers
+        for agency, ends in self._ends.items():
+            acknowledged = followers.get(f"acknowledged/{agency}", 0)
+            before = None
+            while ends and ends[0][0] <= acknowledged:
+                before = ends.popleft()[1]
+            if before is not None:
+                self._topics.trim(self._exchange.pseudonyms.topic("nrm.d", agency), before)
+
+    def sealed_after(self, agency: str, after: int, limit: int) -> list[bytes]:
+        """Sealed messages of a recipient that asks over HTTP; sealed from the log, any thread.
+
+        Up to `limit` deliveries with sequences greater than `after`; only what was sent already.
+        """
+        known = self._exchange.agencies.get(agency)
+        assert known is not None
+        sent = self._exchange.log.tracking(f"sent/{agency}")
+        batch = [
+            one.event
+            for one in self._exchange.log.stream(
+                delivery_stream(agency), after_version=after, limit=min(limit, SEND_BATCH)
+            )
+            if isinstance(one.event, stored.Sending) and one.event.originator_version <= sent
+        ]
+        return [message.value for message in self._messages(agency, known.sealing_public, batch)]
+
     def republish(self, agency: str, after: int = 0) -> None:
         """Send everything after `after` again: the recipient's topic was lost."""
         self._due.pop(agency, None)
@@ -261,6 +298,14 @@ class Publisher:
         self, agency: str, sealing_public: bytes, batch: Sequence[stored.Sending]
     ) -> None:
         topic = self._exchange.pseudonyms.topic("nrm.d", agency)
+        self._topics.append(topic, self._messages(agency, sealing_public, batch))
+        end = self._topics.end(topic)
+        self._ends.setdefault(agency, deque()).append((batch[-1].originator_version, end))
+
+    def _messages(
+        self, agency: str, sealing_public: bytes, batch: Sequence[stored.Sending]
+    ) -> list[Message]:
+        """The batch sealed, in as few messages as topics take."""
         encoded = [wire.DELIVERY.single(self._delivery(agency, one)) for one in batch]
         messages = []
         start = 0
@@ -269,9 +314,10 @@ class Publisher:
             while end < len(batch) and (end == start or size + len(encoded[end]) <= SEND_BYTES):
                 size += len(encoded[end])
                 end += 1
-            messages.append(self._sealed(agency, sealing_public, batch[start:end], encoded[start:end]))
+            part = slice(start, end)
+            messages.append(self._sealed(agency, sealing_public, batch[part], encoded[part]))
             start = end
-        self._topics.append(topic, messages)
+        return messages
 
     def _sealed(
         self,
@@ -429,9 +475,10 @@ class Publisher:
         secret = self._exchange.secrets.secrets({secret_id}).get(secret_id)
         tree = merkle.Tree([merkle.leaf_hash(leaf) for leaf in event.leaves])
         parts = _Parts(event, secret, tree)
-        self._parts[position] = parts
-        while len(self._parts) > MARK_BATCH * 2:
-            self._parts.popitem(last=False)
+        with self._parts_lock:
+            self._parts[position] = parts
+            while len(self._parts) > MARK_BATCH * 2:
+                self._parts.popitem(last=False)
         return parts
 
     def _parts_of(self, position: int) -> _Parts:

@@ -43,11 +43,11 @@ class TlogProof:
     index: int
     path: tuple[bytes, ...]
     checkpoint: bytes
-    extra: bytes = b""
+    extra: bytes | None = None
 
     def __bytes__(self) -> bytes:
         lines = [HEADING]
-        if self.extra:
+        if self.extra is not None:
             lines.append(f"extra {encode_base64(self.extra)}")
         lines.append(f"index {self.index}")
         lines.extend(encode_base64(one) for one in self.path)
@@ -62,11 +62,9 @@ class TlogProof:
             lines = head.decode("ascii").split("\n")
             if not blank or not checkpoint or lines.pop(0) != HEADING:
                 raise TlogProofError("not a proof of this format")
-            extra = b""
+            extra = None
             if lines and lines[0].startswith("extra "):
                 extra = decode_base64(lines.pop(0).removeprefix("extra "))
-                if not extra:
-                    raise TlogProofError("an empty extra line is left out")
             if not lines or not lines[0].startswith("index "):
                 raise TlogProofError("the proof has no index")
             index = parse_decimal(lines.pop(0).removeprefix("index "))

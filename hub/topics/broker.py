@@ -222,7 +222,9 @@ class LocalBroker:
             "transaction.state.log.replication.factor": "1",
             "transaction.state.log.min.isr": "1",
             "group.initial.rebalance.delay.ms": "0",
-            "controlled.shutdown.enable": "false",  # there is nobody to hand over to
+            # After a crash the broker waits for its own old session to end: 9 s otherwise.
+            "broker.session.timeout.ms": "3000",
+            "broker.heartbeat.interval.ms": "500",
             "log.cleaner.dedupe.buffer.size": "2097152",  # 128 MiB otherwise
             "num.network.threads": "2",
             "num.io.threads": "4",

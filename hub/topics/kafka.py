@@ -233,11 +233,11 @@ class KafkaTopics:
     # The client leaves threads behind when it cannot bootstrap, so the one that lives as
     # long as we do is asked first whether anybody is there.
     def _new_producer(self) -> _SharedProducer:
-        self._admin.describe_cluster()
+        _patiently(self._admin.describe_cluster)
         return _SharedProducer(self._options(), self._settings.timeout)
 
     def _new_consumer(self) -> _Consumer:
-        self._admin.describe_cluster()
+        _patiently(self._admin.describe_cluster)
         return _Consumer(self._options())
 
     def _offset(self, topic: str, spec: Any) -> int:
@@ -248,7 +248,7 @@ class KafkaTopics:
     def _ask(self, question: Callable[[Any], _Answer]) -> _Answer:
         if self._closed:
             raise TopicUnavailable("the topics are closed")
-        return self._call(lambda: question(self._admin))
+        return self._call(lambda: _patiently(lambda: question(self._admin)))
 
     def _call(self, action: Callable[[], _Answer]) -> _Answer:
         try:
@@ -438,6 +438,20 @@ class _Consumer:
     def close(self) -> None:
         with suppress(kafka_errors.KafkaError):
             self._client.close(autocommit=False, timeout_ms=1_000)
+
+
+def _patiently(question: Callable[[], _Answer]) -> _Answer:
+    """Ask again for a few seconds while brokers come, go or elect. For what may be repeated."""
+    deadline = time.monotonic() + BOOTSTRAP_SECONDS
+    while True:
+        try:
+            return question()
+        except _UNKNOWN:
+            raise
+        except (kafka_errors.RetriableError, OSError):
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.1)
 
 
 def _create(admin: Any, new: list[NewTopic]) -> None:
