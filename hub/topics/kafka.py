@@ -61,6 +61,7 @@ _IN_FLIGHT_MESSAGES: Final = 2_000
 _APPENDS_AT_ONCE: Final = 8
 _IDLE_CONSUMERS: Final = 8
 _FETCH_SECONDS: Final = 0.05
+_PATIENCE_SECONDS: Final = 2.0
 
 _GRANTS: Final = {
     "read": (ACLOperation.READ, ACLOperation.DESCRIBE),
@@ -216,10 +217,27 @@ class KafkaTopics:
             size += message.size
             while size > _IN_FLIGHT_BYTES or len(waiting) > _IN_FLIGHT_MESSAGES:
                 done, its_size = waiting.popleft()
-                done.get(max(0.0, deadline - time.monotonic()))
+                self._await(done, topic, deadline)
                 size -= its_size
         for future, _ in waiting:
-            future.get(max(0.0, deadline - time.monotonic()))
+            self._await(future, topic, deadline)
+
+    def _await(self, future: Any, topic: str, deadline: float) -> None:
+        """Until Kafka has acknowledged. A broker may be waited for, a missing topic not."""
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            try:
+                future.get(min(left, _PATIENCE_SECONDS))
+                return
+            except kafka_errors.KafkaTimeoutError:
+                if future.is_done or left <= 0:
+                    raise
+            try:
+                self.end(topic)
+            except UnknownTopicError:
+                raise
+            except TopicUnavailable:
+                continue
 
     def _poll(self, consumer: _Consumer, offset: int, limit: int, timeout: float) -> list[Received]:
         try:
