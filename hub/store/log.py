@@ -17,7 +17,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 from urllib.parse import urlsplit
@@ -33,6 +32,7 @@ from eventsourcing.utils import Environment, EnvType
 
 from hub.store.errors import StoreRefused
 from hub.store.events import StoreEvent
+from hub.store.location import sqlite_path
 from hub.store.mapper import StoreMapper, leaf_entry
 from hub.store.postgres import PostgresLogFactory
 from hub.store.sqlite import SQLiteLogFactory
@@ -237,11 +237,3 @@ class HubLog(Application[UUID]):
         exc_tb: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def sqlite_path(url: str) -> Path:
-    """sqlite:///relative, sqlite:////absolute: as SQLAlchemy reads them."""
-    path = url.removeprefix("sqlite:///")
-    if path == url or not path or ":memory:" in path or "?" in path:
-        raise StoreRefused("give the log a file: sqlite:///path")
-    return Path(path)

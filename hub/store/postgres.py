@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
 import psycopg
@@ -33,6 +32,7 @@ from psycopg.rows import DictRow
 
 from hub.crash import point
 from hub.store.errors import StoreBusy, StoreConflict, StoreRefused, StoreUnavailable
+from hub.store.location import split_schema
 from hub.store.tables import Append, Cursor, LogTables, Row
 
 LOCK_SECONDS = 10
@@ -53,15 +53,6 @@ TABLES = (
     "CREATE TABLE IF NOT EXISTS tiles (path text PRIMARY KEY, data bytea NOT NULL)",
     "CREATE TABLE IF NOT EXISTS about (name text PRIMARY KEY, value text NOT NULL)",
 )
-
-
-def split_schema(url: str) -> tuple[str, str]:
-    """The address libpq understands, and the schema named by `?schema=` ("public" if none)."""
-    parts = urlsplit(url)
-    pairs = parse_qsl(parts.query, keep_blank_values=True)
-    schema = dict(pairs).get("schema", "public")
-    query = urlencode([pair for pair in pairs if pair[0] != "schema"])
-    return urlunsplit(parts._replace(query=query)), schema
 
 
 def probe(url: str, schema: str) -> dict[str, Any]:
@@ -90,7 +81,7 @@ def probe(url: str, schema: str) -> dict[str, Any]:
     return params
 
 
-class _Cursor:
+class PostgresCursor:
     """A psycopg cursor that reads `?` as the parameter mark."""
 
     def __init__(self, cursor: psycopg.Cursor[DictRow]) -> None:
@@ -150,7 +141,7 @@ class PostgresLogTables(LogTables, PostgresApplicationRecorder):
                 with connection.transaction():
                     raw = connection.cursor()
                     raw.execute("LOCK TABLE stored_events IN EXCLUSIVE MODE")
-                    yield _Cursor(raw)
+                    yield PostgresCursor(raw)
                     point("store_before_commit")
                 point("store_after_commit")
         except PersistenceError as error:
@@ -210,7 +201,7 @@ class PostgresLogTables(LogTables, PostgresApplicationRecorder):
             return raw.fetchall()
 
     def insert_rows(self, c: Cursor, first: int, stored: Sequence[StoredEvent]) -> None:
-        raw = cast(_Cursor, c).raw
+        raw = cast(PostgresCursor, c).raw
         with raw.copy("COPY stored_events FROM STDIN (FORMAT BINARY)") as copy:
             copy.set_types(("uuid", "int8", "text", "bytea", "int8"))
             for position, one in enumerate(stored, first):
@@ -219,7 +210,7 @@ class PostgresLogTables(LogTables, PostgresApplicationRecorder):
                 )
 
     def insert_leaves(self, c: Cursor, leaves: Iterable[tuple[int, bytes, int]]) -> None:
-        raw = cast(_Cursor, c).raw
+        raw = cast(PostgresCursor, c).raw
         with raw.copy("COPY leaves FROM STDIN (FORMAT BINARY)") as copy:
             copy.set_types(("int8", "bytea", "int8"))
             for leaf in leaves:

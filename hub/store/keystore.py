@@ -1,0 +1,386 @@
+"""Persons' secrets, and how one is destroyed so that no copy brings it back.
+
+Every sealed compartment of a person depends on one 32-byte secret. It lives here, apart from the
+events: AES-256-GCM under an epoch key that is in a file of its own (`epoch.py`), with the store,
+the epoch and the person as associated data. To erase somebody, a new epoch key is made, everyone
+else's secret is wrapped again under it, and the old epoch key is destroyed. What write-ahead
+logs and backups of the database still hold then unwraps to nothing; a bare DELETE was measured to
+leave the bytes in both databases' logs.
+
+Promises. `ensure` returns only secrets that are on disk. From the moment an erasure is on record,
+which is its first step, no process hands out the secret again, and a secret is never made for
+that person again. A crash at any step is finished by the next opening; nobody else's secret is
+ever lost by it. Several processes may share the store: each looks at the generation counter
+before it trusts what it remembers.
+
+Limits. Secrets already handed out stay in memory as long as their users keep them, and Python
+cannot wipe memory. What overwriting a file is worth is said in `epoch.py`. Data a partner has
+opened is beyond reach.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from hub.crash import point
+from hub.errors import HubError
+from hub.store.epoch import EpochFile
+from hub.store.errors import StoreCorrupt, StoreRefused
+from hub.store.keytables import KeyTables, PostgresKeyTables, SQLiteKeyTables
+from hub.store.location import split_parameter, split_schema, sqlite_path
+from hub.store.tables import Cursor
+
+SECRET = 32
+NONCE = 12
+PAGE = 5000
+CACHED = 100_000
+
+
+class SubjectErased(HubError):
+    """A secret was asked for a person who has been erased; there will never be one again."""
+
+    def __init__(self, subjects: Collection[UUID]) -> None:
+        super().__init__(f"{len(subjects)} erased, first {min(subjects)}")
+        self.subjects = frozenset(subjects)
+
+
+class _KeyGone(StoreRefused):
+    """The epoch key's file does not hold the key of the epoch just read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShredReport:
+    """What an erasure did. destroyed: how many of the persons had a secret."""
+
+    subjects: tuple[UUID, ...]
+    destroyed: int
+    survivors: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    store: bytes
+    epoch: int
+    generation: int
+
+
+class KeyStore:
+    """Safe to share between threads. Open one per process."""
+
+    def __init__(
+        self,
+        tables: KeyTables,
+        epoch_file: EpochFile,
+        *,
+        randomness: Callable[[int], bytes] = os.urandom,
+        cached: int = CACHED,
+    ) -> None:
+        self._tables = tables
+        self._file = epoch_file
+        self._randomness = randomness
+        self._room = cached
+        self._lock = RLock()
+        self._state = _State(b"", 0, -1)
+        self._aead: AESGCM | None = None
+        self._known: OrderedDict[UUID, bytes] = OrderedDict()
+        self._erased: frozenset[UUID] = frozenset()
+        self._unfinished = False
+        with self._lock, self._file.locked():
+            self._begin()
+            self._recover()
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        *,
+        epoch_key: Path | None = None,
+        randomness: Callable[[int], bytes] = os.urandom,
+        cached: int = CACHED,
+    ) -> Self:
+        """sqlite:///path or postgresql://…?schema=name; made if missing.
+
+        epoch_key: the epoch key's file. May stand in the address as `epoch_key=/path`; beside an
+        SQLite file it is `epoch.key` unless said otherwise.
+        """
+        url, named = split_parameter(url, "epoch_key")
+        path = epoch_key or (Path(named) if named else None)
+        tables: KeyTables
+        if urlsplit(url).scheme == "sqlite":
+            database = sqlite_path(url)
+            path = path or database.with_name("epoch.key")
+            tables = SQLiteKeyTables(database)
+        elif urlsplit(url).scheme in ("postgresql", "postgres"):
+            if path is None:
+                raise StoreRefused("say where the epoch key is: …?epoch_key=/path/epoch.key")
+            tables = PostgresKeyTables(*split_schema(url))
+        else:
+            raise StoreRefused("a key store's address starts with sqlite:/// or postgresql://")
+        try:
+            return cls(tables, EpochFile(path, randomness), randomness=randomness, cached=cached)
+        except BaseException:
+            tables.close()
+            raise
+
+    def close(self) -> None:
+        with self._lock:
+            self._forget()
+            self._tables.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # -- using secrets --------------------------------------------------------------------------
+
+    def secrets(self, subjects: Collection[UUID]) -> dict[UUID, bytes]:
+        """The secrets of those who have one; unknown and erased persons are absent."""
+        with self._lock:
+            self._look()
+            found, missing = self._remembered(subjects)
+            if missing:
+                found.update(self._fetch(missing))
+            return found
+
+    def ensure(self, subjects: Collection[UUID]) -> dict[UUID, bytes]:
+        """Everyone's secret, made where there was none: durable when this returns.
+
+        Raises SubjectErased, having made nothing, if one of them is erased.
+        """
+        with self._lock:
+            self._look()
+            found, missing = self._remembered(subjects)
+            if missing or not self._erased.isdisjoint(subjects):
+                with self._tables.write() as c:
+                    self._see(c)
+                    if gone := self._erased.intersection(subjects):
+                        raise SubjectErased(gone)
+                    found = self._open_rows(_rows(c, list(subjects)))
+                    made = {one: self._randomness(SECRET) for one in subjects if one not in found}
+                    c.executemany(
+                        "INSERT INTO secrets (subject_id, wrapped) VALUES (?, ?)",
+                        [(one.bytes, self._wrap(one, made[one])) for one in sorted(made)],
+                    )
+                found.update(made)
+                self._remember(found)
+            return found
+
+    def erased(self, subject: UUID) -> bool:
+        """Whether this person has been erased."""
+        return subject in self.erased_among((subject,))
+
+    def erased_among(self, subjects: Collection[UUID]) -> frozenset[UUID]:
+        with self._lock:
+            self._look()
+            return self._erased.intersection(subjects)
+
+    @property
+    def epoch(self) -> int:
+        """How often the epoch key has changed, from 1."""
+        with self._lock:
+            self._look()
+            return self._state.epoch
+
+    # -- erasing --------------------------------------------------------------------------------
+
+    def shred(self, *subjects: UUID) -> ShredReport:
+        """Destroy these persons' secrets, known or not. Returns when nothing can unwrap them.
+
+        Idempotent. Costs one re-wrap of every other secret (about 100,000 in some seconds), however
+        many persons it erases.
+        """
+        with self._lock, self._file.locked():
+            self._recover()
+            wanted = [one for one in subjects if one not in self._erased]
+            destroyed = survivors = 0
+            if wanted:
+                with self._tables.write() as c:
+                    destroyed = len(_rows(c, wanted))
+                    c.executemany(
+                        "INSERT INTO erased (subject_id, done) VALUES (?, 0)",
+                        [(one.bytes,) for one in sorted(set(wanted))],
+                    )
+                    c.execute("UPDATE state SET generation = generation + 1")
+                self._look()
+                point("shred_after_mark")
+                survivors = self._next_epoch()
+            return ShredReport(tuple(subjects), destroyed, survivors, self._state.epoch)
+
+    def _next_epoch(self) -> int:
+        """Everyone not erased moves to a new epoch key; the old one is destroyed."""
+        old, before = self._key(), self._state
+        key = self._randomness(32)
+        after = _State(before.store, before.epoch + 1, before.generation + 1)
+        self._file.prepare(before.store, after.epoch, key)
+        point("shred_after_key")
+        new = AESGCM(key)
+        survivors = 0
+        with self._tables.write() as c:
+            c.execute("DELETE FROM secrets WHERE subject_id IN (SELECT subject_id FROM erased)")
+            last = b""
+            while rows := _page(c, last):
+                last = rows[-1][0]
+                survivors += len(rows)
+                moved = []
+                for raw, wrapped in rows:
+                    secret = _unwrap(old, before, raw, wrapped)
+                    moved.append((_wrap(new, after, raw, secret, self._nonce()), raw))
+                c.executemany("UPDATE secrets SET wrapped = ? WHERE subject_id = ?", moved)
+            c.execute("UPDATE erased SET done = 1 WHERE done = 0")
+            c.execute("UPDATE state SET epoch = ?, generation = ?", (after.epoch, after.generation))
+            point("shred_before_commit")
+        point("shred_after_rewrap")
+        self._file.settle(after.epoch)
+        self._look()
+        self._tables.scrub()
+        return survivors
+
+    def _recover(self) -> None:
+        """Finish what a crash interrupted, in this process or another."""
+        self._look()
+        if self._file.read(self._state.store, self._state.epoch) is None:
+            with self._tables.read() as c:
+                if _page(c, b""):
+                    raise StoreRefused(
+                        f"{self._file.path} does not hold the key of epoch {self._state.epoch}:"
+                        " restore that file; without it no sealed content can be read"
+                    )
+            self._file.prepare(self._state.store, self._state.epoch, self._randomness(32))
+        self._file.settle(self._state.epoch)
+        if self._unfinished:
+            self._next_epoch()
+
+    def _begin(self) -> None:
+        with self._tables.write() as c:
+            c.execute("SELECT count(*) AS n FROM state")
+            if not c.fetchall()[0]["n"]:
+                c.execute("INSERT INTO state VALUES (1, ?, 1, 0)", (self._randomness(16),))
+
+    # -- what is remembered ---------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Forget everything if an erasure was begun or done anywhere since the last look."""
+        with self._tables.read() as c:
+            self._see(c)
+        if self._unfinished:  # by a process that is still at it, or was killed
+            with self._file.locked(wait=False) as got:
+                if got:
+                    self._recover()
+
+    def _see(self, c: Cursor) -> None:
+        state = _state(c)
+        if state != self._state:
+            c.execute("SELECT subject_id, done FROM erased")
+            rows = c.fetchall()
+            self._erased = frozenset(UUID(bytes=bytes(row["subject_id"])) for row in rows)
+            self._unfinished = not all(row["done"] for row in rows)
+            self._forget()
+            self._state = state
+
+    def _forget(self) -> None:
+        self._known.clear()
+        self._aead = None
+
+    def _remembered(self, subjects: Collection[UUID]) -> tuple[dict[UUID, bytes], list[UUID]]:
+        found: dict[UUID, bytes] = {}
+        missing: list[UUID] = []
+        for one in subjects:
+            secret = self._known.get(one)
+            if secret is not None:
+                self._known.move_to_end(one)
+                found[one] = secret
+            elif one not in self._erased:
+                missing.append(one)
+        return found, missing
+
+    def _remember(self, secrets: dict[UUID, bytes]) -> None:
+        self._known.update(secrets)
+        while len(self._known) > self._room:
+            self._known.popitem(last=False)
+
+    def _fetch(self, subjects: list[UUID]) -> dict[UUID, bytes]:
+        with self._tables.read() as c:
+            self._see(c)
+            found = self._open_rows(_rows(c, [one for one in subjects if one not in self._erased]))
+        self._remember(found)
+        return found
+
+    # -- wrapping -------------------------------------------------------------------------------
+
+    def _key(self) -> AESGCM:
+        if self._aead is None:
+            key = self._file.read(self._state.store, self._state.epoch)
+            if key is None:
+                raise _KeyGone(f"the key of epoch {self._state.epoch} is gone")
+            self._aead = AESGCM(key)
+        return self._aead
+
+    def _nonce(self) -> bytes:
+        return self._randomness(NONCE)
+
+    def _wrap(self, subject: UUID, secret: bytes) -> bytes:
+        return _wrap(self._key(), self._state, subject.bytes, secret, self._nonce())
+
+    def _open_rows(self, rows: Sequence[tuple[bytes, bytes]]) -> dict[UUID, bytes]:
+        if not rows:
+            return {}
+        key = self._key()
+        return {UUID(bytes=raw): _unwrap(key, self._state, raw, sealed) for raw, sealed in rows}
+
+
+def _state(c: Cursor) -> _State:
+    c.execute("SELECT store, epoch, generation FROM state")
+    row = c.fetchall()[0]
+    return _State(bytes(row["store"]), row["epoch"], row["generation"])
+
+
+def _rows(c: Cursor, subjects: Sequence[UUID]) -> list[tuple[bytes, bytes]]:
+    found: list[tuple[bytes, bytes]] = []
+    for start in range(0, len(subjects), 500):
+        some = [one.bytes for one in subjects[start : start + 500]]
+        marks = ", ".join("?" * len(some))
+        c.execute(f"SELECT * FROM secrets WHERE subject_id IN ({marks})", some)  # noqa: S608
+        found += [(bytes(row["subject_id"]), bytes(row["wrapped"])) for row in c.fetchall()]
+    return found
+
+
+def _page(c: Cursor, after: bytes) -> list[tuple[bytes, bytes]]:
+    c.execute(
+        "SELECT * FROM secrets WHERE subject_id > ? ORDER BY subject_id LIMIT ?", (after, PAGE)
+    )
+    return [(bytes(row["subject_id"]), bytes(row["wrapped"])) for row in c.fetchall()]
+
+
+def _context(state: _State, subject: bytes) -> bytes:
+    return b"nrm subject secret\x00" + state.store + state.epoch.to_bytes(8, "big") + subject
+
+
+def _wrap(key: AESGCM, state: _State, subject: bytes, secret: bytes, nonce: bytes) -> bytes:
+    return nonce + key.encrypt(nonce, secret, _context(state, subject))
+
+
+def _unwrap(key: AESGCM, state: _State, subject: bytes, wrapped: bytes) -> bytes:
+    try:
+        return key.decrypt(wrapped[:NONCE], wrapped[NONCE:], _context(state, subject))
+    except InvalidTag as error:
+        raise StoreCorrupt(f"the secret of {UUID(bytes=subject)} does not unwrap") from error
