@@ -77,9 +77,20 @@ class _Folded:
     stated_dob: date | None = None
     disputed: bool = False
 
+    @property
+    def born(self) -> date | None:
+        return self.assessed_dob or self.stated_dob
+
     def come_of_age(self, today: date) -> bool:
-        born = self.assessed_dob or self.stated_dob
+        born = self.born
         return born is not None and today >= eighteenth_birthday(born)
+
+    @property
+    def rests_on_birthday(self) -> bool:
+        """Without a known date of birth, only a record can say whether this is a child."""
+        return self.born is None and (
+            self.status == CHILD or (self.status == ADULT and not self.assessed)
+        )
 
     def child(self, today: date) -> bool:
         if self.status == CHILD:
@@ -117,25 +128,24 @@ class Age:
             self._add(_Stated(born))
 
     def recorded(self, view: AgeView) -> None:
-        """Take the view recorded with a decision, because dates it rests on were erased.
+        """Take the view recorded with the last decision, because dates it rests on were erased.
 
-        It holds until something new is stated about the age.
+        It answers only what can no longer be worked out: whether a birthday has passed.
         """
         self._recorded = view
 
     def view(self, now: datetime, enforcement_roles: Set[str]) -> AgeView:
-        if self._recorded is not None:
-            return self._recorded
         folded = self._folded
         if folded is None or self._folded_for is not enforcement_roles:
             folded = self._folded = self._fold(enforcement_roles)
             self._folded_for = enforcement_roles
+        if self._recorded is not None and folded.rests_on_birthday:
+            return self._recorded
         return AgeView(folded.child(now.date()), folded.disputed)
 
     def _add(self, statement: _Opened | _Disputed | _Assessed | _Stated) -> None:
         self._statements.append(statement)
         self._folded = None
-        self._recorded = None
 
     def _fold(self, enforcement_roles: Set[str]) -> _Folded:
         age = _Folded()

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from hub.domain.parties import HUB_ROLE
+
 PENDING, ACCEPTED, DECLINED, ENDED = "pending", "accepted", "declined", "ended"
 REFERRAL, TRANSFER = "referral", "transfer"
 
@@ -43,6 +45,12 @@ class Referral:
     @property
     def pending(self) -> bool:
         return self.state == PENDING
+
+    def may_be_ended_by(self, agency: str, role: str) -> bool:
+        """Pending or accepted, and asked for by sender, recipient or the hub."""
+        return self.state in (PENDING, ACCEPTED) and (
+            agency in (self.sender, self.recipient) or role == HUB_ROLE
+        )
 
     @property
     def involves(self) -> bool:
