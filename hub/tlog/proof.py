@@ -57,11 +57,11 @@ class TlogProof:
     def parse(cls, data: bytes) -> TlogProof:
         if len(data) > 2 * MOST_BYTES:
             raise TlogProofError("the proof is too long")
-        head, blank, checkpoint = data.partition(b"\n\n")
+        head, _, checkpoint = data.partition(b"\n\n")
+        if not head.startswith(HEADING.encode() + b"\n") or not checkpoint:
+            raise TlogProofError("not a proof of this format")
         try:
-            lines = head.decode("ascii").split("\n")
-            if not blank or not checkpoint or lines.pop(0) != HEADING:
-                raise TlogProofError("not a proof of this format")
+            lines = head.decode("ascii").split("\n")[1:]
             extra = None
             if lines and lines[0].startswith("extra "):
                 extra = decode_base64(lines.pop(0).removeprefix("extra "))
