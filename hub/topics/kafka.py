@@ -288,10 +288,10 @@ class KafkaTopics:
             raise TopicDeniedError(f"Kafka at {where} does not allow this ({told})") from error
         if isinstance(error, _TOO_LARGE):
             raise MessageTooLargeError(f"Kafka at {where}: {told}") from error
-        if isinstance(error, kafka_errors.KafkaTimeoutError) and "bootstrap" in str(error):
+        if isinstance(error, _NOBODY) or "bootstrap" in str(error):
             raise TopicUnavailable(
-                f"no Kafka answers at {where} within {BOOTSTRAP_SECONDS:.0f} seconds:"
-                " is the broker running, and is the address right?"
+                f"no Kafka answers at {where}: is the broker running, and is the address right?"
+                f" ({told})"
             ) from error
         raise TopicUnavailable(f"Kafka at {where}: {told}") from error
 
@@ -363,6 +363,7 @@ _DENIED: Final = (
     kafka_errors.SaslAuthenticationFailedError,
     kafka_errors.SecurityDisabledError,
 )
+_NOBODY: Final = (kafka_errors.NodeNotReadyError, kafka_errors.KafkaConnectionError)
 _TOO_LARGE: Final = (
     kafka_errors.MessageSizeTooLargeError,
     kafka_errors.RecordListTooLargeError,
@@ -412,8 +413,13 @@ class _SharedProducer:
         )
 
     def retire(self) -> None:
+        """Drop what was not sent: sent later, it would come behind its own repetition.
+
+        close() alone waits for it, gives up, and leaves the sender trying for ever.
+        """
+        self.client._sender.force_close()
         with suppress(kafka_errors.KafkaError):
-            self.client.close(timeout=0)
+            self.client.close(timeout=5.0)
 
 
 class _Consumer:
