@@ -50,7 +50,7 @@ class Entry:
     erased: bool
     released: dict[str, dict[str, str]] = field(default_factory=dict)
     withheld: dict[str, dict[str, list[str]]] = field(default_factory=dict)
-    backfill: list[dict[str, Any]] = field(default_factory=list)
+    backfill: dict[str, Any] = field(default_factory=dict)
     recalls: list[dict[str, Any]] = field(default_factory=list)
     policy: str = ""
     parties: int = 0
@@ -112,13 +112,13 @@ def _entries(exchange: Exchange, recorded: list[Recorded]) -> Iterator[Entry]:
 
 
 def _fill(entry: Entry, settlement: dict[str, Any]) -> None:
-    for agency, categories in settlement["decided"].items():
+    for agency, categories in settlement.get("decided", {}).items():
         for category, answer in categories.items():
-            if "basis" in answer:
-                entry.released.setdefault(agency, {})[category] = answer["basis"]
+            if isinstance(answer, str):
+                entry.released.setdefault(agency, {})[category] = answer
             else:
-                entry.withheld.setdefault(agency, {})[category] = answer["reasons"]
-    entry.backfill = settlement.get("backfill", [])
+                entry.withheld.setdefault(agency, {})[category] = answer
+    entry.backfill = settlement.get("backfill", {})
     entry.recalls = settlement.get("recalls", [])
 
 

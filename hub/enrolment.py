@@ -20,6 +20,7 @@ from connectors.enrolment import (
 )
 from hub.crypto.sealing import sealing_key_id
 from hub.crypto.signing import key_id
+from hub.domain.parties import HUB_ROLE
 from hub.domain.policy import PolicyProfile
 from hub.errors import Refused
 from hub.exchange import Draft, Exchange, stream_id
@@ -87,7 +88,7 @@ class Enrolment:
             return self.approval(asked.agency)  # asked again: the same answer
         if known is None:
             wanted = role or asked.role
-            if wanted not in self._exchange.policy().roles and wanted != "hub":
+            if wanted not in self._exchange.policy().matrix and wanted != HUB_ROLE:
                 raise Refused(0, "unknown_role", f"the policy profile has no role {wanted}")
             self._exchange.commit(
                 lambda draft: self._enrol(draft, asked, wanted, document, by, agreement)

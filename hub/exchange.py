@@ -33,7 +33,8 @@ from hub.errors import Inconsistent, Refused, RetryLater
 from hub.store import events as stored
 from hub.store.events import StoreEvent
 from hub.store.keystore import KeyStore
-from hub.store.log import AdmissionKey, HeadMoved, HubLog
+from hub.store.errors import HeadMoved
+from hub.store.log import AdmissionKey, HubLog
 from hub.submission import AdmittedEvent, Admission, RefusedEvent, facts_bytes
 
 T = TypeVar("T")
@@ -65,6 +66,7 @@ class OutcomeFacts:
 class OpenCase:
     """A case in memory: its fold and the version of its stream."""
 
+    case_id: UUID
     case: Case
     version: int
 
@@ -320,7 +322,7 @@ class Exchange:
             no = Refused(7, refusal.reason, refusal.detail, refusal.guard)
             return self._refuse(draft, event, no)
         if opened is None:
-            opened = self._cases[case_id] = OpenCase(Case(case_id, subject), 0)
+            opened = self._cases[case_id] = OpenCase(case_id, Case(case_id, subject), 0)
         settlement = settle(opened.case, happened, parties, profile, draft.now)
         draft.add(self._sealed(event, opened, subject, draft.now))
         draft.add(
@@ -358,7 +360,7 @@ class Exchange:
                 body=facts_bytes(event.personal),
             )
         return stored.EventAccepted(
-            originator_id=opened.case.case_id,
+            originator_id=opened.case_id,
             originator_version=opened.version + 1,
             timestamp=now,
             event_id=event_id,
@@ -449,7 +451,7 @@ class Exchange:
         recorded = self.log.stream(case_id)
         if not recorded:
             return None
-        opened = OpenCase(self.fold([one.event for one in recorded]), len(recorded))
+        opened = OpenCase(case_id, self.fold([one.event for one in recorded]), len(recorded))
         self._cases[case_id] = opened
         self._cached_events += len(recorded) // 2
         while self._cached_events > CACHED_EVENTS and len(self._cases) > 1:
@@ -469,7 +471,7 @@ class Exchange:
                 assert happened is not None
                 if happened.position != event.position:
                     happened = happened.at_position(event.position)
-                case.enter(happened)
+                happened = case.enter(happened)
                 case.hold(Settlement.from_record(json.loads(event.settlement)), happened)
                 case.leave(happened)
             elif isinstance(event, stored.HeldBack):

@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from hub import crash
@@ -131,7 +131,7 @@ class Publisher:
                         "due": (draft.now + RECALL_DUE).isoformat(),
                         "items": [[event, sorted(cats)] for event, cats in item.recall.items],
                     }
-                    kind = "recall"
+                    kind: Literal["release", "recall"] = "recall"
                     about = decided.position
                 else:
                     standing = self._standing(case, item.agency, item.event_id, item.bases, draft)

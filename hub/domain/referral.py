@@ -46,9 +46,13 @@ class Referral:
     def pending(self) -> bool:
         return self.state == PENDING
 
+    @property
+    def open(self) -> bool:
+        return self.state in (PENDING, ACCEPTED)
+
     def may_be_ended_by(self, agency: str, role: str) -> bool:
         """Pending or accepted, and asked for by sender, recipient or the hub."""
-        return self.state in (PENDING, ACCEPTED) and (
+        return self.open and (
             agency in (self.sender, self.recipient) or role == HUB_ROLE
         )
 
