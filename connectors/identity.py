@@ -82,15 +82,15 @@ class AgencyIdentity:
         if (home / "agency.toml").exists():
             raise IdentityError(f"{home} already holds an identity; choose another directory")
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write(home / "signing.key", SigningKey.generate(randomness).private)
-        _write(home / "sealing.key", SealingKey.generate(randomness).private)
-        _write(home / "salt.key", randomness(32))
+        write_whole(home / "signing.key", SigningKey.generate(randomness).private)
+        write_whole(home / "sealing.key", SealingKey.generate(randomness).private)
+        write_whole(home / "salt.key", randomness(32))
         # Last: a directory without agency.toml is no identity, so a crash before leaves none.
         text = "".join(
             f"{key} = {_quoted(value)}\n"
             for key, value in (("agency", agency), ("name", name), ("role", role))
         )
-        _write(home / "agency.toml", text.encode(), mode=0o644)
+        write_whole(home / "agency.toml", text.encode(), mode=0o644)
         return cls(home)
 
     @classmethod
@@ -140,8 +140,8 @@ class AgencyIdentity:
         pending = self.home / "pending"
         if not (pending / "sealing.key").exists():
             pending.mkdir(exist_ok=True, mode=0o700)
-            _write(pending / "signing.key", SigningKey.generate(randomness).private)
-            _write(pending / "sealing.key", SealingKey.generate(randomness).private)
+            write_whole(pending / "signing.key", SigningKey.generate(randomness).private)
+            write_whole(pending / "sealing.key", SealingKey.generate(randomness).private)
         signing = SigningKey.from_private((pending / "signing.key").read_bytes())
         sealing = SealingKey.from_private((pending / "sealing.key").read_bytes())
         return enrolment.request_for(
@@ -171,7 +171,7 @@ class AgencyIdentity:
                 "do not go on, ask the hub's operator"
             )
         self._adopt(approval)
-        _write(self.home / "hub.toml", _hub_toml(approval).encode(), mode=0o644)
+        write_whole(self.home / "hub.toml", _hub_toml(approval).encode(), mode=0o644)
         self._hub = self._pinned()
         return approval
 
@@ -191,11 +191,11 @@ class AgencyIdentity:
             raise UntrustedError("the approval names keys this directory does not hold")
         retired = self.home / "retired"
         retired.mkdir(exist_ok=True, mode=0o700)
-        _write(retired / f"sealing-{self.sealing.key_id.hex()}.key", self.sealing.private)
+        write_whole(retired / f"sealing-{self.sealing.key_id.hex()}.key", self.sealing.private)
         # A crash between these leaves old signing with new sealing key, or pending files beside
         # the same current ones; installing the approval again finishes either.
-        _write(self.home / "sealing.key", sealing.private)
-        _write(self.home / "signing.key", signing.private)
+        write_whole(self.home / "sealing.key", sealing.private)
+        write_whole(self.home / "signing.key", signing.private)
         (pending / "sealing.key").unlink()  # first: rotate() looks for this one
         (pending / "signing.key").unlink()
         self.signing, self.sealing = signing, sealing
@@ -284,7 +284,7 @@ def _read_toml(path: Path, remedy: str) -> dict[str, Any]:
         raise IdentityError(f"{path} is damaged ({wrong}): {remedy}") from None
 
 
-def _write(path: Path, data: bytes, mode: int = 0o600) -> None:
+def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Whole or not at all, and on the disk when this returns."""
     temporary = path.with_name(path.name + ".new")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)

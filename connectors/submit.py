@@ -38,8 +38,7 @@ from schemas import wire
 from schemas.avro import AvroError
 from schemas.registry import EventSchema, Routing, SchemaError, Schemas
 
-# Fields that name the agency an event is addressed to (it must be in the routing compartment).
-_ADDRESSED = ("to_agency", "guardian_agency")
+_CASE_PSEUDONYM = "nc-"
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,8 @@ class Event:
     """One thing an agency states about one person's case.
 
     case, subject: the agency's references, or the pseudonyms the hub gave it (nc-…, ns-…).
-        Without `subject` the hub takes the person the case was opened for.
+        `subject` may be left out where `case` is the agency's own reference, which then stands
+        for the person too: a case is one person's. With a pseudonym, give both as delivered.
     data: values of the event's fields; dates and times as ISO 8601 text, times with their offset.
     event_id: idempotency key; chosen at random when absent. Give one to make a retry after a
         crash of your program safe, together with the same occurred_at and data.
@@ -221,8 +221,11 @@ class Publisher:
             ) from None
 
     def _split(self, index: int, event: Event, schema: EventSchema) -> dict[str, bytes]:
-        addressed = next((str(event.data[n]) for n in _ADDRESSED if event.data.get(n)), None)
-        routing = Routing(case=event.case, subject=event.subject or "", addressed=addressed)
+        if event.subject is None and event.case.startswith(_CASE_PSEUDONYM):
+            raise InvalidEventError(
+                index, event.type, "subject", "is needed: give the subject_ref of that case_ref"
+            )
+        routing = Routing(event.case, event.subject or event.case, schema.addressed(event.data))
         try:
             return schema.split(
                 dict(event.data),
@@ -230,9 +233,11 @@ class Publisher:
                 corrected_category=self._corrected_category(index, event),
             )
         except SchemaError as wrong:
-            raise InvalidEventError(index, event.type, wrong.field or "", wrong.reason) from None
+            raise InvalidEventError(index, event.type, wrong.field, wrong.reason) from None
         except AvroError as wrong:
             raise InvalidEventError(index, event.type, "", str(wrong)) from None
+        except ValueError as wrong:  # a reference that is no proper text
+            raise InvalidEventError(index, event.type, "case or subject", str(wrong)) from None
 
     def _corrected_category(self, index: int, event: Event) -> str | None:
         if event.type != "RecordCorrected":

@@ -1,0 +1,359 @@
+"""Landing: what a batch of deliveries does to a partner, whatever the partner's tables are.
+
+    releases  → tombstones asked → projections add → holdings and evidence
+    recall    → own basis kept, the rest removed from projections, holdings, evidence, quarantine
+    correction→ kept as an event of its own, and applied to the event it corrects, if that is held
+
+All in the one transaction the caller opened, with the sequence fence first and the receipt last.
+A `Projection` is where content goes: default tables, mapped tables or a file. It is told what to
+add, remove and correct; it decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from sqlalchemy import Connection
+
+from connectors import crash
+from connectors.delivery import Arrived, Poison, Recall
+from connectors.errors import FencedError
+from connectors.ledger import CorrectionPart, Held, Ledger
+from connectors.sink import (
+    Addition,
+    Batch,
+    Correction,
+    OwedReceipt,
+    Position,
+    Quarantined,
+    RecallPolicy,
+    ReceiptException,
+    Removal,
+)
+
+
+class Projection(Protocol):
+    """One form in which content is stored. All calls are inside the sink's transaction.
+
+    ready() is called before it, with the schemas of the events to come, to create what is missing.
+    add() must be idempotent; a category that is not in an addition must be left as it is.
+    read() gives back the content of categories about to be removed, as far as it can.
+    """
+
+    def ready(self, schemas: Iterable[tuple[str, bytes]]) -> None: ...
+
+    def add(self, db: Connection, additions: Sequence[Addition]) -> None: ...
+
+    def remove(self, db: Connection, removal: Removal) -> None: ...
+
+    def read(self, db: Connection, removal: Removal) -> Mapping[str, Mapping[str, Any]]: ...
+
+    def correct(self, db: Connection, correction: Correction) -> None: ...
+
+
+class Database(Protocol):
+    """Where transactions come from. `writing` locks out other writers from its first statement."""
+
+    def writing(self) -> AbstractContextManager[Connection]: ...
+
+    def reading(self) -> AbstractContextManager[Connection]: ...
+
+
+@dataclass
+class _Work:
+    """State of one transaction: what is held and buried, and what waits to be written."""
+
+    at: datetime
+    held: dict[str, Held]
+    buried: dict[tuple[str, str], int]
+    waiting: list[Addition] = field(default_factory=list)
+    poison: list[Poison] = field(default_factory=list)
+    exceptions: list[ReceiptException] = field(default_factory=list)
+    recalled: bool = False
+
+
+class LandingSink:
+    """A Sink over a ledger and projections. Subclasses bring the database and the projections."""
+
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger,
+        projections: Sequence[Projection],
+        recalls: RecallPolicy | None = None,
+    ) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._projections = projections
+        self._recalls = recalls or RecallPolicy()
+        self._generation: int | None = None
+
+    def claim(self) -> int:
+        with self._database.writing() as db:
+            generation = self._ledger.claim(db, datetime.now(UTC))
+        self._generation = generation
+        return generation
+
+    def position(self) -> Position:
+        with self._database.reading() as db:
+            return self._ledger.position(db)
+
+    def apply(self, batch: Batch) -> None:
+        self._ready(batch.items)
+        with self._database.writing() as db:
+            work = self._apply(db, batch)
+            crash.point("before_sink_commit")
+        crash.point("after_sink_commit")
+        self._committed(work.recalled)
+
+    def owed(self, limit: int) -> list[OwedReceipt]:
+        with self._database.reading() as db:
+            return self._ledger.owed(db, limit)
+
+    def sent(self, ids: Sequence[int]) -> None:
+        with self._database.writing() as db:
+            self._ledger.sent(db, ids, datetime.now(UTC))
+
+    def quarantine(self, *, waiting_only: bool = True) -> list[Quarantined]:
+        with self._database.reading() as db:
+            return self._ledger.quarantined(db, waiting_only=waiting_only)
+
+    def redrive(self, row: int, items: Sequence[Arrived | Poison], at: datetime) -> None:
+        self._ready(items)
+        with self._database.writing() as db:
+            waiting = {
+                one.sequence: one
+                for one in self._ledger.quarantined(db, waiting_only=True)
+                if one.sequence is not None
+            }
+            asked = {one.id for one in waiting.values()}
+            # Somebody else may have redriven it, or a recall have emptied it, since it was read.
+            fresh = [i for i in items if row in asked and i.sequence in waiting]
+            work = self._work(db, fresh, at)
+            good = [item.sequence for item in fresh if isinstance(item, Arrived)]
+            self._take(db, work, fresh)
+            self._ledger.park(db, work.poison, at)
+            self._ledger.released(db, good)
+            answered = {e.sequence for e in work.exceptions}
+            for sequence in good:
+                told = [e for e in work.exceptions if e.sequence == sequence]
+                if sequence not in answered:
+                    told = [ReceiptException(sequence, "applied")]
+                self._ledger.owe(db, sequence, sequence, told, at)
+        self._committed(work.recalled)
+
+    def _committed(self, recalled: bool) -> None:
+        """After a commit; a subclass may have to make removal physical."""
+
+    def _ready(self, items: Sequence[Arrived | Poison]) -> None:
+        schemas = {
+            (item.event_type, item.schema_id)
+            for item in items
+            if isinstance(item, Arrived) and item.kind == "release"
+        }
+        if schemas:
+            for projection in self._projections:
+                projection.ready(schemas)
+
+    def _apply(self, db: Connection, batch: Batch) -> _Work:
+        if self._generation is None:
+            raise FencedError("claim() the sink before applying to it")
+        position = self._ledger.fence(db, self._generation)
+        fresh = [item for item in batch.items if item.sequence > position.sequence]
+        old = [item.sequence for item in batch.items if item.sequence <= position.sequence]
+        for offset, item in enumerate(fresh, start=1):
+            if item.sequence != position.sequence + offset:
+                raise ValueError("a batch continues at the sink's position, without gap")
+        work = self._work(db, fresh, batch.received_at)
+        self._take(db, work, fresh)
+        self._ledger.park(db, work.poison, work.at)
+        self._ledger.park_strangers(db, batch.strangers, work.at)
+        if old:
+            self._ledger.owe_again(db, old[0], old[-1])
+        last = position.sequence
+        if fresh:
+            first, last = fresh[0].sequence, fresh[-1].sequence
+            self._ledger.owe(db, first, last, work.exceptions, work.at)
+        if last != position.sequence or batch.cursor != position.cursor:
+            self._ledger.advance(db, Position(last, batch.cursor), work.at)
+        return work
+
+    def _work(self, db: Connection, items: Sequence[Arrived | Poison], at: datetime) -> _Work:
+        refs = {item.event_ref for item in items if isinstance(item, Arrived) and item.event_ref}
+        for item in items:
+            if isinstance(item, Arrived) and item.recall is not None:
+                refs.update(ref for ref, _ in item.recall.items)
+        return _Work(at, self._ledger.held(db, refs), self._ledger.tombstones(db, refs))
+
+    def _take(self, db: Connection, work: _Work, items: Sequence[Arrived | Poison]) -> None:
+        for item in items:
+            if isinstance(item, Poison):
+                work.poison.append(item)
+                work.exceptions.append(
+                    ReceiptException(item.sequence, "quarantined", detail=item.reason)
+                )
+            elif item.recall is not None:
+                self._flush(db, work)
+                self._recall(db, work, item, item.recall)
+            else:
+                self._release(work, item)
+        self._flush(db, work)
+
+    # -- releases --------------------------------------------------------------------------
+
+    @staticmethod
+    def _release(work: _Work, event: Arrived) -> None:
+        categories = tuple(
+            category
+            for category in event.categories
+            if work.buried.get((event.event_ref, category), -1) < event.sequence
+        )
+        if not categories:
+            return  # all of it recalled since, or the person erased before it was sent
+        held = work.held.setdefault(event.event_ref, Held(event.event_type, event.case_ref))
+        work.waiting.append(Addition(event, categories, dict(held.bases), work.at))
+        for category in categories:
+            held.bases[category] = event.bases[category]
+            held.since[category] = event.sequence
+
+    def _flush(self, db: Connection, work: _Work) -> None:
+        additions, work.waiting = work.waiting, []
+        if not additions:
+            return
+        for projection in self._projections:
+            projection.add(db, additions)
+        self._ledger.add(db, additions)
+        self._corrections(db, work, additions)
+
+    def _corrections(self, db: Connection, work: _Work, additions: Sequence[Addition]) -> None:
+        """Apply corrections that came now to events held, and earlier ones to events new now."""
+        affected: dict[str, set[str]] = {}
+        for addition in additions:
+            affected.setdefault(addition.event.event_ref, set()).update(addition.categories)
+        parts = [part for addition in additions for part in _correction_parts(addition)]
+        if parts:
+            complete = self._ledger.keep_corrections(db, parts)
+            work.held.update(self._ledger.held(db, set(complete) - set(work.held)))
+            for corrects, categories in complete.items():
+                present = categories & set(work.held.get(corrects, _NOTHING).bases)
+                if present:
+                    affected.setdefault(corrects, set()).update(present)
+        for correction in self._ledger.corrections_for(db, work.held, affected):
+            for projection in self._projections:
+                projection.correct(db, correction)
+
+    # -- recalls ---------------------------------------------------------------------------
+
+    def _recall(self, db: Connection, work: _Work, item: Arrived, recall: Recall) -> None:
+        work.recalled = True
+        outcomes: dict[tuple[str, str | None], None] = {}
+        for event_ref, categories in recall.items:
+            held = work.held.get(event_ref, _NOTHING)
+            kept = {
+                category: basis
+                for category in categories
+                if category in held.bases
+                and (basis := self._recalls.own_basis.get(category)) is not None
+            }
+            for category, basis in kept.items():
+                self._ledger.set_basis(db, event_ref, category, f"own:{basis}"[:200])
+                held.bases[category] = f"own:{basis}"
+                outcomes["kept_own_basis", f"{category}: {basis}"] = None
+            gone = tuple(category for category in categories if category not in kept)
+            if gone:
+                outcomes[self._remove(db, work, item, (event_ref, gone)), None] = None
+        work.exceptions += [
+            ReceiptException(item.sequence, outcome, recall.recall_ref, detail)
+            for outcome, detail in (outcomes or {("deleted", None): None})
+        ]
+
+    def _remove(
+        self,
+        db: Connection,
+        work: _Work,
+        item: Arrived,
+        about: tuple[str, tuple[str, ...]],
+    ) -> str:
+        """Take these categories of one event away; returns the outcome to tell."""
+        assert item.recall is not None
+        event_ref, gone = about
+        ledger, recall = self._ledger, item.recall
+        restrict = recall.action == "restrict" or (
+            recall.action == "delete_or_restrict" and self._recalls.prefer == "restrict"
+        )
+        outcome = "deleted"
+        held = work.held.get(event_ref)
+        # A recall that was quarantined and redriven late must not take what was released since.
+        present = tuple(
+            c
+            for c in gone
+            if held is not None and c in held.bases and held.since[c] < item.sequence
+        )
+        if held is not None and present:
+            for category in present:
+                del held.bases[category]
+            removal = Removal(event_ref, held.event_type, held.case_ref, present, dict(held.bases))
+            if restrict:
+                content: dict[str, Mapping[str, Any]] = {}
+                for projection in self._projections:
+                    content.update(projection.read(db, removal))
+                if content:
+                    ledger.restrict(db, event_ref, content, item.sequence)
+                    outcome = "restricted"
+            for projection in self._projections:
+                projection.remove(db, removal)
+            ledger.remove(db, event_ref, present)
+        if not restrict:
+            ledger.forget_restricted(db, event_ref, gone)
+        self._uncorrect(db, work, event_ref, gone)
+        ledger.purge_quarantine(db, event_ref)
+        ledger.bury(
+            db,
+            event_ref,
+            gone,
+            sequence=item.sequence,
+            recall_ref=recall.recall_ref,
+            at=work.at,
+        )
+        for category in gone:
+            place = (event_ref, category)
+            work.buried[place] = max(work.buried.get(place, -1), item.sequence)
+        return outcome
+
+    def _uncorrect(self, db: Connection, work: _Work, event_ref: str, gone: Sequence[str]) -> None:
+        """If what was recalled is a correction, the corrected value goes too."""
+        dropped = self._ledger.drop_correction(db, event_ref, gone)
+        if dropped is None:
+            return
+        corrects, category, name = dropped
+        if corrects not in work.held:
+            work.held.update(self._ledger.held(db, [corrects]))
+        about = work.held.get(corrects, _NOTHING)
+        if category in about.bases:
+            correction = Correction(corrects, about.event_type, name, None, 0)
+            for projection in self._projections:
+                projection.correct(db, correction)
+
+
+_NOTHING = Held()
+
+
+def _correction_parts(addition: Addition) -> list[CorrectionPart]:
+    """What an addition tells of a correction; nothing unless it is a RecordCorrected."""
+    event = addition.event
+    if event.event_type != "RecordCorrected":
+        return []
+    parts = []
+    for category in addition.categories:
+        told = event.fields[category]
+        corrects = None
+        if told.get("corrects_event") and told.get("field"):
+            corrects = (str(told["corrects_event"]), str(told["field"]))
+        value = (told["new_value"],) if "new_value" in told else None
+        if corrects or value:
+            parts.append(CorrectionPart(event.event_ref, event.sequence, category, corrects, value))
+    return parts

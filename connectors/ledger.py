@@ -1,0 +1,659 @@
+"""The connector's own tables, written in the partner's transaction.
+
+    nrm_connector_state  last applied sequence, cursor, generation of the writing runner
+    nrm_receipt_outbox   receipts owed to the hub, and those sent
+    nrm_quarantine       what could not be applied, with its reason
+    nrm_holding          what the partner holds now: event and category, on which basis
+    nrm_evidence         the agencies' signed statements, apart from the data
+    nrm_tombstone        what was recalled, at which sequence
+    nrm_restricted       content taken out of use on recall but kept
+    nrm_correction       corrections received, for events that may come later
+
+Every method takes the open connection: the caller's transaction decides. Times are ISO 8601
+text in UTC, so that they sort and look the same in every database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from connectors.delivery import BadMessage, Evidence, Poison
+from connectors.errors import FencedError, SettingsError
+from connectors.sink import (
+    Addition,
+    Correction,
+    OwedReceipt,
+    Position,
+    Quarantined,
+    ReceiptException,
+)
+from schemas.avro import Codec
+
+LAYOUT: Final = 1
+_CHUNK: Final = 400  # parameters of one IN list; SQLite takes 999 in old builds
+
+_BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite numbers only INTEGER keys
+
+EVIDENCE: Final = Codec(
+    {
+        "type": "record",
+        "name": "KeptEvidence",
+        "namespace": "nrm.connector",
+        "doc": "Agency evidence as kept by a partner; fields as in nrm.wire.Delivery.",
+        "fields": [
+            {"name": "header", "type": "bytes"},
+            {"name": "head", "type": "bytes"},
+            {"name": "signature", "type": "bytes"},
+            {"name": "index", "type": "long"},
+            {"name": "path", "type": {"type": "array", "items": "bytes"}},
+            {
+                "name": "disclosed",
+                "type": {
+                    "type": "array",
+                    "items": {
+                        "type": "record",
+                        "name": "KeptDisclosure",
+                        "fields": [
+                            {"name": "name", "type": "string"},
+                            {"name": "salt", "type": "bytes"},
+                            {"name": "body", "type": "bytes"},
+                            {"name": "index", "type": "int"},
+                            {"name": "path", "type": {"type": "array", "items": "bytes"}},
+                        ],
+                    },
+                },
+            },
+        ],
+    }
+)
+
+
+def instant(when: datetime) -> str:
+    """UTC with microseconds, so that text sorts as time does."""
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def from_instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+@dataclass(slots=True)
+class Held:
+    """An event as held: what it is, and by category its basis and the sequence it came with."""
+
+    event_type: str = ""
+    case_ref: str = ""
+    bases: dict[str, str] = field(default_factory=dict)
+    since: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionPart:
+    """What one delivery tells of a correction: which field, or which value, or both."""
+
+    event_ref: str
+    sequence: int
+    category: str
+    corrects: tuple[str, str] | None = None  # corrected event, field
+    value: tuple[Any] | None = None
+
+
+class Ledger:
+    """The tables of one agency's connector in one database (and schema, if given)."""
+
+    def __init__(self, agency: str, hub: str, metadata: sa.MetaData) -> None:
+        self._agency = agency
+        self._hub = hub
+        text = sa.Text
+        # Keys are bounded strings, because MariaDB cannot index unbounded text.
+        ref, name = sa.String(100), sa.String(64)
+        self.state = sa.Table(
+            "nrm_connector_state",
+            metadata,
+            sa.Column("agency", ref, primary_key=True),
+            sa.Column("hub", text, nullable=False),
+            sa.Column("layout", sa.Integer, nullable=False),
+            sa.Column("last_sequence", sa.BigInteger, nullable=False),
+            sa.Column("cursor", text, nullable=False),
+            sa.Column("generation", sa.BigInteger, nullable=False),
+            sa.Column("updated_at", text, nullable=False),
+        )
+        self.outbox = sa.Table(
+            "nrm_receipt_outbox",
+            metadata,
+            sa.Column("id", _BIG, primary_key=True, autoincrement=True),
+            sa.Column("first_sequence", sa.BigInteger, nullable=False),
+            sa.Column("last_sequence", sa.BigInteger, nullable=False, index=True),
+            sa.Column("applied_at", text, nullable=False),
+            sa.Column("exceptions", text, nullable=False),
+            sa.Column("sent_at", sa.String(40), index=True),
+        )
+        self.quarantine = sa.Table(
+            "nrm_quarantine",
+            metadata,
+            sa.Column("id", _BIG, primary_key=True, autoincrement=True),
+            sa.Column("sequence", sa.BigInteger, index=True),
+            sa.Column("digest", name, nullable=False, index=True),
+            sa.Column("reason", name, nullable=False),
+            sa.Column("detail", text, nullable=False),
+            sa.Column("event_ref", ref, nullable=False, index=True),
+            sa.Column("raw", sa.LargeBinary, nullable=False),
+            sa.Column("arrived_at", text, nullable=False),
+            sa.Column("state", sa.String(16), nullable=False),
+        )
+        self.holding = sa.Table(
+            "nrm_holding",
+            metadata,
+            sa.Column("event_ref", ref, primary_key=True),
+            sa.Column("category", name, primary_key=True),
+            sa.Column("basis", sa.String(200), nullable=False),
+            sa.Column("event_type", name, nullable=False),
+            sa.Column("case_ref", ref, nullable=False),
+            sa.Column("sequence", sa.BigInteger, nullable=False),
+        )
+        self.evidence = sa.Table(
+            "nrm_evidence",
+            metadata,
+            sa.Column("event_ref", ref, primary_key=True),
+            sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("statement", sa.LargeBinary, nullable=False),
+        )
+        self.tombstone = sa.Table(
+            "nrm_tombstone",
+            metadata,
+            sa.Column("event_ref", ref, primary_key=True),
+            sa.Column("category", name, primary_key=True),
+            sa.Column("sequence", sa.BigInteger, nullable=False),
+            sa.Column("recall_ref", text, nullable=False),
+            sa.Column("recalled_at", text, nullable=False),
+        )
+        self.restricted = sa.Table(
+            "nrm_restricted",
+            metadata,
+            sa.Column("event_ref", ref, primary_key=True),
+            sa.Column("category", name, primary_key=True),
+            sa.Column("sequence", sa.BigInteger, nullable=False),
+            sa.Column("content", text, nullable=False),
+        )
+        self.correction = sa.Table(
+            "nrm_correction",
+            metadata,
+            sa.Column("event_ref", ref, primary_key=True),
+            sa.Column("sequence", sa.BigInteger, nullable=False),
+            # Which field and which value may be of two categories, and come at different times.
+            sa.Column("told_in", name),
+            sa.Column("corrects_event", ref, index=True),
+            sa.Column("field", name),
+            sa.Column("category", name),
+            sa.Column("value", text),
+        )
+        self.tables = (
+            self.state,
+            self.outbox,
+            self.quarantine,
+            self.holding,
+            self.evidence,
+            self.tombstone,
+            self.restricted,
+            self.correction,
+        )
+
+    # -- state -----------------------------------------------------------------------------
+
+    def claim(self, db: Connection, at: datetime) -> int:
+        """A new generation for this agency's row; makes the row at first."""
+        row = self._row(db)
+        if row is None:
+            db.execute(
+                self.state.insert().values(
+                    agency=self._agency,
+                    hub=self._hub,
+                    layout=LAYOUT,
+                    last_sequence=0,
+                    cursor="",
+                    generation=1,
+                    updated_at=instant(at),
+                )
+            )
+            return 1
+        if row.hub != self._hub:
+            raise SettingsError(
+                f"this database holds deliveries of hub {row.hub!r}, the identity is enrolled with "
+                f"{self._hub!r}: use another database"
+            )
+        if row.layout != LAYOUT:
+            raise SettingsError(
+                f"the connector tables have layout {row.layout}, this version writes {LAYOUT}: "
+                "run the version that made them, or use another database"
+            )
+        generation = int(row.generation) + 1
+        db.execute(self._mine(self.state.update()).values(generation=generation))
+        return generation
+
+    def fence(self, db: Connection, generation: int) -> Position:
+        """Where we are, the row locked; FencedError if another runner has claimed since."""
+        row = self._row(db)
+        if row is None or row.generation != generation:
+            raise FencedError(
+                "another runner has taken over this partner database; this one has stopped. "
+                "If that was not meant, stop one of the two and start the other again"
+            )
+        return Position(int(row.last_sequence), row.cursor)
+
+    def position(self, db: Connection) -> Position:
+        row = db.execute(
+            sa.select(self.state.c.last_sequence, self.state.c.cursor).where(
+                self.state.c.agency == self._agency
+            )
+        ).one_or_none()
+        return Position() if row is None else Position(int(row.last_sequence), row.cursor)
+
+    def advance(self, db: Connection, position: Position, at: datetime) -> None:
+        db.execute(
+            self._mine(self.state.update()).values(
+                last_sequence=position.sequence, cursor=position.cursor, updated_at=instant(at)
+            )
+        )
+
+    def _row(self, db: Connection) -> Any:
+        # with_for_update is ignored by SQLite, where the transaction itself is exclusive.
+        query = sa.select(self.state).where(self.state.c.agency == self._agency)
+        return db.execute(query.with_for_update()).one_or_none()
+
+    def _mine(self, statement: Any) -> Any:
+        return statement.where(self.state.c.agency == self._agency)
+
+    # -- receipts --------------------------------------------------------------------------
+
+    def owe(
+        self,
+        db: Connection,
+        first: int,
+        last: int,
+        exceptions: Sequence[ReceiptException],
+        at: datetime,
+    ) -> None:
+        listed = [[e.sequence, e.outcome, e.recall_ref, e.detail] for e in exceptions]
+        db.execute(
+            self.outbox.insert().values(
+                first_sequence=first,
+                last_sequence=last,
+                applied_at=instant(at),
+                exceptions=json.dumps(listed),
+            )
+        )
+
+    def owe_again(self, db: Connection, first: int, last: int) -> None:
+        """The hub sent these again, so it lacks their receipts."""
+        db.execute(
+            self.outbox.update()
+            .where(self.outbox.c.first_sequence <= last, self.outbox.c.last_sequence >= first)
+            .values(sent_at=None)
+        )
+
+    def owed(self, db: Connection, limit: int) -> list[OwedReceipt]:
+        rows = db.execute(
+            sa.select(self.outbox)
+            .where(self.outbox.c.sent_at.is_(None))
+            .order_by(self.outbox.c.id)
+            .limit(limit)
+        )
+        return [
+            OwedReceipt(
+                int(row.id),
+                int(row.first_sequence),
+                int(row.last_sequence),
+                from_instant(row.applied_at),
+                [ReceiptException(*entry) for entry in json.loads(row.exceptions)],
+            )
+            for row in rows
+        ]
+
+    def sent(self, db: Connection, ids: Sequence[int], at: datetime) -> None:
+        for chunk in _chunks(list(ids)):
+            db.execute(
+                self.outbox.update().where(self.outbox.c.id.in_(chunk)).values(sent_at=instant(at))
+            )
+
+    # -- holdings, evidence, corrections ---------------------------------------------------
+
+    def held(self, db: Connection, refs: Iterable[str]) -> dict[str, Held]:
+        """What is held of these events."""
+        found: dict[str, Held] = {}
+        h = self.holding.c
+        for chunk in _chunks(sorted(set(refs))):
+            query = sa.select(
+                h.event_ref, h.category, h.basis, h.event_type, h.case_ref, h.sequence
+            )
+            for ref, category, basis, event_type, case_ref, sequence in db.execute(
+                query.where(h.event_ref.in_(chunk))
+            ):
+                held = found.setdefault(ref, Held(event_type, case_ref))
+                held.bases[category] = basis
+                held.since[category] = int(sequence)
+        return found
+
+    def tombstones(self, db: Connection, refs: Iterable[str]) -> dict[tuple[str, str], int]:
+        """(event_ref, category) → sequence of the recall."""
+        found: dict[tuple[str, str], int] = {}
+        t = self.tombstone.c
+        for chunk in _chunks(sorted(set(refs))):
+            query = sa.select(t.event_ref, t.category, t.sequence).where(t.event_ref.in_(chunk))
+            found.update({(ref, category): int(s) for ref, category, s in db.execute(query)})
+        return found
+
+    def add(self, db: Connection, additions: Sequence[Addition]) -> None:
+        """Holdings and evidence of what was just written."""
+        new: list[dict[str, Any]] = []
+        again: list[dict[str, Any]] = []
+        statements: dict[tuple[str, int], dict[str, Any]] = {}
+        for addition in additions:
+            event = addition.event
+            for category in addition.categories:
+                row = {
+                    "event_ref": event.event_ref,
+                    "category": category,
+                    "basis": event.bases[category],
+                    "event_type": event.event_type,
+                    "case_ref": event.case_ref,
+                    "sequence": event.sequence,
+                }
+                (again if category in addition.before else new).append(row)
+            if event.evidence is not None:
+                statements[event.event_ref, event.sequence] = {
+                    "event_ref": event.event_ref,
+                    "sequence": event.sequence,
+                    "statement": _statement(event.evidence, addition.categories),
+                }
+        if new:
+            db.execute(self.holding.insert(), new)
+        h = self.holding.c
+        for row in again:
+            db.execute(
+                self.holding.update()
+                .where(h.event_ref == row["event_ref"], h.category == row["category"])
+                .values(basis=row["basis"], sequence=row["sequence"])
+            )
+        if statements:
+            db.execute(self.evidence.insert(), list(statements.values()))
+
+    def set_basis(self, db: Connection, event_ref: str, category: str, basis: str) -> None:
+        h = self.holding.c
+        db.execute(
+            self.holding.update()
+            .where(h.event_ref == event_ref, h.category == category)
+            .values(basis=basis)
+        )
+
+    def remove(self, db: Connection, event_ref: str, categories: Sequence[str]) -> None:
+        """Holdings and evidence of these categories; the statement goes with the last of them."""
+        h, e = self.holding.c, self.evidence.c
+        db.execute(
+            self.holding.delete().where(h.event_ref == event_ref, h.category.in_(categories))
+        )
+        query = sa.select(e.sequence, e.statement).where(e.event_ref == event_ref)
+        for sequence, statement in db.execute(query).all():
+            kept = EVIDENCE.decode(statement, trusted=True)
+            disclosed = kept["disclosed"]
+            kept["disclosed"] = [
+                part for part in disclosed if part["name"].partition("/")[0] not in categories
+            ]
+            if len(kept["disclosed"]) == len(disclosed):
+                continue
+            mine = (e.event_ref == event_ref, e.sequence == sequence)
+            if kept["disclosed"]:
+                less = EVIDENCE.encode(kept)
+                db.execute(self.evidence.update().where(*mine).values(statement=less))
+            else:
+                db.execute(self.evidence.delete().where(*mine))
+
+    def bury(
+        self,
+        db: Connection,
+        event_ref: str,
+        categories: Sequence[str],
+        *,
+        sequence: int,
+        recall_ref: str,
+        at: datetime,
+    ) -> None:
+        """Tombstones: nothing below `sequence` brings these back."""
+        t = self.tombstone.c
+        db.execute(
+            self.tombstone.delete().where(
+                t.event_ref == event_ref, t.category.in_(categories), t.sequence <= sequence
+            )
+        )
+        kept = self.tombstones(db, [event_ref])  # of a later recall, when this one is redriven
+        rows = [
+            {
+                "event_ref": event_ref,
+                "category": category,
+                "sequence": sequence,
+                "recall_ref": recall_ref,
+                "recalled_at": instant(at),
+            }
+            for category in categories
+            if (event_ref, category) not in kept
+        ]
+        if rows:
+            db.execute(self.tombstone.insert(), rows)
+
+    def restrict(
+        self, db: Connection, event_ref: str, content: Mapping[str, Any], sequence: int
+    ) -> None:
+        r = self.restricted.c
+        for category, values in content.items():
+            db.execute(
+                self.restricted.delete().where(r.event_ref == event_ref, r.category == category)
+            )
+            db.execute(
+                self.restricted.insert().values(
+                    event_ref=event_ref,
+                    category=category,
+                    sequence=sequence,
+                    content=json.dumps(values, default=str),
+                )
+            )
+
+    def forget_restricted(self, db: Connection, event_ref: str, categories: Sequence[str]) -> None:
+        r = self.restricted.c
+        db.execute(
+            self.restricted.delete().where(r.event_ref == event_ref, r.category.in_(categories))
+        )
+
+    def keep_corrections(
+        self, db: Connection, parts: Sequence[CorrectionPart]
+    ) -> dict[str, set[str]]:
+        """Keep what was told; returns corrected event → categories for what is now complete."""
+        c = self.correction.c
+        complete: dict[str, set[str]] = {}
+        for part in parts:
+            values: dict[str, Any] = {}
+            if part.corrects is not None:
+                values["told_in"] = part.category
+                values["corrects_event"], values["field"] = part.corrects
+            if part.value is not None:
+                values["category"] = part.category
+                values["value"] = json.dumps(part.value[0])
+            mine = c.event_ref == part.event_ref
+            if db.execute(self.correction.update().where(mine).values(**values)).rowcount == 0:
+                db.execute(
+                    self.correction.insert().values(
+                        event_ref=part.event_ref, sequence=part.sequence, **values
+                    )
+                )
+            row = db.execute(sa.select(c.corrects_event, c.category).where(mine)).one()
+            if row.corrects_event is not None and row.category is not None:
+                complete.setdefault(row.corrects_event, set()).add(row.category)
+        return complete
+
+    def corrections_for(
+        self, db: Connection, held: Mapping[str, Held], only: Mapping[str, set[str]]
+    ) -> list[Correction]:
+        """Corrections of these events' categories, in order. `only`: event_ref → categories."""
+        c = self.correction.c
+        found: list[Correction] = []
+        for chunk in _chunks(sorted(only)):
+            query = sa.select(self.correction).where(
+                c.corrects_event.in_(chunk), c.category.is_not(None)
+            )
+            for row in db.execute(query):
+                about = held.get(row.corrects_event)
+                if about is None or row.category not in only[row.corrects_event]:
+                    continue
+                found.append(
+                    Correction(
+                        row.corrects_event,
+                        about.event_type,
+                        row.field,
+                        json.loads(row.value),
+                        int(row.sequence),
+                    )
+                )
+        return sorted(found, key=lambda one: one.sequence)
+
+    def drop_correction(
+        self, db: Connection, event_ref: str, categories: Sequence[str]
+    ) -> tuple[str, str, str] | None:
+        """Forget what these categories of a correction told; returns (corrected event, category,
+        field) if it was complete before and so may have changed that event."""
+        c = self.correction.c
+        mine = c.event_ref == event_ref
+        row = db.execute(sa.select(self.correction).where(mine)).one_or_none()
+        if row is None or not {row.told_in, row.category} & set(categories):
+            return None
+        values: dict[str, Any] = {}
+        if row.told_in in categories:
+            values.update(told_in=None, corrects_event=None, field=None)
+        if row.category in categories:
+            values.update(category=None, value=None)
+        if len(values) == 5:
+            db.execute(self.correction.delete().where(mine))
+        else:
+            db.execute(self.correction.update().where(mine).values(**values))
+        if row.corrects_event is None or row.category is None:
+            return None
+        return row.corrects_event, row.category, row.field
+
+    # -- quarantine ------------------------------------------------------------------------
+
+    def park(self, db: Connection, poison: Sequence[Poison], at: datetime) -> None:
+        q = self.quarantine.c
+        for item in poison:
+            known = db.execute(
+                sa.select(q.id).where(q.sequence == item.sequence, q.state == "waiting")
+            ).scalar()
+            values = {
+                "reason": item.reason,
+                "detail": item.detail[:500],
+                "event_ref": item.event_ref[:100],
+            }
+            if known is not None:
+                db.execute(self.quarantine.update().where(q.id == known).values(**values))
+                continue
+            db.execute(
+                self.quarantine.insert().values(
+                    sequence=item.sequence,
+                    digest=hashlib.sha256(item.raw).hexdigest(),
+                    raw=item.raw,
+                    arrived_at=instant(at),
+                    state="waiting",
+                    **values,
+                )
+            )
+
+    def park_strangers(self, db: Connection, messages: Sequence[BadMessage], at: datetime) -> None:
+        """Messages that are not the hub's; the same bytes are kept once, however often read."""
+        q = self.quarantine.c
+        for message in messages:
+            digest = hashlib.sha256(message.raw).hexdigest()
+            query = sa.select(q.id).where(q.digest == digest, q.sequence.is_(None))
+            if db.execute(query).first() is not None:
+                continue
+            db.execute(
+                self.quarantine.insert().values(
+                    sequence=None,
+                    digest=digest,
+                    reason=message.reason,
+                    detail=message.detail,
+                    event_ref="",
+                    raw=message.raw,
+                    arrived_at=instant(at),
+                    state="waiting",
+                )
+            )
+
+    def quarantined(self, db: Connection, *, waiting_only: bool) -> list[Quarantined]:
+        query = sa.select(self.quarantine).order_by(self.quarantine.c.id)
+        if waiting_only:
+            query = query.where(self.quarantine.c.state == "waiting")
+        return [
+            Quarantined(
+                int(row.id),
+                None if row.sequence is None else int(row.sequence),
+                row.reason,
+                row.detail,
+                row.event_ref,
+                bytes(row.raw),
+                from_instant(row.arrived_at),
+                row.state,
+            )
+            for row in db.execute(query)
+        ]
+
+    def released(self, db: Connection, sequences: Sequence[int]) -> None:
+        """These quarantined sequences are applied: their content leaves the quarantine."""
+        q = self.quarantine.c
+        for chunk in _chunks(list(sequences)):
+            db.execute(
+                self.quarantine.update()
+                .where(q.sequence.in_(chunk), q.state == "waiting")
+                .values(state="redriven", raw=b"")
+            )
+
+    def purge_quarantine(self, db: Connection, event_ref: str) -> None:
+        """A recall reaches what waits in quarantine too: without its content it stays visible."""
+        q = self.quarantine.c
+        db.execute(
+            self.quarantine.update()
+            .where(q.event_ref == event_ref, q.state == "waiting")
+            .values(state="recalled", reason="recalled", raw=b"")
+        )
+
+
+def _statement(evidence: Evidence, categories: Sequence[str]) -> bytes:
+    """The evidence of these categories only."""
+    return EVIDENCE.encode(
+        {
+            "header": evidence.header,
+            "head": evidence.head,
+            "signature": evidence.signature,
+            "index": evidence.index,
+            "path": list(evidence.path),
+            "disclosed": [
+                {
+                    "name": part.name,
+                    "salt": part.salt,
+                    "body": part.body,
+                    "index": part.index,
+                    "path": list(part.path),
+                }
+                for part in evidence.disclosed
+                if part.name.partition("/")[0] in categories
+            ],
+        }
+    )
+
+
+def _chunks(values: list[Any]) -> Iterable[list[Any]]:
+    for at in range(0, len(values), _CHUNK):
+        yield values[at : at + _CHUNK]

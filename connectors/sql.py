@@ -1,0 +1,182 @@
+"""The SQL sink: deliveries become rows of the partner's database, in its own transaction.
+
+The last stop but one on the road of an event. What happens in the transaction is told in
+`connectors/landing.py`; what the rows look like in `connectors/tables.py` (nothing configured) and
+`connectors/mapped.py` (a mapping file); this file brings the database.
+
+Works on SQLite and PostgreSQL. Outages are SinkDownError and are waited out; a row the database
+will never take (constraint, type, length) is SinkRefusedError and is quarantined. Messages carry
+the database's error code, never its text, which may quote values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, event, exc
+
+from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
+from connectors.landing import LandingSink, Projection
+from connectors.ledger import Ledger
+from connectors.mapped import MappedTables
+from connectors.mapping import Mapping
+from connectors.sink import RecallPolicy
+from connectors.tables import DefaultTables
+from schemas.registry import Schemas
+
+_LOCK_SECONDS = 10
+
+
+class SqlDatabase:
+    """Transactions on one partner database."""
+
+    def __init__(self, url: str) -> None:
+        """SettingsError if the URL is not one of a database we know."""
+        self.engine = _engine(url)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        with _errors(), self.engine.begin() as db:
+            yield db
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with _errors(), self.engine.connect().execution_options(nrm_reading=True) as db:
+            yield db
+
+    def truncate_wal(self) -> None:
+        """Removed content must not stay readable in SQLite's write-ahead log."""
+        if self.engine.dialect.name == "sqlite":
+            with _errors():
+                raw = self.engine.raw_connection()
+                try:
+                    raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                finally:
+                    raw.close()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+class SqlSink(LandingSink):
+    """Sink over an SQL database: default tables, mapped tables, or both."""
+
+    def __init__(
+        self,
+        url: str,
+        agency: str,
+        hub: str,
+        *,
+        schemas: Schemas | None = None,
+        mapping: Mapping | None = None,
+        recalls: RecallPolicy | None = None,
+        db_schema: str | None = None,
+    ) -> None:
+        """db_schema: where our own tables go on PostgreSQL; the database's default if None."""
+        self.database = SqlDatabase(url)
+        self._metadata = sa.MetaData(schema=db_schema)
+        schemas = schemas or Schemas.load()
+        projections: list[Projection] = []
+        self.tables = DefaultTables(
+            self.database,
+            self._metadata,
+            schemas,
+            leave_out=mapping.without_default_table(schemas.types()) if mapping else (),
+        )
+        projections.append(self.tables)
+        self.mapped: MappedTables | None = None
+        if mapping is not None:
+            self.mapped = MappedTables(self.database, self._metadata, mapping, schemas)
+            projections.append(self.mapped)
+        ledger = Ledger(agency, hub, self._metadata)
+        super().__init__(self.database, ledger, projections, recalls)
+
+    def prepare(self) -> None:
+        """Make our tables; check the mapping against the partner's."""
+        with self.database.writing() as db:
+            self._metadata.create_all(db)
+        if self.mapped is not None:
+            self.mapped.check()
+
+    def close(self) -> None:
+        self.database.close()
+
+    def _committed(self, recalled: bool) -> None:
+        if recalled:
+            self.database.truncate_wal()
+
+
+def _engine(url: str) -> sa.Engine:
+    try:
+        parsed = sa.make_url(url)
+    except exc.ArgumentError:
+        raise SettingsError(
+            "the sink's url is not a database URL; examples: sqlite:////var/lib/nrm/partner.db, "
+            "postgresql://user@host/database"
+        ) from None
+    kind = parsed.get_backend_name()
+    if kind == "sqlite":
+        return _sqlite(parsed)
+    if kind == "postgresql":
+        return sa.create_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            pool_size=2,
+            connect_args={
+                "connect_timeout": _LOCK_SECONDS,
+                "application_name": "nrm-connector",
+                # A stopped runner holding the lock must not hold this one for ever.
+                "options": f"-c lock_timeout={_LOCK_SECONDS * 1000}",
+            },
+        )
+    raise SettingsError(f"no support for {kind} databases yet: use sqlite or postgresql")
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    path = url.database
+    if path in (None, "", ":memory:"):
+        raise SettingsError("the sink's SQLite database needs a file: sqlite:////path/partner.db")
+    ours = not Path(str(path)).exists()
+    engine = sa.create_engine(url, connect_args={"timeout": _LOCK_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, record: Any) -> None:  # noqa: ARG001
+        connection.isolation_level = None  # the driver must not begin behind our back
+        if ours:  # a journal mode stays with the file: only choose it for one we made
+            connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA secure_delete=ON")  # what is recalled is overwritten
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def begun(db: Connection) -> None:
+        # IMMEDIATE: the sequence is read under the lock it is written under.
+        reading = db.get_execution_options().get("nrm_reading")
+        db.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """What the database says, as what the runner should do."""
+    try:
+        yield
+    except (exc.IntegrityError, exc.DataError) as refused:
+        raise SinkRefusedError("sink_refused", _code(refused)) from None
+    except (exc.DBAPIError, exc.TimeoutError) as down:
+        raise SinkDownError(f"the partner's database does not work: {_code(down)}") from None
+    except exc.StatementError as refused:  # a value the driver cannot send
+        raise SinkRefusedError("value_unsuitable", _code(refused)) from None
+    except OverflowError:
+        raise SinkRefusedError("value_unsuitable", "a number is too large") from None
+
+
+def _code(wrong: Exception) -> str:
+    original = getattr(wrong, "orig", None) or wrong
+    state = getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", "")
+    return f"{type(original).__name__} {state}".strip()
