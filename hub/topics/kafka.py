@@ -173,7 +173,7 @@ class KafkaTopics:
         ]
         refused = self._ask(lambda admin: admin.create_acls(rules))["failed"]
         if refused:  # the client returns refusals instead of raising them
-            raise TopicError(f"Kafka refused the grant on {topic}: {refused[0][1]}")
+            raise TopicDeniedError(f"Kafka refused the grant on {topic}: {refused}")
 
     def close(self) -> None:
         with self._lock:
@@ -284,14 +284,14 @@ class KafkaTopics:
         told = f"{type(error).__name__}: {error}"
         if isinstance(error, _UNKNOWN):
             raise UnknownTopicError(f"Kafka at {where} has no such topic ({told})") from error
-        if isinstance(error, _DENIED):
+        if isinstance(error, _DENIED) or "AuthorizationFailed" in told:
             raise TopicDeniedError(f"Kafka at {where} does not allow this ({told})") from error
         if isinstance(error, _TOO_LARGE):
             raise MessageTooLargeError(f"Kafka at {where}: {told}") from error
         if isinstance(error, _NOBODY) or "bootstrap" in str(error):
             raise TopicUnavailable(
-                f"no Kafka answers at {where}: is the broker running, and is the address right?"
-                f" ({told})"
+                f"no Kafka answers at {where}: is the broker running,"
+                f" and are address and password right? ({told})"
             ) from error
         raise TopicUnavailable(f"Kafka at {where}: {told}") from error
 

