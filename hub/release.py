@@ -12,8 +12,7 @@ still asked, so that a refusal lists its further reasons too, up to the first th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from hub.domain.age import AgeView
 from hub.domain.case import Case, CaseEvent
@@ -29,45 +28,80 @@ VITAL_INTERESTS = "vital_interests"
 CONSENT = "consent:"  # basis of a release on consent: this and the record's id
 
 
-@dataclass(slots=True)
 class Ask:
     """One question: this category of this event, for this agency, in this state of the case.
 
     age: the person's age as of `now`. first: the event is being decided for the first time; False
     for backfill and for decisions made again. windows: whether break-glass windows count (6.5).
-    mode: matrix entry; rules 5 and 11 change how later rules read it.
+    child: a child for the release to this recipient (2.6, 2.6a). concerned: involved, or recipient
+    of the pending referral this message is about (2.2). mode: matrix entry; rules 5 and 11 change
+    how later rules read it.
+
+    One Ask serves all categories of an event for one agency: set `category`, then decide.
     """
 
-    case: Case
-    event: CaseEvent
-    agency: str
-    role: str
-    receives: bool
-    category: str
-    profile: PolicyProfile
-    now: datetime
-    age: AgeView
-    first: bool = True
-    windows: bool = True
-    mode: str = "N"
+    __slots__ = (
+        "age",
+        "agency",
+        "case",
+        "category",
+        "child",
+        "concerned",
+        "event",
+        "first",
+        "involved",
+        "mode",
+        "now",
+        "party",
+        "profile",
+        "role",
+        "today",
+        "windows",
+    )
 
-    @property
-    def today(self) -> date:
-        return self.now.date()
+    def __init__(
+        self,
+        case: Case,
+        event: CaseEvent,
+        party: Party,
+        profile: PolicyProfile,
+        now: datetime,
+        *,
+        age: AgeView,
+        category: str = "",
+        first: bool = True,
+        windows: bool = True,
+    ) -> None:
+        self.case = case
+        self.event = event
+        self.party = party
+        self.agency = party.agency
+        self.role = party.role
+        self.profile = profile
+        self.now = now
+        self.today = now.date()
+        self.age = age
+        self.category = category
+        self.first = first
+        self.windows = windows
+        self.mode = "N"
+        self.child = age.for_role(party.role, profile.enforcement_dispute_serves)
+        self.involved = case.involved(party.agency)
+        self.concerned = self.involved or case.pending_recipient(event) == party.agency
 
-    @property
-    def child(self) -> bool:
-        """A child for the release to this recipient (2.6, 2.6a)."""
-        return self.age.for_role(self.role, self.profile.enforcement_dispute_serves)
-
-    @property
-    def involved(self) -> bool:
-        return self.case.involved(self.agency)
-
-    @property
-    def concerned(self) -> bool:
-        """2.2: involved, or recipient of the pending referral this message is about."""
-        return self.involved or self.case.pending_recipient(self.event) == self.agency
+    def about(self, category: str) -> Ask:
+        """The same question about another category."""
+        return Ask(
+            self.case,
+            self.event,
+            self.party,
+            self.profile,
+            self.now,
+            age=self.age,
+            category=category,
+            first=self.first,
+            windows=self.windows,
+        )
 
 
 def _withheld(reason: str) -> Withheld:
@@ -104,9 +138,7 @@ def rule_1_embassy_and_asylum(ask: Ask) -> Outcome | None:
 def rule_2_break_glass_window(ask: Ask) -> Outcome | None:
     if not ask.windows or not ask.case.windows:
         return None
-    window = ask.case.open_window(
-        ask.agency, ask.category, ask.now, ask.profile.opens(ask.role)
-    )
+    window = ask.case.open_window(ask.agency, ask.category, ask.now, ask.profile.opens(ask.role))
     return None if window is None else Released(VITAL_INTERESTS, window.event_id)
 
 
@@ -164,7 +196,7 @@ def rule_9_link(ask: Ask) -> Outcome | None:
     if ask.event.type != "CaseLinkDecided":
         return None
     if ask.category == "consent":
-        return decide(_asking(ask, "linkage"))
+        return decide(ask.about("linkage"))
     if ask.category == "linkage" and ask.event.facts.get("agreed_by_person") is not True:
         return _withheld(ask.case.consents.why_not(ask.agency, "linkage", ask.today))
     return None
@@ -272,32 +304,15 @@ def decide(ask: Ask) -> Outcome:
         if isinstance(outcome, Released):
             if reasons:
                 break
-            return outcome if ask.receives else NO_AGREEMENT
+            return outcome if ask.party.receives else NO_AGREEMENT
         reasons.extend(reason for reason in outcome.reasons if reason not in reasons)
     return Withheld(tuple(reasons)) if reasons else NEVER_RULE
-
-
-def _asking(ask: Ask, category: str) -> Ask:
-    """The same question about another category."""
-    return Ask(
-        ask.case,
-        ask.event,
-        ask.agency,
-        ask.role,
-        ask.receives,
-        category,
-        ask.profile,
-        ask.now,
-        ask.age,
-        ask.first,
-        ask.windows,
-    )
 
 
 # -- asked again -----------------------------------------------------------------------------
 
 
-def redecide(
+def redecide(  # noqa: PLR0917 - a decision has that many inputs
     case: Case,
     event: CaseEvent,
     party: Party,
@@ -316,20 +331,18 @@ def redecide(
         Ask(
             case,
             event,
-            party.agency,
-            party.role,
-            party.receives,
-            category,
+            party,
             profile,
             now,
-            age,
-            first,
-            windows,
+            age=age,
+            category=category,
+            first=first,
+            windows=windows,
         )
     )
 
 
-def still_stands(
+def still_stands(  # noqa: PLR0917 - a decision has that many inputs
     case: Case,
     agency: str,
     event_id: str,
@@ -350,12 +363,14 @@ def still_stands(
         return NOT_INVOLVED
     if not party.receives:
         return NO_AGREEMENT
-    on_consent, on_window = basis.startswith(CONSENT), basis == VITAL_INTERESTS
-    if party.role == "embassy" or on_window or (
-        on_consent and not _consent_counts(case, event, agency, category, basis, now)
-    ):
-        return redecide(case, event, party, category, profile, now)
-    return Released(basis)
+    again = party.role == "embassy" or basis == VITAL_INTERESTS
+    if basis.startswith(CONSENT):
+        consent = case.consents.get(basis.removeprefix(CONSENT))
+        pair = consent_pair(event, category)
+        again = again or not (
+            consent is not None and consent.counts_for(agency, pair, event.position, now.date())
+        )
+    return redecide(case, event, party, category, profile, now) if again else Released(basis)
 
 
 def consent_pair(event: CaseEvent, category: str) -> str:
@@ -363,12 +378,3 @@ def consent_pair(event: CaseEvent, category: str) -> str:
     if event.type == "CaseLinkDecided" and category == "consent":
         return "linkage"
     return category
-
-
-def _consent_counts(
-    case: Case, event: CaseEvent, agency: str, category: str, basis: str, now: datetime
-) -> bool:
-    consent = case.consents.get(basis.removeprefix(CONSENT))
-    return consent is not None and consent.counts_for(
-        agency, consent_pair(event, category), event.position, now.date()
-    )

@@ -264,10 +264,7 @@ class Case:
             for event_id, names in recall.items:
                 self._drop(recall.to, event_id, names)
         for agency, events in settlement.rebased.items():
-            for event_id, bases in events.items():
-                for category, basis in bases.items():
-                    self.holdings.setdefault(agency, {})[event_id, category] = basis
-                    self.through.pop((agency, event_id, category), None)
+            self.rebase(agency, events)
         for agency, outcomes in settlement.decided.items():
             for category, outcome in outcomes.items():
                 if isinstance(outcome, Released):
@@ -296,6 +293,14 @@ class Case:
         """Items whose sending was stopped: the agency never got them, so it does not hold them."""
         for event_id, names in items.items():
             self._drop(agency, event_id, names)
+
+    def rebase(self, agency: str, items: Mapping[str, Mapping[str, str]]) -> None:
+        """Items held from now on on another basis; what was ever released (7) gains nothing."""
+        for event_id, bases in items.items():
+            for category, basis in bases.items():
+                if (event_id, category) in self.holdings.get(agency, {}):
+                    self.holdings[agency][event_id, category] = basis
+                    self.through.pop((agency, event_id, category), None)
 
     def _drop(self, agency: str, event_id: str, names: Sequence[str]) -> None:
         held = self.holdings.get(agency, {})

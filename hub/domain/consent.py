@@ -27,7 +27,15 @@ class Consent:
     `valid_until` and `expired`.
     """
 
-    __slots__ = ("_ever", "_pairs", "consent_id", "covers_history", "expired", "state", "valid_until")
+    __slots__ = (
+        "_ever",
+        "_pairs",
+        "consent_id",
+        "covers_history",
+        "expired",
+        "state",
+        "valid_until",
+    )
 
     def __init__(self, consent_id: str) -> None:
         self.consent_id = consent_id

@@ -71,9 +71,7 @@ EVENT_REFERENCES: Mapping[str, str] = {
 
 def facts_of(event_type: str, data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """(plain, personal) of an event's JSON-ready data; both JSON-ready, nulls left out."""
-    plain = {
-        name: data[name] for name in PLAIN.get(event_type, ()) if data.get(name) is not None
-    }
+    plain = {name: data[name] for name in PLAIN.get(event_type, ()) if data.get(name) is not None}
     personal = {
         name: data[name] for name in PERSONAL.get(event_type, ()) if data.get(name) is not None
     }

@@ -18,7 +18,7 @@ BASES: Mapping[str, str] = {
 }
 
 WITHHELD: Mapping[str, str] = {
-    "asylum_embassy": "Nothing reaches an embassy while an asylum claim is open, and no claim does.",
+    "asylum_embassy": "Nothing reaches an embassy while an asylum claim is open, nor any claim.",
     "never_rule": "The profile never gives this category to this role.",
     "not_involved": "The agency has no part in this case; a referral it accepts would give it one.",
     "not_party": "This message is for the parties of its referral or consent only.",

@@ -52,9 +52,7 @@ class Referral:
 
     def may_be_ended_by(self, agency: str, role: str) -> bool:
         """Pending or accepted, and asked for by sender, recipient or the hub."""
-        return self.open and (
-            agency in (self.sender, self.recipient) or role == HUB_ROLE
-        )
+        return self.open and (agency in (self.sender, self.recipient) or role == HUB_ROLE)
 
     @property
     def involves(self) -> bool:

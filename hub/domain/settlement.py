@@ -180,9 +180,7 @@ class Settlement:
             age=AgeView(child, disputed),
             concerned=tuple(record.get("concerned", ())),
             decided={
-                agency: _read(
-                    outcomes, {c: windows.get((agency, event_id, c)) for c in outcomes}
-                )
+                agency: _read(outcomes, {c: windows.get((agency, event_id, c)) for c in outcomes})
                 for agency, outcomes in record.get("decided", {}).items()
             },
             outsiders={
