@@ -18,7 +18,16 @@ from hub.domain.age import AgeView
 from hub.domain.case import Case, CaseEvent
 from hub.domain.parties import HUB_ROLE, Parties, Party
 from hub.domain.policy import PolicyProfile
-from hub.domain.settlement import Outcome, Outcomes, Owed, Recall, Released, Settlement, Withheld
+from hub.domain.settlement import (
+    Outcome,
+    Outcomes,
+    Outsiders,
+    Owed,
+    Recall,
+    Released,
+    Settlement,
+    Withheld,
+)
 from hub.recalls import RECALLING, recalls
 from hub.release import Ask, decide, redecide
 
@@ -69,7 +78,12 @@ def settle(
     asked_at = now if clock_trusted else END_OF_TIME
     age = case.age.view(asked_at, profile.enforcement_roles)
     settlement = Settlement(
-        event.event_id, profile.version, parties.version, age, clock_trusted=clock_trusted
+        event.event_id,
+        profile.version,
+        parties.version,
+        age,
+        event.categories,
+        clock_trusted=clock_trusted,
     )
     sitting = _Sitting(case, event, parties, profile, asked_at, age, settlement)
     _decide_all(sitting)
@@ -106,8 +120,8 @@ def _decide_all(sitting: _Sitting) -> None:
         party = sitting.parties.get(agency)
         if party is not None and party.role != HUB_ROLE:
             settlement.decided[agency] = _decide_for(sitting, party)
-    settlement.outsiders, receiving = _outsiders(sitting)
-    for role in receiving:
+    settlement.outsiders = _outsiders(sitting)
+    for role in settlement.outsiders.receiving:
         for party in sitting.parties.by_role(role):
             if party.agency not in inside and party.agency != event.emitter:
                 settlement.decided[party.agency] = _decide_for(sitting, party)
@@ -127,16 +141,14 @@ def _decide_for(sitting: _Sitting, party: Party) -> Outcomes:
 
 
 _NOBODY = ""  # no agency has this id: stands for any agency of a role that is not concerned
-_Outside = tuple[Mapping[str, Outcomes], tuple[str, ...]]
-_OUTSIDE: dict[tuple[object, ...], _Outside] = {}
+_OUTSIDE: dict[tuple[object, ...], Outsiders] = {}
 _OUTSIDE_LIMIT = 4096
 
 
-def _outsiders(sitting: _Sitting) -> _Outside:
+def _outsiders(sitting: _Sitting) -> Outsiders:
     """Outcomes per role for agencies that are not concerned and have no window open.
 
-    Rules 1, 3, 4, 5 and 6 decide for them, and these ask only for what stands in the key. Second:
-    the roles that receive something all the same.
+    Rules 1, 3, 4, 5 and 6 decide for them, and these ask only for what stands in the key.
     """
     case, event, roles = sitting.case, sitting.event, sitting.parties.roles
     key = (sitting.profile, roles, event.type, event.categories, case.asylum_open)
@@ -160,14 +172,9 @@ def _outsiders(sitting: _Sitting) -> _Outside:
                 for category in event.categories
             }
             outcomes[role] = {name: _first_only(outcome) for name, outcome in decided.items()}
-        receiving = tuple(
-            role
-            for role, decided in outcomes.items()
-            if any(isinstance(outcome, Released) for outcome in decided.values())
-        )
         if len(_OUTSIDE) >= _OUTSIDE_LIMIT:
             _OUTSIDE.clear()
-        known = _OUTSIDE[key] = outcomes, receiving
+        known = _OUTSIDE[key] = Outsiders(event.categories, outcomes)
     return known
 
 

@@ -1,9 +1,9 @@
 """Settlement: everything that was decided when one event was recorded, as a compact record.
 
     {"event": "<id>", "policy": "default-1", "parties": 12, "age": [false, false],
-     "concerned": ["SH-1"],
+     "categories": ["identity", "health"], "concerned": ["SH-1"],
      "decided":   {"SH-1": {"identity": "consent:c1", "health": ["no_consent"]}},
-     "outsiders": {"police": {"identity": ["not_involved"]}},
+     "outsiders": [[[["not_involved"], ["never_rule"]], ["police", "trade_union"]]],
      "windows":   {"POL-1": {"<event>": {"identity": "<id of the invocation>"}}},
      "recalls":   [{"to": "POL-1", "action": "delete", "items": {"<event>": ["identity"]}}],
      "rebased":   {"POL-1": {"<event>": {"identity": "public_task"}}},
@@ -12,9 +12,10 @@
 
 An outcome is a text (released, on that basis) or a list (withheld, for these reasons, the first
 applicable one first). `outsiders` holds agencies that are not concerned: for them only the role
-counts, so that five hundred agencies cost no more than nineteen roles. Parts without content are
-left out. With the event, the record is all that is needed to fold the case again without deciding
-again, also after the person's content was erased.
+counts, so that five hundred agencies cost no more than nineteen roles; roles with equal outcomes,
+in the order of `categories`, stand together. Parts without content are left out. With the event,
+the record is all that is needed to fold the case again without deciding again, also after the
+person's content was erased.
 """
 
 from __future__ import annotations
@@ -74,6 +75,31 @@ class Owed:
     recall: Recall | None = None
 
 
+class Outsiders:
+    """Outcomes by role for agencies that are not concerned, and their written form."""
+
+    __slots__ = ("by_role", "written")
+
+    def __init__(self, categories: tuple[str, ...], by_role: Mapping[str, Outcomes]) -> None:
+        self.by_role = by_role
+        alike: dict[tuple[Outcome, ...], list[str]] = {}
+        for role in sorted(by_role):
+            alike.setdefault(tuple(by_role[role][c] for c in categories), []).append(role)
+        self.written = [
+            [[_written(outcome) for outcome in outcomes], roles]
+            for outcomes, roles in alike.items()
+        ]
+
+    @property
+    def receiving(self) -> tuple[str, ...]:
+        """Roles that receive something although not concerned."""
+        return tuple(
+            role
+            for role, outcomes in self.by_role.items()
+            if any(isinstance(outcome, Released) for outcome in outcomes.values())
+        )
+
+
 Bases = dict[str, dict[str, dict[str, str]]]  # agency → event id → category → basis
 
 
@@ -85,9 +111,10 @@ class Settlement:
     policy: str
     parties: int
     age: AgeView
+    categories: tuple[str, ...] = ()
     concerned: tuple[str, ...] = ()  # 2.2, as of the decision, the emitter left out
     decided: dict[str, Outcomes] = field(default_factory=dict)
-    outsiders: Mapping[str, Outcomes] = field(default_factory=dict)
+    outsiders: Outsiders = field(default_factory=lambda: Outsiders((), {}))
     recalls: tuple[Recall, ...] = ()
     rebased: Bases = field(default_factory=dict)
     left: tuple[str, ...] = ()
@@ -99,7 +126,7 @@ class Settlement:
         """What was decided for one pair; None if the event has no such category."""
         outcomes = self.decided.get(agency)
         if outcomes is None:
-            outcomes = self.outsiders.get(role, {})
+            outcomes = self.outsiders.by_role.get(role, {})
         return outcomes.get(category)
 
     def released(self) -> Iterator[tuple[str, dict[str, str]]]:
@@ -132,15 +159,19 @@ class Settlement:
             "policy": self.policy,
             "parties": self.parties,
             "age": [self.age.child, self.age.disputed],
+            "categories": list(self.categories),
         }
         if not self.clock_trusted:
             record["clock_trusted"] = False
         if self.concerned:
             record["concerned"] = list(self.concerned)
         if self.decided:
-            record["decided"] = {a: _written(self.decided[a]) for a in sorted(self.decided)}
-        if self.outsiders:
-            record["outsiders"] = {r: _written(self.outsiders[r]) for r in sorted(self.outsiders)}
+            record["decided"] = {
+                agency: {category: _written(outcome) for category, outcome in outcomes.items()}
+                for agency, outcomes in self.decided.items()
+            }
+        if self.outsiders.written:
+            record["outsiders"] = self.outsiders.written
         if self.recalls:
             record["recalls"] = [
                 {
@@ -172,20 +203,32 @@ class Settlement:
             for event_id, names in events.items()
             for category, window in names.items()
         }
-        event_id = record["event"]
+        event_id, categories = record["event"], tuple(record["categories"])
         return cls(
             event_id=event_id,
             policy=record["policy"],
             parties=record["parties"],
             age=AgeView(child, disputed),
             concerned=tuple(record.get("concerned", ())),
+            categories=categories,
             decided={
-                agency: _read(outcomes, {c: windows.get((agency, event_id, c)) for c in outcomes})
-                for agency, outcomes in record.get("decided", {}).items()
+                agency: {
+                    category: _read(one, windows.get((agency, event_id, category)))
+                    for category, one in written.items()
+                }
+                for agency, written in record.get("decided", {}).items()
             },
-            outsiders={
-                role: _read(outcomes, {}) for role, outcomes in record.get("outsiders", {}).items()
-            },
+            outsiders=Outsiders(
+                categories,
+                {
+                    role: {
+                        category: _read(one)
+                        for category, one in zip(categories, written, strict=True)
+                    }
+                    for written, roles in record.get("outsiders", ())
+                    for role in roles
+                },
+            ),
             recalls=tuple(
                 Recall(
                     one["to"],
@@ -202,19 +245,11 @@ class Settlement:
         )
 
 
-def _written(outcomes: Outcomes) -> dict[str, str | list[str]]:
-    return {
-        category: outcome.basis if isinstance(outcome, Released) else list(outcome.reasons)
-        for category, outcome in outcomes.items()
-    }
+def _written(outcome: Outcome) -> str | list[str]:
+    return outcome.basis if isinstance(outcome, Released) else list(outcome.reasons)
 
 
-def _read(
-    written: Mapping[str, str | list[str]], windows: Mapping[str, str | None]
-) -> dict[str, Outcome]:
-    return {
-        category: Released(outcome, windows.get(category))
-        if isinstance(outcome, str)
-        else Withheld(tuple(outcome))
-        for category, outcome in written.items()
-    }
+def _read(written: str | list[str], window: str | None = None) -> Outcome:
+    if isinstance(written, str):
+        return Released(written, window)
+    return Withheld(tuple(written))
