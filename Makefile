@@ -1,0 +1,85 @@
+# NRM Hub. `make` lists what there is. Everything is made inside this folder (.venv) and
+# from pinned, hashed packages; repeated runs reuse what is up to date.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+SCENARIO ?=
+KAFKA ?=
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+CODE := hub schemas connectors consumers
+
+.PHONY: help setup demo test check bench soak lock kafka-lock test-services clean
+
+help: ## this list
+	@echo 'make demo        a whole case through hub and partners, on this machine (SCENARIO=S4, KAFKA=1)'
+	@echo 'make test        everything: style, types, import rules, schemas, all tests on real servers'
+	@echo 'make check       the same without Kafka and PostgreSQL (quick)'
+	@echo 'make setup       .venv with everything a developer needs'
+	@echo 'make bench       how fast the parts are on this machine'
+	@echo 'make soak        hours of load, faults and kills (MINUTES=120)'
+	@echo 'make test-services  install what the tests start: PostgreSQL, and Kafka (fetched, not installed)'
+	@echo 'make lock        write requirements*.lock anew from pyproject.toml'
+	@echo 'make kafka-lock  write the list of Kafka jars anew from deploy/kafka/pom.xml (needs Maven)'
+	@echo 'make clean       remove everything made here'
+
+setup: $(VENV)/.developer ## developers' environment
+	@echo 'Ready: . $(VENV)/bin/activate'
+
+demo: $(VENV)/$(if $(KAFKA),.developer,.user)
+	$(BIN)/nrm-hub demo $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(KAFKA),--kafka)
+
+test: $(VENV)/.developer test-services static
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.developer static
+	$(BIN)/python -m pytest -m 'not kafka and not postgres and not slow'
+
+.PHONY: static
+static: $(VENV)/.developer
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -W error -m schemas.compatibility
+
+test-services: $(VENV)/.developer
+	@bash deploy/setup-test-services.sh $(BIN)/python
+
+bench: $(VENV)/.developer
+	@for file in tests/*/bench*.py tests/bench/[a-z]*.py; do \
+	  [ -f "$$file" ] || continue; \
+	  module=$$(echo "$${file%.py}" | tr / .); \
+	  echo "== $$module"; $(BIN)/python -W ignore -m "$$module" || exit 1; done
+
+soak: $(VENV)/.developer test-services
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),120)
+
+lock: $(VENV)/.developer
+	$(BIN)/uv pip compile --quiet pyproject.toml deploy/build-requirements.txt $(LOCK) \
+	  --extra dev --extra kafka-dev --output-file requirements-dev.lock
+	$(BIN)/uv pip compile --quiet pyproject.toml deploy/build-requirements.txt $(LOCK) \
+	  --constraint requirements-dev.lock --output-file requirements.lock
+LOCK := --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header
+
+kafka-lock:
+	$(PYTHON) deploy/kafka/lock.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info demo-home .artifacts
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The user's environment is what the hub itself needs; the developer's holds it too. A stamp
+# is newer than its lock when everything in the lock is installed.
+
+$(VENV)/.user: requirements.lock pyproject.toml
+	@if [ $(VENV)/.developer -nt requirements-dev.lock ] && [ $(VENV)/.developer -nt pyproject.toml ]; \
+	  then touch $@; else bash deploy/setup-venv.sh '$(PYTHON)' $(VENV) requirements.lock && touch $@; fi
+
+$(VENV)/.developer: requirements-dev.lock pyproject.toml
+	@bash deploy/setup-venv.sh '$(PYTHON)' $(VENV) requirements-dev.lock && touch $@
