@@ -172,8 +172,8 @@ class LandingSink:
         self._take(db, work, fresh)
         self._ledger.park(db, work.poison, work.at)
         self._ledger.park_strangers(db, batch.strangers, work.at)
-        if old:
-            self._ledger.owe_again(db, old[0], old[-1])
+        for first, last in [*batch.repeated, *([(old[0], old[-1])] if old else [])]:
+            self._ledger.owe_again(db, first, last)
         last = position.sequence
         if fresh:
             first, last = fresh[0].sequence, fresh[-1].sequence

@@ -20,6 +20,7 @@ class Batch:
     """What is applied together.
 
     items: deliveries in sequence, without gap. strangers: messages that were not the hub's.
+    repeated: ranges the hub sent again after they were applied: it lacks their receipts.
     cursor: where the inbox goes on after this batch. received_at: the runner's clock.
     """
 
@@ -27,6 +28,7 @@ class Batch:
     received_at: datetime
     cursor: str = ""
     strangers: Sequence[BadMessage] = ()
+    repeated: Sequence[tuple[int, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,8 @@ class Sink(Protocol):
     - apply() takes the batch wholly or not at all, in one transaction of the partner's system,
       together with the last applied sequence, the cursor, the receipt owed, the evidence and the
       quarantine rows. It is durable when apply() returns.
-    - A sequence is applied once: items at or below position() are skipped, and the receipts that
-      cover them are owed again (the hub asks because it did not get them).
+    - A sequence is applied once: items at or below position() are skipped. The receipts that
+      cover them, or a repeated range, are owed again.
     - A recall removes: content, holding, evidence, quarantined content. What was recalled at
       sequence n is not written again from a delivery below n, whatever the order of arrival.
     - A poison item becomes a quarantine row under its sequence and never stops the items after.

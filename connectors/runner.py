@@ -1,0 +1,383 @@
+"""The runner: read, verify and open, apply, send receipts; over and over, through every outage.
+
+    inbox → opener → sink.apply (one partner transaction) → receipts → hub
+
+Promises
+- At-least-once on the wire, exactly-once in effect: the sink keeps the last applied sequence in
+  the transaction of its rows. Killed anywhere, it goes on where the sink says.
+- An outage, of hub or partner, is waited out with growing pauses. It quarantines nothing.
+- A delivery that cannot be trusted, read or stored is quarantined with a reason; the next goes on.
+- A missing sequence is looked for again; nothing after it is applied, for a recall may be among
+  what is missing. It raises the alarm `sequence_gap` until it is found.
+- Nothing stalls silently: whatever keeps it from going on is in `alarms`, with since when.
+
+One runner per partner database. A second one takes over; the first gets FencedError and stops.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from connectors import crash
+from connectors.delivery import Arrived, BadMessage, Poison
+from connectors.errors import (
+    RetryError,
+    SinkDownError,
+    SinkRefusedError,
+    TransportDownError,
+    UntrustedError,
+)
+from connectors.identity import AgencyIdentity
+from connectors.inbox import Inbox, Sealed
+from connectors.opening import Opener
+from connectors.receipts import sign_receipt
+from connectors.registry_cache import RegistryCache
+from connectors.sink import Batch, Sink
+from schemas.registry import Schemas
+
+log = logging.getLogger(__name__)
+
+ALARMS: Final = {
+    "hub_unreachable": "neither messages nor receipts get through to the hub",
+    "partner_down": "the partner's system does not take anything; deliveries wait",
+    "sequence_gap": "a delivery is missing and later ones wait for it: ask the hub to send again",
+    "quarantined": "deliveries are in quarantine: look at `connector quarantine`",
+    "strangers": "messages that are not the hub's lie on this agency's topic",
+    "registry": "the registry cannot be fetched or trusted: evidence of new keys cannot be checked",
+}
+"""Every alarm a runner raises, with what it means."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How much at once, and how long to wait. Times in seconds.
+
+    messages: read at once. deliveries: applied in one transaction, at least one message's worth.
+    poll: longest wait for a new message. pause_first, pause_most: between tries while something
+    is away, doubling. registry: between looks for a newer registry.
+    """
+
+    messages: int = 50
+    deliveries: int = 2000
+    poll: float = 1.0
+    pause_first: float = 0.2
+    pause_most: float = 60.0
+    registry: float = 60.0
+    receipts: int = 200
+
+
+@dataclass
+class Alarm:
+    """Something that keeps deliveries from arriving, until it is over."""
+
+    reason: str
+    detail: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What one round did."""
+
+    applied: int = 0
+    quarantined: int = 0
+    strangers: int = 0
+    receipts: int = 0
+
+    @property
+    def idle(self) -> bool:
+        return not (self.applied or self.quarantined or self.strangers or self.receipts)
+
+
+@dataclass
+class _Read:
+    """Messages opened and not yet applied, in order, without gap."""
+
+    expected: int
+    items: list[Arrived | Poison] = field(default_factory=list)
+    strangers: list[BadMessage] = field(default_factory=list)
+    repeated: list[tuple[int, int]] = field(default_factory=list)
+    cursor: str | None = None
+
+
+class Runner:
+    """Brings one agency's deliveries into one sink."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        sink: Sink,
+        identity: AgencyIdentity,
+        registry: RegistryCache | None = None,
+        *,
+        schemas: Schemas | None = None,
+        pace: Pace | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        on_alarm: Callable[[Alarm, bool], None] = lambda alarm, raised: None,  # noqa: ARG005
+    ) -> None:
+        """on_alarm(alarm, raised): called when one is raised (True) and when it is over (False)."""
+        self._inbox = inbox
+        self._sink = sink
+        self._identity = identity
+        self._registry = registry or RegistryCache(identity)
+        self._pace = pace or Pace()
+        self._clock = clock
+        self._on_alarm = on_alarm
+        self._opener = Opener(identity, self._registry, schemas, refresh=self.refresh_registry)
+        self._claimed = False
+        self._resumed = False
+        self._expected = 1
+        self._cursor = ""
+        self._missing = False
+        self._registry_at: datetime | None = None
+        self.alarms: dict[str, Alarm] = {}
+
+    # -- the loop --------------------------------------------------------------------------
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set. Raises only StopError: everything else is waited out."""
+        pause = self._pace.pause_first
+        while not stop.is_set():
+            try:
+                self.run_once(self._pace.poll)
+                waiting = self._missing
+            except RetryError:
+                waiting = True
+            if waiting:
+                stop.wait(pause)
+                pause = min(pause * 2, self._pace.pause_most)
+            else:
+                pause = self._pace.pause_first
+
+    def run_once(self, timeout: float = 0.0) -> Progress:
+        """One round. RetryError when hub or partner is away; nothing is lost, call again."""
+        self._resume()
+        # Receipts first: those of a round that ended between apply and send go out even if
+        # nothing new ever comes.
+        early = self._send_receipts()
+        self._look_at_registry()
+        read = self._read(0.0 if early else timeout)
+        applied, quarantined = self._apply(read)
+        crash.point("before_receipts")
+        late = self._send_receipts()
+        return Progress(applied, quarantined, len(read.strangers), early + late)
+
+    def _resume(self) -> None:
+        """Go on where the sink says: at first, and after a batch that was not applied."""
+        if self._resumed:
+            return
+        with self._partner_alarm():
+            if not self._claimed:
+                self._sink.prepare()
+                # Once only: a runner that was overtaken must not take the sink back.
+                log.info("generation %d", self._sink.claim())
+                self._claimed = True
+            position = self._sink.position()
+            waiting = len(self._sink.quarantine())
+        with self._hub_alarm():
+            self._inbox.start(position.cursor, position.sequence)
+        self._expected = position.sequence + 1
+        self._cursor = position.cursor
+        self._resumed = True
+        if waiting:
+            self._raise_alarm("quarantined", f"{waiting} waiting")
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def _read(self, timeout: float) -> _Read:
+        """Messages, verified and opened, up to the first gap."""
+        with self._hub_alarm():
+            messages = self._inbox.read(self._pace.messages, timeout)
+        read = _Read(self._expected)
+        self._missing = False
+        for message in messages:
+            if len(read.items) >= self._pace.deliveries or not self._take(message, read):
+                # The rest is read again, from where this batch ends.
+                if not self._missing:
+                    self._read_on_after(read)
+                break
+        if read.items and not self._missing:
+            self._end_alarm("sequence_gap")
+        return read
+
+    def _take(self, message: Sealed, read: _Read) -> bool:
+        """Add one message; False if it cannot come next."""
+        opened = self._opener.open(message.value, after=read.expected - 1)
+        if isinstance(opened, BadMessage):
+            read.strangers.append(opened)
+        elif opened.first > read.expected:
+            if not read.items:
+                self._look_again(read.expected, opened.first)
+            return False
+        elif opened.last >= read.expected:
+            read.items += [item for item in opened.items if item.sequence >= read.expected]
+            read.expected = opened.last + 1
+        elif "sequence_gap" not in self.alarms:  # else it is here because we went back ourselves
+            read.repeated.append((opened.first, opened.last))
+        read.cursor = message.cursor
+        return True
+
+    def _look_again(self, expected: int, found: int) -> None:
+        """A gap: go back to where the missing sequence should be; the hub may send it again."""
+        self._missing = True
+        self._raise_alarm("sequence_gap", f"sequence {expected} is missing, the next is {found}")
+        with self._hub_alarm():
+            self._inbox.rewind(expected)
+
+    def _read_on_after(self, read: _Read) -> None:
+        with self._hub_alarm():
+            self._inbox.start(read.cursor or self._cursor, read.expected - 1)
+
+    # -- applying --------------------------------------------------------------------------
+
+    def _apply(self, read: _Read) -> tuple[int, int]:
+        """Apply what was read; returns how many were applied and quarantined."""
+        if not (read.items or read.strangers or read.repeated):
+            return 0, 0
+        cursor = self._cursor if read.cursor is None else read.cursor
+        batch = Batch(read.items, self._clock(), cursor, read.strangers, read.repeated)
+        poison = sum(isinstance(item, Poison) for item in read.items)
+        try:
+            with self._partner_alarm():
+                poison += self._apply_or_isolate(batch)
+        except BaseException:
+            self._resumed = False  # applied in part or not at all: the sink knows
+            raise
+        self._expected, self._cursor = read.expected, cursor
+        if poison:
+            self._raise_alarm("quarantined", f"{poison} more")
+            log.warning("%d deliveries quarantined", poison)
+        if read.strangers:
+            self._raise_alarm("strangers", read.strangers[-1].reason)
+        return len(read.items) - poison, poison
+
+    def _apply_or_isolate(self, batch: Batch) -> int:
+        """Apply; if the partner refuses, quarantine the delivery at fault. Returns how many."""
+        try:
+            self._sink.apply(batch)
+        except SinkRefusedError as refused:
+            named = [item for item in batch.items if item.sequence == refused.sequence]
+            if not named and len(batch.items) > 1:
+                return self._halves(batch)
+            at_fault = named[0] if named else batch.items[0] if batch.items else None
+            if at_fault is None or isinstance(at_fault, Poison):
+                raise
+            poison = Poison(
+                at_fault.sequence, refused.reason, refused.detail, at_fault.raw, at_fault.event_ref
+            )
+            items = [poison if item is at_fault else item for item in batch.items]
+            return 1 + self._apply_or_isolate(replace(batch, items=items))
+        return 0
+
+    def _halves(self, batch: Batch) -> int:
+        """Split until the one at fault is alone. The cursor moves with the last part only."""
+        middle = len(batch.items) // 2
+        first = replace(batch, items=batch.items[:middle], cursor=self._cursor)
+        second = replace(batch, items=batch.items[middle:], strangers=(), repeated=())
+        return self._apply_or_isolate(first) + self._apply_or_isolate(second)
+
+    # -- receipts and registry -------------------------------------------------------------
+
+    def _send_receipts(self) -> int:
+        """Send what is owed, oldest first. At least once: marked only when the hub has it."""
+        sent = 0
+        while True:
+            with self._partner_alarm():
+                owed = self._sink.owed(self._pace.receipts)
+            if not owed:
+                return sent
+            with self._hub_alarm():
+                self._inbox.send_receipts([sign_receipt(self._identity, one) for one in owed])
+            crash.point("after_receipts")
+            with self._partner_alarm():
+                self._sink.sent([one.id for one in owed])
+            sent += len(owed)
+
+    def _look_at_registry(self) -> None:
+        now = self._clock()
+        if self._registry_at is None or (
+            (now - self._registry_at).total_seconds() >= self._pace.registry
+        ):
+            self.refresh_registry()
+
+    def refresh_registry(self) -> bool:
+        """Fetch the registry; True if it is newer than the one held."""
+        self._registry_at = self._clock()
+        try:
+            signed = self._inbox.registry()
+            newer = signed is not None and self._registry.update(signed)
+        except (TransportDownError, UntrustedError) as wrong:
+            self._raise_alarm("registry", str(wrong))
+            return False
+        self._end_alarm("registry")
+        return newer
+
+    # -- alarms ----------------------------------------------------------------------------
+
+    def _raise_alarm(self, reason: str, detail: str) -> None:
+        known = self.alarms.get(reason)
+        if known is not None and known.detail == detail:
+            return
+        alarm = Alarm(reason, detail, known.since if known else self._clock())
+        self.alarms[reason] = alarm
+        if known is None:
+            log.warning("%s: %s", reason, detail)
+            self._on_alarm(alarm, True)
+
+    def _end_alarm(self, reason: str) -> None:
+        alarm = self.alarms.pop(reason, None)
+        if alarm is not None:
+            log.info("%s is over", reason)
+            self._on_alarm(alarm, False)
+
+    def _hub_alarm(self) -> _Watched:
+        return _Watched(self, "hub_unreachable", TransportDownError)
+
+    def _partner_alarm(self) -> _Watched:
+        return _Watched(self, "partner_down", SinkDownError)
+
+
+class _Watched:
+    """Raises an alarm when the body fails in a certain way, and ends it when it does not."""
+
+    def __init__(self, runner: Runner, reason: str, kind: type[Exception]) -> None:
+        self._runner = runner
+        self._reason = reason
+        self._kind = kind
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, wrong: BaseException | None, trace: object) -> None:
+        if wrong is None:
+            self._runner._end_alarm(self._reason)
+        elif isinstance(wrong, self._kind):
+            self._runner._raise_alarm(self._reason, str(wrong))
+
+
+def redrive(
+    sink: Sink, opener: Opener, *, at: datetime, only: int | None = None
+) -> tuple[int, int]:
+    """Try everything in quarantine again, or one row; returns how many were applied, how many not.
+
+    Messages that are not the hub's are left where they are.
+    """
+    applied = failed = 0
+    for row in sink.quarantine():
+        if row.sequence is None or not row.raw or (only is not None and row.id != only):
+            continue
+        items = opener.reopen(row.raw, row.sequence)
+        try:
+            sink.redrive(row.id, items, at)
+        except SinkRefusedError:
+            failed += len(items)
+            continue
+        good = sum(isinstance(item, Arrived) for item in items)
+        applied += good
+        failed += len(items) - good
+    return applied, failed

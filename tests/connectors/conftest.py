@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from connectors.identity import AgencyIdentity
+from connectors.registry_cache import RegistryCache
+from tests.connectors.builder import MiniHub
+
+
+@pytest.fixture
+def hub() -> MiniHub:
+    return MiniHub()
+
+
+@pytest.fixture
+def shelter(hub: MiniHub, tmp_path: Path) -> AgencyIdentity:
+    """The agency that states things."""
+    return hub.enrol(tmp_path, "SH-1", "shelter")
+
+
+@pytest.fixture
+def police(hub: MiniHub, tmp_path: Path) -> AgencyIdentity:
+    """The agency that receives."""
+    return hub.enrol(tmp_path, "POL-1", "police")
+
+
+@pytest.fixture
+def registry(hub: MiniHub, shelter: AgencyIdentity, police: AgencyIdentity) -> RegistryCache:
+    cache = RegistryCache(police)
+    cache.update(hub.registry())
+    return cache
