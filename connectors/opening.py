@@ -218,18 +218,18 @@ class Opener:
         schema = self._schemas.by_id(delivery["schema"])
         if schema is None or schema.type != delivery["event_type"]:
             raise Unreadable("unknown_schema", f"{delivery['event_type']}")
-        header = self._evidence(delivery) if delivery["evidence"] is not None else None
+        given = _evidence_in(delivery)
+        header = None if given is None else self._evidence(delivery, given)
         bases = {entry["category"]: entry["basis"] for entry in delivery["bases"]}
         disclosed = self._compartments(delivery, header, bases)
         evidence = None
-        if header is not None:
-            given = delivery["evidence"]
+        if given is not None:
             evidence = Evidence(
                 given["header"],
                 given["head"],
                 given["signature"],
                 given["index"],
-                tuple(given["path"]),
+                _hashes(given["path"]),
                 disclosed,
             )
         return Arrived(
@@ -250,9 +250,8 @@ class Opener:
             raw=raw,
         )
 
-    def _evidence(self, delivery: dict[str, Any]) -> dict[str, Any]:
+    def _evidence(self, delivery: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         """(6) This agency said it: returns the header, or Unreadable."""
-        given = delivery["evidence"]
         try:
             header: dict[str, Any] = wire.HEADER.unsingle(given["header"])
         except AvroError:
@@ -262,7 +261,7 @@ class Opener:
             merkle.leaf_hash(given["header"]),
             given["index"],
             head["size"],
-            given["path"],
+            _hashes(given["path"]),
             head["root"],
         ):
             raise Unreadable("bad_batch_path")
@@ -323,7 +322,11 @@ class Opener:
         event_id = ATTESTED_ID if header is None else header["event_id"]
         opened: list[Disclosed] = []
         seen: set[str] = set()
-        for part in delivery["compartments"]:
+        for encoded in delivery["compartments"]:
+            try:
+                part = wire.DELIVERED_COMPARTMENT.unsingle(encoded)
+            except AvroError:
+                raise Unreadable("delivery_malformed") from None
             name = part["name"]
             if _category(name) not in bases or name in seen:
                 raise Unreadable("not_released")
@@ -338,7 +341,7 @@ class Opener:
                 )
             except (CompartmentError, ValueError):
                 raise Unreadable("compartment_unopenable") from None
-            path = tuple(part["path"])
+            path = _hashes(part["path"])
             if header is not None and not verify_disclosed(
                 header["disclosure_root"], name, salt, body, part["index"], path
             ):
@@ -372,6 +375,21 @@ def _content(schema: EventSchema, disclosed: Sequence[Disclosed]) -> dict[str, d
 
 def _valid_at(key: HubKey, position: int) -> bool:
     return key.valid_from <= position and (key.valid_to is None or position < key.valid_to)
+
+
+def _evidence_in(delivery: dict[str, Any]) -> dict[str, Any] | None:
+    if delivery["evidence"] is None:
+        return None
+    try:
+        given: dict[str, Any] = wire.AGENCY_EVIDENCE.unsingle(delivery["evidence"])
+    except AvroError:
+        raise Unreadable("evidence_malformed") from None
+    return given
+
+
+def _hashes(path: bytes) -> tuple[bytes, ...]:
+    """A path as it travels, cut into its hashes; what is left over makes it no path."""
+    return tuple(path[at : at + 32] for at in range(0, len(path), 32))
 
 
 def _category(name: str) -> str:

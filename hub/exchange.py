@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
@@ -31,17 +32,27 @@ from hub.domain.case import Case, CaseEvent
 from hub.domain.policy import PolicyProfile
 from hub.errors import Inconsistent, Refused, RetryLater
 from hub.store import events as stored
+from hub.store.errors import HeadMoved
 from hub.store.events import StoreEvent
 from hub.store.keystore import KeyStore
-from hub.store.errors import HeadMoved
 from hub.store.log import AdmissionKey, HubLog
-from hub.submission import AdmittedEvent, Admission, RefusedEvent, facts_bytes
+from hub.submission import Admission, AdmittedEvent, RefusedEvent, facts_bytes
 
 T = TypeVar("T")
 
 STREAMS = UUID("6f1a3f5e-2f0e-5d6c-9a31-6a5f5a1c0b7e")  # namespace of all stream ids
 PERSONAL = "facts"  # compartment name under which personal facts are sealed
+KEPT_ROWS = 30_000  # rows just recorded that followers need not read back
 CACHED_EVENTS = 200_000  # how many case events may be held in memory, over all cached cases
+
+
+AFTER_ERASURE = "after erasure"  # name under which a person's next secret is derived
+_HOT = (stored.EventAccepted, stored.Settled, stored.Sending, stored.Refused, stored.Received)
+
+
+def orders_erasure(event_type: str, facts: Mapping[str, Any]) -> bool:
+    """Whether this event destroys everything the person had before it."""
+    return event_type == "SubjectRequestDecided" and facts.get("action") == "key_destroyed"
 
 
 def stream_id(kind: str, name: str) -> UUID:
@@ -71,6 +82,16 @@ class OpenCase:
     version: int
 
 
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A row this process has just recorded, with what followers would have to read back."""
+
+    position: int
+    event: StoreEvent
+    settlement: Settlement | None = None
+    secret: bytes | None = None
+
+
 @dataclass
 class Draft:
     """Events of one transaction while it is being put together."""
@@ -81,16 +102,24 @@ class Draft:
     admissions: list[AdmissionKey] = field(default_factory=list)
     tracking: dict[str, int] = field(default_factory=dict)
     versions: dict[UUID, int] = field(default_factory=dict)
+    fresh: list[Fresh] = field(default_factory=list)
+    secrets: dict[UUID, tuple[UUID, bytes]] = field(default_factory=dict)
 
     @property
     def next_position(self) -> int:
         return self.head + len(self.events) + 1
 
-    def add(self, event: StoreEvent) -> int:
+    def add(
+        self,
+        event: StoreEvent,
+        settlement: Settlement | None = None,
+        secret: bytes | None = None,
+    ) -> int:
         """Append one event; returns the log position it will have."""
         position = self.next_position
         self.events.append(event)
         self.versions[event.originator_id] = event.originator_version
+        self.fresh.append(Fresh(position, event, settlement, secret))
         return position
 
 
@@ -112,6 +141,7 @@ class Exchange:
         self._cached_events = 0
         self._versions: dict[UUID, int] = {}
         self._followed = 0
+        self._fresh: deque[Fresh] = deque(maxlen=KEPT_ROWS)
         self.catch_up()
 
     # -- the one way to change anything ----------------------------------------------------
@@ -143,8 +173,10 @@ class Exchange:
 
     def _follow_own(self, draft: Draft) -> None:
         self._versions.update(draft.versions)
-        for offset, event in enumerate(draft.events, start=1):
-            self._apply(draft.head + offset, event)
+        for row in draft.fresh:
+            if not isinstance(row.event, _HOT):
+                self._apply(row.position, row.event)
+        self._fresh.extend(draft.fresh)
         self._followed = draft.head + len(draft.events)
         with self.committed:
             self.committed.notify_all()
@@ -153,6 +185,7 @@ class Exchange:
         """Fold what other processes recorded since we last looked."""
         with self._writer:
             while recorded := self.log.read(self._followed, 5_000):
+                self._fresh.clear()
                 for one in recorded:
                     event = one.event
                     self._versions.pop(event.originator_id, None)
@@ -165,6 +198,15 @@ class Exchange:
         self.agencies.apply(position, event)
         if isinstance(event, stored.PolicyPublished):
             self.profile = PolicyProfile.from_document(json.loads(event.document))
+
+    def fresh_after(self, position: int, limit: int) -> list[Fresh]:
+        """Rows this process recorded next after `position`; empty if they must be read back."""
+        with self._writer:
+            while self._fresh and self._fresh[0].position <= position:
+                self._fresh.popleft()
+            if not self._fresh or self._fresh[0].position != position + 1:
+                return []
+            return list(islice(self._fresh, limit))
 
     @property
     def position(self) -> int:
@@ -217,7 +259,7 @@ class Exchange:
     ) -> list[list[OutcomeFacts]]:
         draft.tracking.update(tracking)
         known = self._known(admissions)
-        self._make_secrets(admissions)
+        draft.secrets = self._secrets_for(admissions)
         return [
             [self._outcome(draft, known, event) for event in admission.events]
             for admission in admissions
@@ -283,16 +325,25 @@ class Exchange:
             Refused(7, "conflict", "this event id was used for other bytes; nothing was changed"),
         )
 
-    def _make_secrets(self, admissions: Sequence[Admission]) -> None:
-        """Secrets of new persons are durable before anything sealed with them is recorded."""
-        self.secrets.ensure(
-            {
-                self._secret_id(self._subject_of(event))
-                for admission in admissions
-                for event in admission.events
-                if isinstance(event, AdmittedEvent)
-            }
-        )
+    def _secrets_for(self, admissions: Sequence[Admission]) -> dict[UUID, tuple[UUID, bytes]]:
+        """(secret id, secret) by subject; those of new persons are durable before any record."""
+        subjects = {
+            self._subject_of(event)
+            for admission in admissions
+            for event in admission.events
+            if isinstance(event, AdmittedEvent)
+        }
+        current = {subject: subject for subject in subjects}
+        for subject in self.secrets.erased_among(subjects):
+            current[subject] = self._secret_after(subject)
+        secrets = self.secrets.ensure(set(current.values()))
+        return {subject: (which, secrets[which]) for subject, which in current.items()}
+
+    def _secret_after(self, secret: UUID) -> UUID:
+        """The person's next secret: the first in their chain that was not shredded."""
+        while self.secrets.erased(secret):
+            secret = uuid5(secret, AFTER_ERASURE)
+        return secret
 
     def _one(
         self, draft: Draft, event: AdmittedEvent | RefusedEvent, event_id: bytes
@@ -324,7 +375,13 @@ class Exchange:
         if opened is None:
             opened = self._cases[case_id] = OpenCase(case_id, Case(case_id, subject), 0)
         settlement = settle(opened.case, happened, parties, profile, draft.now)
-        draft.add(self._sealed(event, opened, subject, draft.now))
+        secret_id, secret = draft.secrets[subject]
+        if orders_erasure(event.event_type, event.facts):
+            # What the person had before is destroyed; this event must outlive it.
+            secret_id = uuid5(secret_id, AFTER_ERASURE)
+            secret = self.secrets.ensure({secret_id})[secret_id]
+            draft.secrets[subject] = (secret_id, secret)
+        draft.add(self._sealed(event, opened, subject, secret_id, secret, draft.now), secret=secret)
         draft.add(
             stored.Settled(
                 originator_id=case_id,
@@ -335,7 +392,8 @@ class Exchange:
                 settlement=facts_bytes(settlement.to_record()),
                 policy=profile.version,
                 parties=parties.version,
-            )
+            ),
+            settlement=settlement,
         )
         opened.version += 2
         self._cached_events += 1
@@ -344,10 +402,14 @@ class Exchange:
         )
 
     def _sealed(
-        self, event: AdmittedEvent, opened: OpenCase, subject: UUID, now: datetime
+        self,
+        event: AdmittedEvent,
+        opened: OpenCase,
+        subject: UUID,
+        secret_id: UUID,
+        secret: bytes,
+        now: datetime,
     ) -> stored.EventAccepted:
-        secret_id = self._secret_id(subject)
-        secret = self.secrets.ensure({secret_id})[secret_id]
         event_id, schema_id = event.event_id, event.schema_id
         personal = b""
         if event.personal:
@@ -416,9 +478,7 @@ class Exchange:
                 detail=why.detail,
             )
         )
-        return OutcomeFacts(
-            event.agency, event.event_id, event.digest, False, None, why, draft.now
-        )
+        return OutcomeFacts(event.agency, event.event_id, event.digest, False, None, why, draft.now)
 
     # -- cases -----------------------------------------------------------------------------
 
@@ -429,13 +489,6 @@ class Exchange:
     def _subject_of(self, event: AdmittedEvent) -> UUID:
         own = self.pseudonyms.resolve(event.agency, "subject", event.routing.subject)
         return own or self.pseudonyms.canonical("subject", event.routing.subject)
-
-    def _secret_id(self, subject: UUID) -> UUID:
-        """The person's current secret: the first in their chain that was not shredded."""
-        secret = subject
-        while self.secrets.erased(secret):
-            secret = uuid5(secret, "after erasure")
-        return secret
 
     def case(self, case_id: UUID) -> Case | None:
         """A case as recorded up to the head, or None if there is none. For decisions only."""

@@ -153,9 +153,11 @@ class Home:
         if not separator:
             raise NotReady(f"{self.path / 'hub.toml'}: {text!r} is not a URL")
         if scheme in {"sqlite", "embedded"}:
-            return f"{scheme}:///{self.path / rest.removeprefix('/')}" if not rest.startswith(
-                "//"
-            ) else f"{scheme}:///{rest[1:]}"
+            return (
+                f"{scheme}:///{self.path / rest.removeprefix('/')}"
+                if not rest.startswith("//")
+                else f"{scheme}:///{rest[1:]}"
+            )
         return f"{scheme}://{rest}"
 
 

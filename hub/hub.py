@@ -93,8 +93,11 @@ class Hub:
             exchange=exchange,
             topics=topics,
             ingest=Ingest(
-                exchange, Gate(settings.hub_id, [keys.ingest], schemas), topics,
-                settings.hub_id, keys,
+                exchange,
+                Gate(settings.hub_id, [keys.ingest], schemas),
+                topics,
+                settings.hub_id,
+                keys,
             ),
             publisher=Publisher(exchange, topics, settings.hub_id, keys.signing),
             receipts=Receipts(exchange, topics, settings.hub_id),

@@ -16,8 +16,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from hub import crash
-from hub.exchange import Exchange, OutcomeFacts
 from hub.errors import RetryLater
+from hub.exchange import Exchange, OutcomeFacts
 from hub.home import HubKeys
 from hub.outcomes import outcome_batch
 from hub.submission import Admission, Gate
@@ -106,9 +106,7 @@ class Ingest:
 
     def admit(self, raw: bytes) -> Admission:
         exchange = self._exchange
-        return self._gate.admit(
-            raw, exchange.agencies, exchange.position, exchange.clock.now()
-        )
+        return self._gate.admit(raw, exchange.agencies, exchange.position, exchange.clock.now())
 
     def submit(self, raw: bytes, timeout: float = 30.0) -> Answered:
         """Admit one message in the caller's thread; wait until its group is committed."""

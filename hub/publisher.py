@@ -17,25 +17,27 @@ signature, time) can be matched between two recipients.
 
 from __future__ import annotations
 
-import json
 import secrets
 import threading
 import time
-from collections import OrderedDict, defaultdict, deque
+from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Literal
 from uuid import UUID
+
+import orjson
 
 from hub import crash
 from hub.crypto import compartment, signing
 from hub.crypto.sealing import padme, seal, sealing_key_id
 from hub.crypto.signing import SigningKey
-from hub.deliveries import Settlement
+from hub.deliveries import Owed, Settlement
 from hub.domain.case import Case
-from hub.exchange import Draft, Exchange, stream_id
+from hub.exchange import Draft, Exchange, Fresh, stream_id
 from hub.release import Released, still_stands
 from hub.store import events as stored
 from hub.tlog import merkle
@@ -50,7 +52,12 @@ TRIM_EVERY = 2.0  # seconds
 RECALL_DUE = timedelta(days=7)  # T11
 
 
+KEPT_DUE = 20_000  # marked deliveries per recipient kept in memory; the rest wait in the log
+
+
+@lru_cache(maxsize=4096)
 def delivery_stream(agency: str) -> UUID:
+    """Stream of a recipient's delivery log."""
     return stream_id("deliveries", agency)
 
 
@@ -61,6 +68,7 @@ class _Parts:
     event: stored.EventAccepted
     secret: bytes | None
     tree: merkle.Tree
+    encoded: dict[str, bytes]  # what every recipient of the same part is given, by name
 
 
 class Publisher:
@@ -91,76 +99,89 @@ class Publisher:
     def mark(self) -> int:
         """Mark owed deliveries as sending. Returns the number of log rows followed."""
         start = self._marked_to
-        recorded = self._exchange.log.read(start, MARK_BATCH)
-        if not recorded:
-            return 0
-        settled = [
-            (one.position, one.event)
-            for one in recorded
-            if isinstance(one.event, stored.Settled)
+        rows = self._exchange.fresh_after(start, MARK_BATCH) or [
+            Fresh(one.position, one.event) for one in self._exchange.log.read(start, MARK_BATCH)
         ]
-        for one in recorded:
-            if isinstance(one.event, stored.EventAccepted):
-                self._remember(one.position, one.event)
-        end = recorded[-1].position
+        if not rows:
+            return 0
+        settled = [row for row in rows if isinstance(row.event, stored.Settled)]
+        for row in rows:
+            if isinstance(row.event, stored.EventAccepted):
+                self._remember(row.position, row.event, row.secret)
+        end = rows[-1].position
         if settled:
             marked = self._exchange.commit(lambda draft: self._mark(draft, settled, end))
             crash.point("after_mark")
-            for agency, sending in marked:
-                self._due.setdefault(agency, OrderedDict())[sending.originator_version] = sending
+            for sending in marked:
+                due = self._due.setdefault(sending.agency, OrderedDict())
+                if len(due) < KEPT_DUE:
+                    due[sending.originator_version] = sending
         self._marked_to = end
         return len(settled)
 
-    def _mark(
-        self, draft: Draft, settled: Sequence[tuple[int, stored.Settled]], end: int
-    ) -> list[tuple[str, stored.Sending]]:
+    def _mark(self, draft: Draft, settled: Sequence[Fresh], end: int) -> list[stored.Sending]:
         draft.tracking[FOLLOWER] = end
-        marked: list[tuple[str, stored.Sending]] = []
-        for position, decided in settled:
-            settlement = Settlement.from_record(json.loads(decided.settlement))
+        marked: list[stored.Sending] = []
+        for row in settled:
+            decided = row.event
+            assert isinstance(decided, stored.Settled)
+            settlement = row.settlement or Settlement.from_record(orjson.loads(decided.settlement))
             owed = list(settlement.owed())
             if not owed:
                 continue
             case = self._exchange.case(decided.originator_id)
             assert case is not None
-            held_back: dict[str, dict[str, list[str]]] = defaultdict(dict)
+            held_back: dict[str, dict[str, list[str]]] = {}
             for item in owed:
-                if item.recall is not None:
-                    body: dict[str, Any] = {
-                        "action": item.recall.action,
-                        "due": (draft.now + RECALL_DUE).isoformat(),
-                        "items": [[event, sorted(cats)] for event, cats in item.recall.items],
-                    }
-                    kind: Literal["release", "recall"] = "recall"
-                    about = decided.position
-                else:
-                    standing = self._standing(case, item.agency, item.event_id, item.bases, draft)
-                    gone = sorted(set(item.bases) - set(standing))
-                    if gone:
-                        held_back[item.agency][item.event_id] = gone
-                    if not standing:
-                        continue
-                    body = {"bases": standing}
-                    kind = "release"
-                    about = case.position_of(item.event_id)
-                stream = delivery_stream(item.agency)
-                sending = stored.Sending(
-                    originator_id=stream,
-                    originator_version=self._exchange.version_of(draft, stream) + 1,
-                    timestamp=draft.now,
-                    agency=item.agency,
-                    kind=kind,
-                    case_id=decided.originator_id.bytes,
-                    subject_id=case.subject_id.bytes if case.subject_id else bytes(16),
-                    event_position=about,
-                    decision=position,
-                    items=json.dumps(body, separators=(",", ":")).encode(),
-                )
-                draft.add(sending)
-                marked.append((item.agency, sending))
+                sending = self._sending(draft, row.position, decided, case, item, held_back)
+                if sending is not None:
+                    draft.add(sending)
+                    marked.append(sending)
             for agency, items in held_back.items():
                 self._hold_back(draft, decided.originator_id, case, agency, items)
         return marked
+
+    def _sending(
+        self,
+        draft: Draft,
+        position: int,
+        decided: stored.Settled,
+        case: Case,
+        item: Owed,
+        held_back: dict[str, dict[str, list[str]]],
+    ) -> stored.Sending | None:
+        """The next delivery of one recipient, or None if nothing of it stands any more."""
+        kind: Literal["release", "recall"] = "release"
+        if item.recall is not None:
+            kind = "recall"
+            about = decided.position
+            body: dict[str, Any] = {
+                "action": item.recall.action,
+                "due": (draft.now + RECALL_DUE).isoformat(),
+                "items": [[event, sorted(names)] for event, names in item.recall.items],
+            }
+        else:
+            standing = self._standing(case, item.agency, item.event_id, item.bases, draft)
+            gone = sorted(set(item.bases) - set(standing))
+            if gone:
+                held_back.setdefault(item.agency, {})[item.event_id] = gone
+            if not standing:
+                return None
+            about = case.position_of(item.event_id)
+            body = {"bases": standing}
+        stream = delivery_stream(item.agency)
+        return stored.Sending(
+            originator_id=stream,
+            originator_version=self._exchange.version_of(draft, stream) + 1,
+            timestamp=draft.now,
+            agency=item.agency,
+            kind=kind,
+            case_id=decided.originator_id.bytes,
+            subject_id=case.subject_id.bytes if case.subject_id else bytes(16),
+            event_position=about,
+            decision=position,
+            items=orjson.dumps(body),
+        )
 
     def _standing(
         self, case: Case, agency: str, event_id: str, bases: Mapping[str, str], draft: Draft
@@ -194,7 +215,7 @@ class Publisher:
                 originator_version=version,
                 timestamp=draft.now,
                 agency=agency,
-                items=json.dumps(items).encode(),
+                items=orjson.dumps(items),
             )
         )
         case.hold_back(agency, items)
@@ -264,9 +285,7 @@ class Publisher:
         self._due.pop(agency, None)
         self._sent[agency] = after
 
-    def _due_for(
-        self, agency: str, sent: int | None = None
-    ) -> OrderedDict[int, stored.Sending]:
+    def _due_for(self, agency: str, sent: int | None = None) -> OrderedDict[int, stored.Sending]:
         """Marked and not yet sent, from memory where it continues there, else from the log."""
         if sent is None:
             if agency not in self._sent:
@@ -294,9 +313,7 @@ class Publisher:
                 break
         return batch
 
-    def _append(
-        self, agency: str, sealing_public: bytes, batch: Sequence[stored.Sending]
-    ) -> None:
+    def _append(self, agency: str, sealing_public: bytes, batch: Sequence[stored.Sending]) -> None:
         topic = self._exchange.pseudonyms.topic("nrm.d", agency)
         self._topics.append(topic, self._messages(agency, sealing_public, batch))
         end = self._topics.end(topic)
@@ -306,7 +323,7 @@ class Publisher:
         self, agency: str, sealing_public: bytes, batch: Sequence[stored.Sending]
     ) -> list[Message]:
         """The batch sealed, in as few messages as topics take."""
-        encoded = [wire.DELIVERY.single(self._delivery(agency, one)) for one in batch]
+        encoded = [wire.DELIVERY.single(self._delivery(agency, one), trusted=True) for one in batch]
         messages = []
         start = 0
         while start < len(batch):
@@ -343,7 +360,9 @@ class Publisher:
                 "sealing_key_id": sealing_key_id(sealing_public),
                 "signing_key_id": self._key.key_id,
                 "box": box,
-                "signature": self._key.sign(signing.DELIVERIES, info + b"\n" + sha256(box).digest()),
+                "signature": self._key.sign(
+                    signing.DELIVERIES, info + b"\n" + sha256(box).digest()
+                ),
             }
         )
         return Message(value)
@@ -351,7 +370,7 @@ class Publisher:
     def _delivery(self, agency: str, sending: stored.Sending) -> dict[str, Any]:
         names = self._exchange.pseudonyms
         case_id, subject_id = UUID(bytes=sending.case_id), UUID(bytes=sending.subject_id)
-        body = json.loads(sending.items)
+        body = orjson.loads(sending.items)
         delivery: dict[str, Any] = {
             "sequence": sending.originator_version,
             "kind": sending.kind,
@@ -409,13 +428,7 @@ class Publisher:
             occurred = occurred.replace(hour=0, minute=0, second=0, microsecond=0)
         else:
             delivery["agency"] = event.emitter
-            delivery["evidence"] = {
-                "header": event.header,
-                "head": event.head,
-                "signature": event.signature,
-                "index": event.index,
-                "path": list(event.path),
-            }
+            delivery["evidence"] = _evidence(parts)
         delivery["occurred_at"] = occurred
         if parts.secret is None:  # the person was erased after marking: an empty delivery
             return delivery
@@ -431,18 +444,25 @@ class Publisher:
         return delivery
 
     @staticmethod
-    def _disclose(parts: _Parts, sealed: stored.SealedCompartment) -> dict[str, Any]:
+    def _disclose(parts: _Parts, sealed: stored.SealedCompartment) -> bytes:
         assert parts.secret is not None
-        return {
-            "name": sealed.name,
-            "ciphertext": sealed.ciphertext,
-            "key": compartment.compartment_key(parts.secret, parts.event.event_id, sealed.name),
-            "index": sealed.index,
-            "path": list(parts.tree.path(sealed.index)),
-        }
+        encoded = parts.encoded.get(sealed.name)
+        if encoded is None:
+            key = compartment.compartment_key(parts.secret, parts.event.event_id, sealed.name)
+            encoded = parts.encoded[sealed.name] = wire.DELIVERED_COMPARTMENT.single(
+                {
+                    "name": sealed.name,
+                    "ciphertext": sealed.ciphertext,
+                    "key": key,
+                    "index": sealed.index,
+                    "path": b"".join(parts.tree.path(sealed.index)),
+                },
+                trusted=True,
+            )
+        return encoded
 
     @staticmethod
-    def _attest(parts: _Parts, sealed: stored.SealedCompartment) -> dict[str, Any]:
+    def _attest(parts: _Parts, sealed: stored.SealedCompartment) -> bytes:
         assert parts.secret is not None
         event = parts.event
         _, body = compartment.open_compartment(
@@ -453,28 +473,28 @@ class Publisher:
             schema_id=event.schema_id,
         )
         key = secrets.token_bytes(32)
-        return {
-            "name": sealed.name,
-            "ciphertext": compartment.seal_compartment(
-                key,
-                event_id=compartment.ATTESTED_ID,
-                name=sealed.name,
-                schema_id=event.schema_id,
-                salt=secrets.token_bytes(16),
-                body=body,
-            ),
-            "key": key,
-            "index": -1,
-            "path": [],
-        }
+        ciphertext = compartment.seal_compartment(
+            key,
+            event_id=compartment.ATTESTED_ID,
+            name=sealed.name,
+            schema_id=event.schema_id,
+            salt=secrets.token_bytes(16),
+            body=body,
+        )
+        return wire.DELIVERED_COMPARTMENT.single(
+            {"name": sealed.name, "ciphertext": ciphertext, "key": key, "index": -1, "path": b""}
+        )
 
     # -- recorded events -------------------------------------------------------------------
 
-    def _remember(self, position: int, event: stored.EventAccepted) -> _Parts:
-        secret_id = UUID(bytes=event.secret_id)
-        secret = self._exchange.secrets.secrets({secret_id}).get(secret_id)
+    def _remember(
+        self, position: int, event: stored.EventAccepted, secret: bytes | None = None
+    ) -> _Parts:
+        if secret is None:
+            secret_id = UUID(bytes=event.secret_id)
+            secret = self._exchange.secrets.secrets({secret_id}).get(secret_id)
         tree = merkle.Tree([merkle.leaf_hash(leaf) for leaf in event.leaves])
-        parts = _Parts(event, secret, tree)
+        parts = _Parts(event, secret, tree, {})
         with self._parts_lock:
             self._parts[position] = parts
             while len(self._parts) > MARK_BATCH * 2:
@@ -488,6 +508,26 @@ class Publisher:
             assert isinstance(recorded, stored.EventAccepted)
             return self._remember(position, recorded)
         return parts
+
+
+EVIDENCE = ""  # no compartment has this name
+
+
+def _evidence(parts: _Parts) -> bytes:
+    encoded = parts.encoded.get(EVIDENCE)
+    if encoded is None:
+        event = parts.event
+        encoded = parts.encoded[EVIDENCE] = wire.AGENCY_EVIDENCE.single(
+            {
+                "header": event.header,
+                "head": event.head,
+                "signature": event.signature,
+                "index": event.index,
+                "path": b"".join(event.path),
+            },
+            trusted=True,
+        )
+    return encoded
 
 
 def _released(name: str, bases: Mapping[str, str], agency: str) -> bool:

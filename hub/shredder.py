@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from uuid import UUID, uuid5
 
-from hub.exchange import Draft, Exchange, stream_id
+from hub.exchange import AFTER_ERASURE, Draft, Exchange, orders_erasure, stream_id
 from hub.store import events as stored
 
 FOLLOWER = "shredder"
@@ -26,11 +26,17 @@ class Shredder:
         self._to = exchange.log.tracking(FOLLOWER)
 
     def step(self) -> int:
-        recorded = self._exchange.log.read(self._to, BATCH)
+        if self._exchange.position == self._to:
+            return 0
+        recorded = self._exchange.fresh_after(self._to, BATCH) or self._exchange.log.read(
+            self._to, BATCH
+        )
         granted = 0
         for one in recorded:
             event = one.event
-            if isinstance(event, stored.EventAccepted) and orders_erasure(event):
+            if isinstance(event, stored.EventAccepted) and orders_erasure(
+                event.event_type, json.loads(event.facts)
+            ):
                 self.shred(UUID(bytes=event.subject_id), keep=UUID(bytes=event.secret_id))
                 self._to = one.position
                 granted += 1
@@ -47,14 +53,14 @@ class Shredder:
         secret = subject
         while secret != keep:
             if self._exchange.secrets.erased(secret):
-                secret = uuid5(secret, "after erasure")
+                secret = uuid5(secret, AFTER_ERASURE)
                 continue
             if not self._exchange.secrets.secrets({secret}):
                 break
             self._exchange.secrets.shred(secret)
             self._record(subject)
             destroyed += 1
-            secret = uuid5(secret, "after erasure")
+            secret = uuid5(secret, AFTER_ERASURE)
         return destroyed
 
     def _record(self, subject: UUID) -> None:
@@ -71,10 +77,3 @@ class Shredder:
             )
 
         self._exchange.commit(work)
-
-
-def orders_erasure(event: stored.EventAccepted) -> bool:
-    return (
-        event.event_type == "SubjectRequestDecided"
-        and json.loads(event.facts).get("action") == "key_destroyed"
-    )

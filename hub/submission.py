@@ -17,11 +17,12 @@ in. Nothing that was signed is ever encoded again; the bytes that arrived are th
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+import orjson
 
 from hub.agencies import Agencies, Agency
 from hub.crypto import signing
@@ -275,4 +276,5 @@ def _safe(wrong: Exception) -> str:
 
 
 def facts_bytes(facts: Mapping[str, Any]) -> bytes:
-    return json.dumps(facts, separators=(",", ":"), sort_keys=True).encode()
+    """Facts or a decision as they are recorded: JSON, keys sorted, so that equal means equal."""
+    return orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from io import BytesIO
 from typing import Any, Final
 
@@ -33,7 +32,7 @@ class AvroError(Exception):
 class Codec:
     """One schema's encoder and decoder. Safe to share between threads."""
 
-    __slots__ = ("_limit", "_parsed", "fingerprint", "name", "prefix")
+    __slots__ = ("_instants", "_limit", "_parsed", "fingerprint", "name", "prefix")
 
     def __init__(self, schema: Mapping[str, Any] | str, *, max_bytes: int = DEFAULT_LIMIT) -> None:
         document = json.loads(schema) if isinstance(schema, str) else json.loads(json.dumps(schema))
@@ -43,19 +42,26 @@ class Codec:
         except Exception as wrong:
             raise AvroError(f"not a usable schema: {type(wrong).__name__}") from None
         self.name = str(document.get("name", "")) if isinstance(document, dict) else ""
+        self._instants = _instant_fields(document)
         canonical = to_parsing_canonical_form(document)
         # The library gives the fingerprint's hexadecimal in the byte order of the wire already.
         self.fingerprint = bytes.fromhex(fingerprint(canonical, "CRC-64-AVRO"))
         self.prefix = MAGIC + self.fingerprint
         self._limit = max_bytes
 
-    def encode(self, value: Any) -> bytes:
-        """Binary Avro. Extra or missing fields and naive times are errors."""
-        _refuse_naive(value)
+    def encode(self, value: Any, *, trusted: bool = False) -> bytes:
+        """Binary Avro. Extra or missing fields and naive times are errors.
+
+        `trusted`: the caller made every field itself; skips the check for extra fields.
+        """
+        for name in self._instants:
+            moment = value[name]
+            if moment is not None and moment.tzinfo is None:
+                raise AvroError(f"{self.name}: a time without its zone")
         buffer = BytesIO()
         try:
             fastavro.schemaless_writer(
-                buffer, self._parsed, value, strict=True, disable_tuple_notation=True
+                buffer, self._parsed, value, strict=not trusted, disable_tuple_notation=True
             )
         except Exception as wrong:
             raise AvroError(f"{self.name}: the value does not fit ({_kind(wrong)})") from None
@@ -85,9 +91,9 @@ class Codec:
             raise AvroError(f"{self.name}: not the one proper encoding of its value")
         return value
 
-    def single(self, value: Any) -> bytes:
+    def single(self, value: Any, *, trusted: bool = False) -> bytes:
         """Single-object encoding: magic, fingerprint, body."""
-        return self.prefix + self.encode(value)
+        return self.prefix + self.encode(value, trusted=trusted)
 
     def unsingle(self, data: bytes, *, trusted: bool = False) -> Any:
         """The value of a single-object encoding of this very schema."""
@@ -100,16 +106,16 @@ def _kind(wrong: Exception) -> str:
     return type(wrong).__name__
 
 
-def _refuse_naive(value: Any) -> None:
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise AvroError("a time without its zone")
-    elif isinstance(value, dict):
-        for one in value.values():
-            _refuse_naive(one)
-    elif isinstance(value, list) and value and isinstance(value[0], datetime | dict):
-        for one in value:
-            _refuse_naive(one)
+def _instant_fields(document: Any) -> tuple[str, ...]:
+    """Names of a record's own fields that hold an instant (the library would guess a zone)."""
+    if not isinstance(document, dict) or document.get("type") != "record":
+        return ()
+    names = []
+    for field in document["fields"]:
+        branches = field["type"] if isinstance(field["type"], list) else [field["type"]]
+        if any(isinstance(b, dict) and "timestamp" in b.get("logicalType", "") for b in branches):
+            names.append(field["name"])
+    return tuple(names)
 
 
 def _check_safe(schema: Any, named: dict[str, bool], inside: tuple[str, ...]) -> bool:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hmac
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, Literal
 from uuid import UUID
@@ -40,7 +41,10 @@ _TOPIC_HEX: Final = 20
 class Pseudonyms:
     """All pseudonyms of one hub. Keep the master secret as carefully as the key store."""
 
-    __slots__ = ("_block", "_master")
+    __slots__ = ("_block", "_master", "pseudonym")
+
+    pseudonym: Callable[[str, PseudonymKind, UUID], str]
+    """What a recipient calls this case, person or event: (recipient, kind, id) → text."""
 
     def __init__(self, master: bytes) -> None:
         if len(master) != MASTER_BYTES:
@@ -48,6 +52,8 @@ class Pseudonyms:
         self._master = bytes(master)
         # One instance's own cache; a cipher is about 1 µs to make, its key another.
         self._block = lru_cache(maxsize=8192)(self._cipher)
+        # Deliveries of one case ask for the same two names again and again.
+        self.pseudonym = lru_cache(maxsize=65536)(self._pseudonym)
 
     def _derive(self, *parts: str) -> bytes:
         """HMAC over length-prefixed parts: no two lists of parts meet."""
@@ -68,8 +74,7 @@ class Pseudonyms:
         value = value & ~(0x3 << 62) | 2 << 62  # variant of RFC 9562
         return UUID(int=value)
 
-    def pseudonym(self, recipient: str, kind: PseudonymKind, id: UUID) -> str:
-        """What `recipient` calls this case, person or event."""
+    def _pseudonym(self, recipient: str, kind: PseudonymKind, id: UUID) -> str:
         prefix = _PREFIX[kind]
         return prefix + self._block(recipient, kind).encryptor().update(id.bytes).hex()
 

@@ -151,7 +151,7 @@ class KeyStore:
     ) -> None:
         self.close()
 
-    # -- using secrets --------------------------------------------------------------------------
+    # -- using secrets ----------------------------------------------------------------------------
 
     def secrets(self, subjects: Collection[UUID]) -> dict[UUID, bytes]:
         """The secrets of those who have one; unknown and erased persons are absent."""
@@ -201,7 +201,7 @@ class KeyStore:
             self._look()
             return self._state.epoch
 
-    # -- erasing --------------------------------------------------------------------------------
+    # -- erasing ----------------------------------------------------------------------------------
 
     def shred(self, *subjects: UUID) -> ShredReport:
         """Destroy these persons' secrets, known or not. Returns when nothing can unwrap them.
@@ -276,7 +276,7 @@ class KeyStore:
             if not c.fetchall()[0]["n"]:
                 c.execute("INSERT INTO state VALUES (1, ?, 1, 0)", (self._randomness(16),))
 
-    # -- what is remembered ---------------------------------------------------------------------
+    # -- what is remembered -----------------------------------------------------------------------
 
     def _look(self) -> None:
         """Forget everything if an erasure was begun or done anywhere since the last look."""
@@ -325,7 +325,7 @@ class KeyStore:
         self._remember(found)
         return found
 
-    # -- wrapping -------------------------------------------------------------------------------
+    # -- wrapping ---------------------------------------------------------------------------------
 
     def _key(self) -> AESGCM:
         if self._aead is None:

@@ -27,10 +27,11 @@ from eventsourcing.persistence import (
     InfrastructureFactory,
     Mapper,
     Notification,
+    PersistenceError,
 )
 from eventsourcing.utils import Environment, EnvType
 
-from hub.store.errors import StoreRefused
+from hub.store.errors import StoreRefused, StoreUnavailable
 from hub.store.events import StoreEvent
 from hub.store.location import sqlite_path
 from hub.store.mapper import StoreMapper, leaf_entry
@@ -85,7 +86,7 @@ class HubLog(Application[UUID]):
         """
         return cls(url)
 
-    # -- how the application is put together ----------------------------------------------------
+    # -- how the application is put together ------------------------------------------------------
 
     def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
         """Only what is passed in: the library would let the shell choose the store."""
@@ -109,7 +110,7 @@ class HubLog(Application[UUID]):
     def _tables(self) -> LogTables:
         return cast(LogTables, self.recorder)
 
-    # -- writing --------------------------------------------------------------------------------
+    # -- writing ----------------------------------------------------------------------------------
 
     def append(
         self,
@@ -140,7 +141,7 @@ class HubLog(Application[UUID]):
         """Record how far a follower without effects in the log has come. Never moves back."""
         self._tables.follow(name, position)
 
-    # -- reading --------------------------------------------------------------------------------
+    # -- reading ----------------------------------------------------------------------------------
 
     @property
     def head(self) -> int:
@@ -155,9 +156,12 @@ class HubLog(Application[UUID]):
         self, after: int, limit: int, topics: frozenset[str] | None = None
     ) -> Sequence[Notification]:
         """The same as stored, undecoded: for those who check leaves and bytes."""
-        return self.recorder.select_notifications(
-            after, limit, topics=sorted(topics or ()), inclusive_of_start=False
-        )
+        try:
+            return self.recorder.select_notifications(
+                after, limit, topics=sorted(topics or ()), inclusive_of_start=False
+            )
+        except PersistenceError as error:
+            raise StoreUnavailable(f"the log cannot be read: {type(error).__name__}") from error
 
     def stream(self, stream_id: UUID, after_version: int = 0, limit: int = -1) -> list[Recorded]:
         """Events of one stream after a version, in order; all of them unless limited."""
@@ -197,7 +201,7 @@ class HubLog(Application[UUID]):
             self._tables.followers(),
         )
 
-    # -- checkpoints and tiles ------------------------------------------------------------------
+    # -- checkpoints and tiles --------------------------------------------------------------------
 
     def put_checkpoint(
         self,
@@ -228,7 +232,7 @@ class HubLog(Application[UUID]):
         """A tile never changes: other bytes under a stored path raise StoreConflict."""
         self._tables.write_tiles({path: data})
 
-    # -- closing --------------------------------------------------------------------------------
+    # -- closing ----------------------------------------------------------------------------------
 
     def __exit__(
         self,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from time import monotonic, sleep
 from typing import Any, cast
 from uuid import UUID
 
@@ -37,6 +38,7 @@ from hub.store.tables import Append, Cursor, LogTables, Row
 
 LOCK_SECONDS = 10
 CONNECT_SECONDS = 5
+READ_BACK_SECONDS = 15
 TABLES = (
     "CREATE TABLE IF NOT EXISTS stored_events ("
     " originator_id uuid NOT NULL, originator_version bigint NOT NULL, topic text NOT NULL,"
@@ -102,7 +104,15 @@ class _Datastore(PostgresDatastore):
 
     def __init__(self, params: dict[str, Any], schema: str) -> None:
         super().__init__(
-            "", "", "", "", "", connect_timeout=CONNECT_SECONDS, pool_size=1, max_overflow=9
+            "",
+            "",
+            "",
+            "",
+            "",
+            connect_timeout=CONNECT_SECONDS,
+            pool_size=1,
+            max_overflow=9,
+            pre_ping=True,  # a server that restarted leaves dead connections behind
         )
         self.schema = schema
         self.pool.kwargs = {
@@ -175,30 +185,39 @@ class PostgresLogTables(LogTables, PostgresApplicationRecorder):
 
     def _is_stored(self, first: int, stored: Sequence[StoredEvent]) -> bool:
         """Whether exactly these rows stand there. Waits for the lost transaction to end."""
-        try:
-            with self.write() as c:
-                c.execute(
-                    "SELECT * FROM stored_events WHERE notification_id >= ?"
-                    " ORDER BY notification_id LIMIT ?",
-                    (first, len(stored)),
+        deadline = monotonic() + READ_BACK_SECONDS
+        while True:
+            try:
+                return bool(stored) and self._locked_rows(first, len(stored)) == list(stored)
+            except (StoreBusy, _ConnectionLost) as error:
+                if monotonic() > deadline:
+                    raise self.give_up("connection lost, and it cannot be read back") from error
+                sleep(0.2)
+
+    def _locked_rows(self, first: int, count: int) -> list[StoredEvent]:
+        with self.write() as c:
+            c.execute(
+                "SELECT * FROM stored_events WHERE notification_id >= ?"
+                " ORDER BY notification_id LIMIT ?",
+                (first, count),
+            )
+            return [
+                StoredEvent(
+                    row["originator_id"],
+                    row["originator_version"],
+                    row["topic"],
+                    bytes(row["state"]),
                 )
-                found = [
-                    StoredEvent(
-                        row["originator_id"],
-                        row["originator_version"],
-                        row["topic"],
-                        bytes(row["state"]),
-                    )
-                    for row in c.fetchall()
-                ]
-        except (StoreBusy, _ConnectionLost) as error:
-            raise self.give_up("connection lost, and what is stored cannot be read") from error
-        return bool(stored) and found == list(stored)
+                for row in c.fetchall()
+            ]
 
     def query(self, query: str, params: Sequence[Any] = ()) -> Sequence[Row]:
-        with self.datastore.get_connection() as connection, connection.cursor() as raw:
-            raw.execute(query.replace("?", "%s").encode(), params)
-            return raw.fetchall()
+        try:
+            with self.datastore.get_connection() as connection, connection.cursor() as raw:
+                raw.execute(query.replace("?", "%s").encode(), params)
+                return raw.fetchall()
+        except PersistenceError as error:
+            raise StoreUnavailable(f"the log cannot be read: {type(error).__name__}") from error
 
     def insert_rows(self, c: Cursor, first: int, stored: Sequence[StoredEvent]) -> None:
         raw = cast(PostgresCursor, c).raw

@@ -71,7 +71,7 @@ class LogTables(ApplicationRecorder):
 
     failed: str | None = None
 
-    # -- what each database gives ---------------------------------------------------------------
+    # -- what each database gives -----------------------------------------------------------------
 
     @abstractmethod
     def write(self) -> AbstractContextManager[Cursor]:
@@ -93,7 +93,7 @@ class LogTables(ApplicationRecorder):
     def insert_leaves(self, c: Cursor, leaves: Iterable[tuple[int, bytes, int]]) -> None:
         """Bulk insert into leaves."""
 
-    # -- append ---------------------------------------------------------------------------------
+    # -- append -----------------------------------------------------------------------------------
 
     def insert_events(
         self, stored_events: Sequence[StoredEvent], **kwargs: Any
@@ -166,7 +166,7 @@ class LogTables(ApplicationRecorder):
         self.failed = why
         return StoreFailed(f"writing to the store failed ({why}): reopen it, then verify")
 
-    # -- reads ----------------------------------------------------------------------------------
+    # -- reads ------------------------------------------------------------------------------------
 
     def head(self) -> int:
         rows = self.query("SELECT max(position) AS head FROM leaves")
@@ -223,7 +223,7 @@ class LogTables(ApplicationRecorder):
                 high = middle - 1
         return low
 
-    # -- followers, checkpoints, tiles ----------------------------------------------------------
+    # -- followers, checkpoints, tiles ------------------------------------------------------------
 
     def follow(self, name: str, position: int) -> None:
         with self.write() as c:
@@ -272,7 +272,7 @@ class LogTables(ApplicationRecorder):
             return bytes(row["data"])
         return None
 
-    # -- opening --------------------------------------------------------------------------------
+    # -- opening ----------------------------------------------------------------------------------
 
     def check_format(self) -> None:
         """Refuse another kind of file, a newer format, and rows without their leaves."""
