@@ -148,7 +148,7 @@ def test_a_batch_stays_below_its_size(shelter: AgencyIdentity, line: Line) -> No
         Event(
             "FeedbackRecorded",
             "C-1",
-            {"kind": "feedback", "text": text, "anonymous": True},
+            {"kind": "feedback", "about_agency": "SH-1", "text": text, "anonymous": True},
             occurred_at=NOW,
         )
         for _ in range(10)
