@@ -44,7 +44,7 @@ static: $(VENV)/.developer
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -W error -m schemas.compatibility
+	$(BIN)/python -W error deploy/schema_compatibility.py
 
 test-services: $(VENV)/.developer
 	@bash deploy/setup-test-services.sh $(BIN)/python
