@@ -209,9 +209,10 @@ class Note:
         verified: dict[VerifierKey, Verified] = {}
         for line in self.signatures:
             key_of_line = keys.get((line.name, line.key_id))
-            if key_of_line is None or key_of_line in verified:
-                continue  # unknown: not ours to judge; repeated: the first one counts
-            verified[key_of_line] = _verify_line(self.text, line, key_of_line)
+            if key_of_line is None:
+                continue  # not ours to judge
+            one = _verify_line(self.text, line, key_of_line)
+            verified.setdefault(key_of_line, one)  # repeated: the first one counts
         if not verified:
             raise NoteError("the note has no signature by a known key")
         return tuple(verified.values())

@@ -111,6 +111,29 @@ def test_an_inner_node_is_no_leaf() -> None:
     assert not verify_disclosed(tree.root, "health", bytes(16), b"x", 0, tree.path(0)[1:])
 
 
+def test_a_place_has_one_number_only() -> None:
+    tree = Disclosure.build({"health": (bytes(16), b"x")})
+    index = tree.index(commit("health", bytes(16), b"x"))
+    path = tree.path(index)
+    assert verify_disclosed(tree.root, "health", bytes(16), b"x", index, path)
+    for other in (index + 8, index + 16, index - 8):
+        assert not verify_disclosed(tree.root, "health", bytes(16), b"x", other, path)
+
+
+def test_trees_no_builder_makes_are_refused_though_their_hashes_agree() -> None:
+    leaf = merkle.leaf_hash(commit("health", bytes(16), b"x"))
+    for path in (
+        [],  # the bare leaf as root
+        [bytes(32)] * 2,  # smaller than the least tree
+        [bytes(32)] * 17,  # deeper than any event
+        [bytes(32), bytes(64), bytes(32)],  # a sibling that is no hash
+    ):
+        node = leaf
+        for sibling in path:
+            node = merkle.node_hash(node, sibling)
+        assert not verify_disclosed(node, "health", bytes(16), b"x", 0, path)
+
+
 def test_padding_comes_from_the_randomness_given() -> None:
     asked: list[int] = []
 

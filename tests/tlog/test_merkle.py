@@ -242,11 +242,25 @@ def test_edges_of_consistency() -> None:
     assert not verify_consistency(6, 8, b"", top, ())
 
 
+def test_consistency_proofs_of_another_length_fail_though_their_hashes_agree() -> None:
+    # Too short: both roots taken for one and the same.
+    assert not verify_consistency(2, 5, HASHES[0], HASHES[0], ())
+    # Too long: a proper proof of (3, 4) with one more level put on both roots.
+    proof = consistency_proof(HASHES[:4], 3)
+    extra = HASHES[7]
+    older, newer = (node_hash(extra, root(HASHES[:size])) for size in (3, 4))
+    assert not verify_consistency(3, 4, older, newer, (*proof, extra))
+
+
 def test_edges_of_inclusion() -> None:
     for index, size in [(0, 0), (-1, 8), (8, 8)]:
         assert not verify_inclusion(HASHES[0], index, size, (), root(HASHES))
         with pytest.raises(ProofError):
             inclusion_spans(index, size)
+    with pytest.raises(ProofError, match="too long"):
+        implied_root(HASHES[0], 0, 2, (HASHES[1], HASHES[2]))
+    with pytest.raises(ProofError, match="too short"):
+        implied_root(HASHES[0], 0, 4, (HASHES[1],))
     with pytest.raises(ProofError):
         implied_root(HASHES[0][:31], 0, 1, ())
     with pytest.raises(ProofError):

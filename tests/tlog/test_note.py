@@ -109,6 +109,12 @@ def test_one_failing_known_signature_refuses_the_note() -> None:
         note.verify([LOG.verifier, WITNESS.verifier])
 
 
+def test_a_known_signature_that_fails_counts_even_behind_a_good_one() -> None:
+    bad = NoteSignature(LOG.name, LOG.verifier.id, bytes(64))
+    with pytest.raises(NoteError, match="does not verify"):
+        Note.parse(sign(str(CHECKPOINT), [LOG])).adding(bad).verify([LOG.verifier])
+
+
 def test_verifier_keys_print_as_they_parse() -> None:
     for key in (LOG.verifier, WITNESS.verifier):
         assert VerifierKey.parse(str(key)) == key
@@ -151,6 +157,12 @@ def test_a_cosignature_is_bound_to_time_type_and_length() -> None:
     ):
         with pytest.raises(NoteError):
             Note(text, (NoteSignature(key.name, key.id, signature),)).verify([key])
+    late = LATEST_TIME + 1  # properly signed, yet beyond what a time may be
+    signed = WITNESS.key.sign_raw(f"cosignature/v1\ntime {late}\n{text}".encode())
+    with pytest.raises(NoteError, match="out of range"):
+        Note(text, (NoteSignature(key.name, key.id, late.to_bytes(8, "big") + signed),)).verify(
+            [key]
+        )
     for time in (-1, LATEST_TIME + 1):
         with pytest.raises(NoteError, match="out of range"):
             WITNESS.line(text, time)
@@ -233,6 +245,9 @@ def test_a_checkpoint_needs_the_signature_of_its_own_log() -> None:
         )
     with pytest.raises(CheckpointError, match="another log"):
         open_checkpoint(CHECKPOINT.sign([LOG]), origin="example.org", log_keys=[LOG.verifier])
+    both = [LOG.verifier]
+    with pytest.raises(CheckpointError, match="of its own"):
+        open_checkpoint(CHECKPOINT.sign([LOG]), origin=ORIGIN, log_keys=both, witnesses=both)
     with pytest.raises(CheckpointError, match="of its own"):
         open_checkpoint(cosigned, origin=ORIGIN, log_keys=[WITNESS.verifier])
 

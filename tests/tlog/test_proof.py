@@ -74,6 +74,12 @@ def test_a_witness_counts_once() -> None:
     check(GOOD, GOOD["proof"].encode(), quorum=0)
 
 
+def test_the_index_is_bounded() -> None:
+    for index in (2**63, 10**19):
+        with pytest.raises(TlogProofError, match="malformed"):
+            TlogProof.parse(bytes(TlogProof(index, (), b"x\n")))
+
+
 def test_paths_are_bounded() -> None:
     for path in ((bytes(32),) * 64, (bytes(31),)):
         with pytest.raises(TlogProofError, match="path"):

@@ -156,6 +156,15 @@ def test_appending_one_leaf_reads_and_writes_one_partial_tile_a_kind() -> None:
     assert store.reads == 2
 
 
+def test_only_tiles_that_were_partial_are_reported_as_completed() -> None:
+    store = Store()
+    writer = TileWriter(store.read, store.write)
+    assert writer.append_entries(entries(512)) == []
+    assert writer.append_entries(entries(513)[512:]) == []
+    assert writer.append_entries(entries(1024)[513:]) == [Tile(ENTRIES, 2), Tile(0, 2)]
+    assert len(list(Tile(0, 2).partials())) == 255
+
+
 def test_an_interrupted_append_is_repeated() -> None:
     store = filled(200)
     TileWriter(store.read, store.write, 200).append_entries(entries(700)[200:])
