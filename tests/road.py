@@ -1,0 +1,129 @@
+"""A whole hub with agencies and partners in one place, for tests: every part is the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from connectors.identity import AgencyIdentity
+from connectors.inbox import TopicInbox
+from connectors.outcomes import Outcome
+from connectors.runner import Runner
+from connectors.sql import SqlSink
+from connectors.submit import Event, Publisher
+from connectors.transport import TopicTransport
+from hub.clock import Clock, ScenarioTime
+from hub.home import Home
+from hub.hub import Hub
+from hub.topics import open_topics
+
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+CONSENT: Mapping[str, Any] = {
+    "given_by": "self",
+    "purposes": ["assistance"],
+    "covers_history": True,
+    "valid_until": "2027-03-01",
+    "method": "written",
+    "notice_version": "n1",
+    "withdrawal_channel": "any agency or helpline",
+}
+
+
+@dataclass
+class Road:
+    """One hub, its agencies, and each partner's own database."""
+
+    folder: Path
+    hub: Hub
+    time: ScenarioTime
+    identities: dict[str, AgencyIdentity] = field(default_factory=dict)
+    partners: dict[str, Runner] = field(default_factory=dict)
+    urls: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def open(
+        cls, folder: Path, roles: Mapping[str, str], *, topics: str = "", store: str = "", keys: str = ""
+    ) -> Road:
+        home = Home(folder / "hub")
+        if not home.exists:
+            home.init(
+                topics=topics or "embedded:///topics.db",
+                store=store or "sqlite:///events.db",
+                keys=keys or "sqlite:///secrets.db",
+            )
+        time = ScenarioTime(START)
+        road = cls(folder, Hub.open(home, Clock(time)), time)
+        for agency, role in roles.items():
+            road.enrol(agency, role)
+        road.settle()
+        return road
+
+    def enrol(self, agency: str, role: str) -> None:
+        place = self.folder / agency
+        if (place / "agency.toml").exists():
+            self.identities[agency] = AgencyIdentity.load(place)
+            return
+        identity = AgencyIdentity.create(place, agency, f"{agency} office", role)
+        approval = self.hub.enrolment.approve(identity.enrolment_request(), by="operator")
+        identity.install_approval(approval)
+        self.hub.ensure_topics()
+        self.identities[agency] = identity
+
+    def publisher(self, agency: str) -> Publisher:
+        """The agency's publisher; its transport moves the hub while it waits for the answer."""
+        transport = _Stepping(self, TopicTransport(self.hub.topics, self.identities[agency]))
+        return Publisher(self.identities[agency], transport)
+
+    def publish(self, agency: str, type_: str, case: str, **data: Any) -> Outcome:
+        [outcome] = self.publish_all(agency, [self.event(type_, case, **data)])
+        return outcome
+
+    def publish_all(self, agency: str, events: list[Event]) -> list[Outcome]:
+        return self.publisher(agency).publish(events)
+
+    def event(self, type_: str, case: str, event_id: UUID | None = None, **data: Any) -> Event:
+        return Event(type_, case, data, occurred_at=self.time.at, event_id=event_id)
+
+    def partner(self, agency: str, url: str | None = None) -> Runner:
+        """The agency's connector, writing into its own database."""
+        if agency not in self.partners:
+            identity = self.identities[agency]
+            self.urls[agency] = url or f"sqlite:///{self.folder / f'{agency}.db'}"
+            sink = SqlSink(self.urls[agency], agency, identity.hub.hub)
+            inbox = TopicInbox(open_topics(self.hub.settings.topics_url), identity)
+            self.partners[agency] = Runner(inbox, sink, identity)
+        return self.partners[agency]
+
+    def settle(self) -> None:
+        """Move hub and connectors until nothing is left to do."""
+        busy = True
+        while busy:
+            busy = bool(self.hub.step())
+            for runner in self.partners.values():
+                busy = not runner.run_once().idle or busy
+
+    def close(self) -> None:
+        self.hub.stop()
+
+
+class _Stepping:
+    """A transport whose waiting moves the hub, so that tests need no threads."""
+
+    def __init__(self, road: Road, inner: TopicTransport) -> None:
+        self._road = road
+        self._inner = inner
+
+    def send(self, sealed: bytes) -> None:
+        self._inner.send(sealed)
+
+    def outcomes(self, timeout: float) -> list[bytes]:
+        self._road.hub.ingest.step()
+        return self._inner.outcomes(min(timeout, 0.2))
+
+    def close(self) -> None:
+        pass
