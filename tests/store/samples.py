@@ -1,0 +1,143 @@
+"""Events to store: small, made from a number, the same each time."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from hub.store import events as stored
+from hub.store.events import SealedCompartment, StoreEvent
+
+START = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+
+
+def octets(size: int, *parts: object) -> bytes:
+    """Bytes that look random and depend on the parts only."""
+    seed = repr(parts).encode()
+    return b"".join(hashlib.sha256(seed + bytes((n,))).digest() for n in range(8))[:size]
+
+
+def stream(name: object) -> UUID:
+    return UUID(bytes=octets(16, "stream", name))
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def sending(case: object, version: int, seconds: float = 0) -> stored.Sending:
+    return stored.Sending(
+        originator_id=stream(case),
+        originator_version=version,
+        timestamp=at(seconds),
+        agency="shelter-1",
+        kind="release",
+        case_id=octets(16, case),
+        subject_id=octets(16, "subject", case),
+        decision=version,
+        items=b"{}",
+        event_position=version,
+    )
+
+
+def accepted(case: object, version: int, seconds: float = 0) -> stored.EventAccepted:
+    return stored.EventAccepted(
+        originator_id=stream(case),
+        originator_version=version,
+        timestamp=at(seconds),
+        event_id=octets(16, "event", case, version),
+        event_type="ReferralMade",
+        emitter="police-1",
+        role="police",
+        schema_id=octets(32, "schema"),
+        header=octets(120, "header", case, version),
+        head=octets(90, "head"),
+        signature=octets(64, "signature"),
+        index=0,
+        path=(octets(32, 1), octets(32, 2)),
+        leaves=tuple(octets(32, "leaf", n) for n in range(8)),
+        compartments=(
+            SealedCompartment("routing", 3, octets(80, "routing", case)),
+            SealedCompartment("consent/shelter-1", 0, octets(40, "consent", case)),
+        ),
+        categories=("consent", "identity"),
+        facts=b'{"to":"shelter-1"}',
+        personal=b"",
+        subject_id=octets(16, "subject", case),
+        secret_id=octets(16, "secret", case),
+        occurred_at=at(seconds - 3600.000001),
+        digest=octets(32, "digest", case, version),
+    )
+
+
+def one_of_each() -> list[StoreEvent]:
+    """An event of every class, with every optional value once absent and once present."""
+    agency = {
+        "agency": "police-1",
+        "name": "Polícia Žltá",
+        "role": "police",
+        "request": b"request",
+        "public": octets(32, "public"),
+        "key_id": octets(16, "key"),
+        "sealing_public": octets(1216, "sealing"),
+    }
+    shared = {"originator_id": stream("all"), "timestamp": at(1)}
+    refused = {
+        "agency": "police-1",
+        "digest": octets(32, "refused"),
+        "step": 7,
+        "reason": "guard",
+        "detail": "ask for consent first",
+    }
+    made: list[StoreEvent] = [
+        accepted("all", 1),
+        stored.Settled(
+            **shared,
+            originator_version=2,
+            event_version=1,
+            position=1,
+            settlement=b'{"decided":{}}',
+            policy="default-1",
+            parties=4,
+        ),
+        stored.HeldBack(**shared, originator_version=3, agency="shelter-1", items=b"{}"),
+        stored.Refused(**shared, **refused, originator_version=4, event_id=None, guard=None),
+        stored.Refused(
+            **shared, **refused, originator_version=5, event_id=octets(16, "id"), guard="G01"
+        ),
+        sending("all", 6),
+        stored.Received(
+            **shared,
+            originator_version=7,
+            agency="shelter-1",
+            first_sequence=1,
+            last_sequence=2**40,
+            receipt=b"receipt",
+            signature=octets(64, "receipt"),
+        ),
+        stored.AgencyRequested(**shared, **agency, originator_version=8),
+        stored.AgencyEnrolled(**shared, **agency, originator_version=9, by="operator"),
+        stored.AgencyKeyAdded(
+            **shared,
+            originator_version=10,
+            agency="police-1",
+            public=octets(32, 1),
+            key_id=octets(16, 1),
+            request=b"request",
+        ),
+        stored.AgencyKeyRevoked(
+            **shared, originator_version=11, agency="police-1", key_id=octets(16, 1), reason="lost"
+        ),
+        stored.AgencySealingKeyChanged(
+            **shared, originator_version=12, agency="police-1", sealing_public=b"public"
+        ),
+        stored.AgreementSigned(**shared, originator_version=13, agency="police-1", agreement="A-1"),
+        stored.AgreementEnded(**shared, originator_version=14, agency="police-1", agreement="A-1"),
+        stored.PolicyPublished(
+            **shared, originator_version=15, version="default-1", document=b"{}"
+        ),
+        stored.SubjectShredded(**shared, originator_version=16, subject_id=octets(16, "s")),
+        stored.HubInitialised(**shared, originator_version=17, hub="hub-1", public=b"public"),
+    ]
+    return made
