@@ -76,10 +76,10 @@ class Codec:
             value = fastavro.schemaless_reader(buffer, self._parsed, None)
         except Exception as wrong:
             raise AvroError(f"{self.name}: the bytes do not decode ({_kind(wrong)})") from None
-        if trusted:
-            return value
         if buffer.tell() != len(data):
             raise AvroError(f"{self.name}: bytes are left over")
+        if trusted:
+            return value
         again = BytesIO()
         try:
             fastavro.schemaless_writer(

@@ -19,9 +19,13 @@ Convert = Callable[[Any], Any]
 SHORT = 8 * 1024
 LONG = 64 * 1024
 _CODE = 64
-# Characters that hide or reorder what a person reads (Unicode bidirectional controls).
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# Also characters that hide or reorder what a person reads (bidirectional controls), and halves
+# of surrogate pairs, which no UTF-8 can carry.
+_FORBIDDEN = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 class ValueProblem(ValueError):
@@ -32,9 +36,15 @@ def text_in(limit: int) -> Convert:
     def convert(value: Any) -> str:
         if not isinstance(value, str):
             raise ValueProblem("not_a_text")
-        if len(value) > limit or len(value.encode()) > limit:
+        if value.isascii():  # the common case, without looking at each character in Python
+            if len(value) > limit:
+                raise ValueProblem("too_long")
+            if not value.isprintable() and _CONTROL.search(value):
+                raise ValueProblem("forbidden_character")
+            return value
+        if len(value) > limit or len(value.encode("utf-8", "surrogatepass")) > limit:
             raise ValueProblem("too_long")
-        if _CONTROL.search(value) or not _BIDI.isdisjoint(value):
+        if _FORBIDDEN.search(value):
             raise ValueProblem("forbidden_character")
         return value
 
