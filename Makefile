@@ -5,6 +5,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 SCENARIO ?=
 KAFKA ?=
+MINUTES ?= 60
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
@@ -20,7 +21,7 @@ help: ## this list
 	@echo 'make check       the same without Kafka and PostgreSQL (quick)'
 	@echo 'make setup       .venv with everything a developer needs'
 	@echo 'make bench       how fast the parts are on this machine'
-	@echo 'make soak        hours of load, faults and kills (MINUTES=120)'
+	@echo 'make soak        load under faults and kills, for MINUTES each (60)'
 	@echo 'make test-services  install what the tests start: PostgreSQL, and Kafka (fetched, not installed)'
 	@echo 'make lock        write requirements*.lock anew from pyproject.toml'
 	@echo 'make kafka-lock  write the list of Kafka jars anew from deploy/kafka/pom.xml (needs Maven)'
@@ -49,14 +50,16 @@ static: $(VENV)/.developer
 test-services: $(VENV)/.developer
 	@bash deploy/setup-test-services.sh $(BIN)/python
 
+# Every tests/*/bench*.py and tests/*/soak*.py is a program.
 bench: $(VENV)/.developer
-	@for file in tests/*/bench*.py tests/bench/[a-z]*.py; do \
-	  [ -f "$$file" ] || continue; \
+	@for file in $$(ls tests/*/bench*.py tests/bench/[a-z]*.py 2>/dev/null | grep -v conftest | sort -u); do \
 	  module=$$(echo "$${file%.py}" | tr / .); \
 	  echo "== $$module"; $(BIN)/python -W ignore -m "$$module" || exit 1; done
 
 soak: $(VENV)/.developer test-services
-	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),120)
+	@for file in $$(ls tests/*/soak*.py); do \
+	  module=$$(echo "$${file%.py}" | tr / .); \
+	  echo "== $$module"; $(BIN)/python -W ignore -m "$$module" --minutes $(MINUTES) || exit 1; done
 
 lock: $(VENV)/.developer
 	$(BIN)/uv pip compile --quiet pyproject.toml deploy/build-requirements.txt $(LOCK) \
