@@ -97,7 +97,8 @@ class KeyStore:
         self._aead: AESGCM | None = None
         self._known: OrderedDict[UUID, bytes] = OrderedDict()
         self._erased: frozenset[UUID] = frozenset()
-        self._unfinished = False
+        self._pending = False
+        self._unsettled = False
         with self._lock, self._file.locked():
             self._begin()
             self._recover()
@@ -256,19 +257,21 @@ class KeyStore:
         return survivors
 
     def _recover(self) -> None:
-        """Finish what a crash interrupted, in this process or another."""
-        self._look()
+        """Finish what a crash interrupted, in this process or another. Needs the file's lock."""
+        with self._tables.read() as c:
+            self._see(c)
         if self._file.read(self._state.store, self._state.epoch) is None:
             with self._tables.read() as c:
                 if _page(c, b""):
                     raise StoreRefused(
                         f"{self._file.path} does not hold the key of epoch {self._state.epoch}:"
-                        " restore that file; without it no sealed content can be read"
+                        " restore that file, or the database if an older copy was put back"
                     )
             self._file.prepare(self._state.store, self._state.epoch, self._randomness(32))
         self._file.settle(self._state.epoch)
-        if self._unfinished:
+        if self._pending:
             self._next_epoch()
+        self._unsettled = False
 
     def _begin(self) -> None:
         with self._tables.write() as c:
@@ -282,7 +285,7 @@ class KeyStore:
         """Forget everything if an erasure was begun or done anywhere since the last look."""
         with self._tables.read() as c:
             self._see(c)
-        if self._unfinished:  # by a process that is still at it, or was killed
+        if self._unsettled:  # another process is still at it, or was killed, or all is well
             with self._file.locked(wait=False) as got:
                 if got:
                     self._recover()
@@ -293,7 +296,8 @@ class KeyStore:
             c.execute("SELECT subject_id, done FROM erased")
             rows = c.fetchall()
             self._erased = frozenset(UUID(bytes=bytes(row["subject_id"])) for row in rows)
-            self._unfinished = not all(row["done"] for row in rows)
+            self._pending = not all(row["done"] for row in rows)
+            self._unsettled = True
             self._forget()
             self._state = state
 
