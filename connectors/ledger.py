@@ -53,7 +53,7 @@ EVIDENCE: Final = Codec(
             {"name": "head", "type": "bytes"},
             {"name": "signature", "type": "bytes"},
             {"name": "index", "type": "long"},
-            {"name": "path", "type": {"type": "array", "items": "bytes"}},
+            {"name": "path", "type": "bytes"},
             {
                 "name": "disclosed",
                 "type": {
@@ -66,7 +66,7 @@ EVIDENCE: Final = Codec(
                             {"name": "salt", "type": "bytes"},
                             {"name": "body", "type": "bytes"},
                             {"name": "index", "type": "int"},
-                            {"name": "path", "type": {"type": "array", "items": "bytes"}},
+                            {"name": "path", "type": "bytes"},
                         ],
                     },
                 },
@@ -638,19 +638,20 @@ def _statement(evidence: Evidence, categories: Sequence[str]) -> bytes:
             "head": evidence.head,
             "signature": evidence.signature,
             "index": evidence.index,
-            "path": list(evidence.path),
+            "path": b"".join(evidence.path),
             "disclosed": [
                 {
                     "name": part.name,
                     "salt": part.salt,
                     "body": part.body,
                     "index": part.index,
-                    "path": list(part.path),
+                    "path": b"".join(part.path),
                 }
                 for part in evidence.disclosed
                 if part.name.partition("/")[0] in categories
             ],
-        }
+        },
+        trusted=True,
     )
 
 

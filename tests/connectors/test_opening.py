@@ -23,6 +23,7 @@ from tests.connectors.builder import (
     Recorded,
     case_opened,
     correction,
+    encode,
     identity_recorded,
 )
 
@@ -209,7 +210,7 @@ def test_a_message_sealed_to_an_unknown_key_is_the_hubs_all_the_same(
 
 
 def test_a_box_with_other_contents(hub: MiniHub, opener: Opener, event: Recorded) -> None:
-    delivery = wire.DELIVERY.single({**hub.release("POL-1", event), "sequence": 1})
+    delivery = encode({**hub.release("POL-1", event), "sequence": 1})
     short = wire.DELIVERY_BATCH.single({"deliveries": [delivery], "padding": b""})
     items = opened(opener, hub.sealed("POL-1", short, 1, 2))
     assert [i.reason for i in items if isinstance(i, Poison)] == ["batch_incomplete"] * 2
@@ -345,7 +346,7 @@ def test_a_delivery_that_is_not_what_it_should_be(
 
 
 def test_a_wrong_sequence_inside(hub: MiniHub, opener: Opener, event: Recorded) -> None:
-    raw = wire.DELIVERY.single({**hub.release("POL-1", event), "sequence": 7})
+    raw = encode({**hub.release("POL-1", event), "sequence": 7})
     assert reason(opener, hub.message("POL-1", [raw])) == "wrong_sequence"
 
 
