@@ -2,8 +2,8 @@
 
 The library reads leniently (trailing bytes, over-long numbers, duplicate map keys, wrong union
 indexes pass silently), so untrusted bytes are decoded, encoded again and compared: any difference
-is an error. Schemas that could crash or hang a reader are refused when a Codec is made: recursion,
-arrays of items that take no bytes, decimals of unbounded bytes.
+is an error. Size and number of items are bounded before anything is decoded (`schemas/scan.py`).
+Schemas that could crash or hang a reader are refused when a Codec is made (`schemas/safe.py`).
 
 One error, `AvroError`, for anything wrong; its text never holds a value.
 """
@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from io import BytesIO
 from typing import Any, Final
 
 import fastavro
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
+from schemas.safe import UnsafeSchema, check
+from schemas.scan import ScanError, scanner
+
 MAGIC: Final = b"\xc3\x01"
 DEFAULT_LIMIT: Final = 256 * 1024
-_PRIMITIVES: Final = frozenset(
-    {"null", "boolean", "int", "long", "float", "double", "bytes", "string"}
-)
+DEFAULT_ITEMS: Final = 64 * 1024
 
 
 class AvroError(Exception):
@@ -30,34 +32,55 @@ class AvroError(Exception):
 
 
 class Codec:
-    """One schema's encoder and decoder. Safe to share between threads."""
+    """One schema's encoder and decoder. Safe to share between threads.
 
-    __slots__ = ("_instants", "_limit", "_parsed", "fingerprint", "name", "prefix")
+    max_bytes: longest body, both ways. max_items: most items of all arrays and maps of one
+    untrusted body together; bodies too short to hold more are not scanned.
+    """
 
-    def __init__(self, schema: Mapping[str, Any] | str, *, max_bytes: int = DEFAULT_LIMIT) -> None:
-        document = json.loads(schema) if isinstance(schema, str) else json.loads(json.dumps(schema))
-        _check_safe(document, {}, ())
+    __slots__ = (
+        "_max_bytes",
+        "_max_items",
+        "_parsed",
+        "_scan",
+        "_times",
+        "fingerprint",
+        "name",
+        "prefix",
+    )
+
+    def __init__(
+        self,
+        schema: Mapping[str, Any] | str,
+        *,
+        max_bytes: int = DEFAULT_LIMIT,
+        max_items: int = DEFAULT_ITEMS,
+    ) -> None:
         try:
+            document = json.loads(schema if isinstance(schema, str) else json.dumps(schema))
+            check(document)
             self._parsed = fastavro.parse_schema(document)
+            canonical = to_parsing_canonical_form(document)
+        except UnsafeSchema as unsafe:
+            raise AvroError(f"not a usable schema: {unsafe}") from None
         except Exception as wrong:
             raise AvroError(f"not a usable schema: {type(wrong).__name__}") from None
         self.name = str(document.get("name", "")) if isinstance(document, dict) else ""
-        self._instants = _instant_fields(document)
-        canonical = to_parsing_canonical_form(document)
         # The library gives the fingerprint's hexadecimal in the byte order of the wire already.
         self.fingerprint = bytes.fromhex(fingerprint(canonical, "CRC-64-AVRO"))
         self.prefix = MAGIC + self.fingerprint
-        self._limit = max_bytes
+        self._max_bytes = max_bytes
+        self._max_items = max_items
+        self._scan = scanner(document)
+        self._times = '"timestamp-' in json.dumps(document)
 
     def encode(self, value: Any, *, trusted: bool = False) -> bytes:
         """Binary Avro. Extra or missing fields and naive times are errors.
 
-        `trusted`: the caller made every field itself; skips the check for extra fields.
+        trusted: the caller made every field itself; skips the checks for extra fields and times.
         """
-        for name in self._instants:
-            moment = value[name]
-            if moment is not None and moment.tzinfo is None:
-                raise AvroError(f"{self.name}: a time without its zone")
+        if self._times and not trusted:
+            _refuse_naive(value)
         buffer = BytesIO()
         try:
             fastavro.schemaless_writer(
@@ -65,12 +88,19 @@ class Codec:
             )
         except Exception as wrong:
             raise AvroError(f"{self.name}: the value does not fit ({_kind(wrong)})") from None
+        if buffer.tell() > self._max_bytes:
+            raise AvroError(f"{self.name}: over the limit of {self._max_bytes} bytes")
         return buffer.getvalue()
 
     def decode(self, data: bytes, *, trusted: bool = False) -> Any:
         """The value. Unless `trusted` (we wrote it), it must encode to exactly these bytes."""
-        if len(data) > self._limit:
-            raise AvroError(f"{self.name}: {len(data)} bytes are over the limit of {self._limit}")
+        if len(data) > self._max_bytes:
+            raise AvroError(f"{self.name}: over the limit of {self._max_bytes} bytes")
+        if not trusted and len(data) > self._max_items:  # an item takes a byte or more
+            try:
+                self._scan(data, self._max_items)
+            except ScanError as wrong:
+                raise AvroError(f"{self.name}: {wrong}") from None
         buffer = BytesIO(data)
         try:
             value = fastavro.schemaless_reader(buffer, self._parsed, None)
@@ -106,54 +136,13 @@ def _kind(wrong: Exception) -> str:
     return type(wrong).__name__
 
 
-def _instant_fields(document: Any) -> tuple[str, ...]:
-    """Names of a record's own fields that hold an instant (the library would guess a zone)."""
-    if not isinstance(document, dict) or document.get("type") != "record":
-        return ()
-    names = []
-    for field in document["fields"]:
-        branches = field["type"] if isinstance(field["type"], list) else [field["type"]]
-        if any(isinstance(b, dict) and "timestamp" in b.get("logicalType", "") for b in branches):
-            names.append(field["name"])
-    return tuple(names)
-
-
-def _check_safe(schema: Any, named: dict[str, bool], inside: tuple[str, ...]) -> bool:
-    """Refuse dangerous schemas. Returns whether a value of it takes at least one byte."""
-    if isinstance(schema, list):
-        for branch in schema:
-            _check_safe(branch, named, inside)
-        return True
-    if isinstance(schema, str):
-        if schema in _PRIMITIVES:
-            return schema != "null"
-        if schema in inside:
-            raise AvroError("recursive schemas are refused")
-        return named.get(schema, True)
-    kind = schema["type"]
-    if isinstance(kind, dict | list):
-        return _check_safe(kind, named, inside)
-    if kind == "array":
-        if not _check_safe(schema["items"], named, inside):
-            raise AvroError("arrays of items without bytes are refused")
-        return True
-    if kind == "map":
-        _check_safe(schema["values"], named, inside)
-        return True
-    if kind == "bytes" and schema.get("logicalType") == "decimal":
-        raise AvroError("decimals of unbounded bytes are refused; use fixed")
-    if kind in {"record", "error"}:
-        name = schema["name"]
-        full = f"{schema['namespace']}.{name}" if "namespace" in schema else name
-        names = [field["name"] for field in schema["fields"]]
-        if len(set(names)) != len(names):
-            raise AvroError("a record with two fields of one name")
-        sizes = [
-            _check_safe(field["type"], named, (*inside, name, full)) for field in schema["fields"]
-        ]
-        named[name] = named[full] = any(sizes)
-        return any(sizes)
-    if kind in {"enum", "fixed"}:
-        named[schema["name"]] = True
-        return True
-    return bool(kind != "null")
+def _refuse_naive(value: Any) -> None:
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise AvroError("a time without its zone")
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            _refuse_naive(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            _refuse_naive(one)

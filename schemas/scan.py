@@ -16,6 +16,8 @@ from schemas.safe import PRIMITIVES, full_name, scope
 
 # (bytes, where the value starts, [items still allowed]) -> where the next value starts
 Skip = Callable[[bytes, int, list[int]], int]
+# full name -> how to skip the type, and its size if it is fixed
+Known = dict[str, tuple[Skip, int | None]]
 
 
 class ScanError(ValueError):
@@ -76,14 +78,15 @@ def _fixed(size: int) -> Skip:
     return lambda _data, at, _left: at + size
 
 
-def _skip(schema: Any, namespace: str, known: dict[str, Skip]) -> Skip:
+def _skip(schema: Any, namespace: str, known: Known) -> Skip:
     if isinstance(schema, list):
         return _union([_skip(branch, namespace, known) for branch in schema])
     if isinstance(schema, str):
-        return _SIMPLE[schema] if schema in PRIMITIVES else known[full_name(schema, namespace)]
+        return _SIMPLE[schema] if schema in PRIMITIVES else known[full_name(schema, namespace)][0]
     kind = schema["type"]
     if kind == "array":
-        return _blocks(_skip(schema["items"], namespace, known), _fixed_size(schema["items"]))
+        item = _skip(schema["items"], namespace, known)
+        return _blocks(item, _fixed_size(schema["items"], namespace, known))
     if kind == "map":
         value = _skip(schema["values"], namespace, known)
         return _blocks(lambda data, at, left: value(data, _sized(data, at, left), left), None)
@@ -92,7 +95,7 @@ def _skip(schema: Any, namespace: str, known: dict[str, Skip]) -> Skip:
     return _skip(kind, namespace, known)
 
 
-def _named(schema: Mapping[str, Any], namespace: str, known: dict[str, Skip]) -> Skip:
+def _named(schema: Mapping[str, Any], namespace: str, known: Known) -> Skip:
     inside = scope(schema, namespace)
     if schema["type"] == "record":
         skips = [_skip(field["type"], inside, known) for field in schema["fields"]]
@@ -105,7 +108,7 @@ def _named(schema: Mapping[str, Any], namespace: str, known: dict[str, Skip]) ->
         skip = _fixed(schema["size"])
     else:
         skip = _varint
-    known[full_name(schema["name"], inside)] = skip
+    known[full_name(schema["name"], inside)] = skip, schema.get("size")
     return skip
 
 
@@ -143,9 +146,12 @@ def _blocks(item: Skip, size: int | None) -> Skip:
     return skip
 
 
-def _fixed_size(items: Any) -> int | None:
-    inline = isinstance(items, Mapping) and items.get("type") == "fixed"
-    return int(items["size"]) if inline else None
+def _fixed_size(items: Any, namespace: str, known: Known) -> int | None:
+    if isinstance(items, Mapping) and items.get("type") == "fixed":
+        return int(items["size"])
+    if isinstance(items, str) and items not in PRIMITIVES:
+        return known[full_name(items, namespace)][1]
+    return None
 
 
 _SIMPLE: dict[str, Skip] = {

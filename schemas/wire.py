@@ -1,23 +1,30 @@
-"""Codecs of everything that travels or is signed. The schemas are `schemas/wire/*.avsc`."""
+"""Codecs of everything that travels or is signed. The schemas are `schemas/wire/*.avsc`.
+
+Limits are of one message. Items are bounded before a signature can be checked, since whoever may
+write to a topic could otherwise spend the reader's memory (`schemas/scan.py`).
+"""
 
 from __future__ import annotations
 
 from importlib import resources
 from typing import Final
 
-from schemas.avro import Codec
+from schemas.avro import DEFAULT_ITEMS, Codec
 
+MESSAGE_LIMIT: Final = 8 * 1024 * 1024  # the largest a topic takes
 BATCH_LIMIT: Final = 64 * 1024 * 1024
+# A batch of 2,000 events of 64 compartments each (docs/admission.md, steps 1 and 4).
+SUBMISSION_ITEMS: Final = 2_000 * 65
 
 
-def _codec(name: str, max_bytes: int = BATCH_LIMIT) -> Codec:
+def _codec(name: str, max_bytes: int = BATCH_LIMIT, max_items: int = DEFAULT_ITEMS) -> Codec:
     text = resources.files("schemas").joinpath("wire", f"{name}.avsc").read_text("utf-8")
-    return Codec(text, max_bytes=max_bytes)
+    return Codec(text, max_bytes=max_bytes, max_items=max_items)
 
 
 HEADER: Final = _codec("Header", 4096)
 BATCH_HEAD: Final = _codec("BatchHead", 4096)
-SUBMISSION: Final = _codec("Submission")
+SUBMISSION: Final = _codec("Submission", max_items=SUBMISSION_ITEMS)
 SEALED_SUBMISSION: Final = _codec("SealedSubmission")
 OUTCOME: Final = _codec("Outcome", 64 * 1024)
 OUTCOME_BATCH: Final = _codec("OutcomeBatch")
@@ -26,7 +33,7 @@ DELIVERY: Final = _codec("Delivery")
 AGENCY_EVIDENCE: Final = _codec("AgencyEvidence")
 DELIVERED_COMPARTMENT: Final = _codec("DeliveredCompartment")
 DELIVERY_BATCH: Final = _codec("DeliveryBatch")
-RECEIPT: Final = _codec("Receipt")
-SIGNED_RECEIPT: Final = _codec("SignedReceipt")
+RECEIPT: Final = _codec("Receipt", MESSAGE_LIMIT)
+SIGNED_RECEIPT: Final = _codec("SignedReceipt", MESSAGE_LIMIT)
 REGISTRY: Final = _codec("Registry")
 SIGNED_REGISTRY: Final = _codec("SignedRegistry")
