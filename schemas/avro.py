@@ -39,11 +39,12 @@ class Codec:
     """
 
     __slots__ = (
+        "_instants",
         "_max_bytes",
         "_max_items",
+        "_nested_instants",
         "_parsed",
         "_scan",
-        "_times",
         "fingerprint",
         "name",
         "prefix",
@@ -72,7 +73,7 @@ class Codec:
         self._max_bytes = max_bytes
         self._max_items = max_items
         self._scan = scanner(document)
-        self._times = '"timestamp-' in json.dumps(document)
+        self._instants, self._nested_instants = _instants(document)
 
     def encode(self, value: Any, *, trusted: bool = False) -> bytes:
         """Binary Avro. Extra or missing fields and naive times are errors.
@@ -134,6 +135,33 @@ class Codec:
 
 def _kind(wrong: Exception) -> str:
     return type(wrong).__name__
+
+
+def _instants(document: Any) -> tuple[tuple[str, ...], bool]:
+    """A record's own fields that hold an instant, and whether there are others further in.
+
+    The library would guess a zone for a time without one.
+    """
+    if not isinstance(document, dict) or document.get("type") != "record":
+        return (), _mentions_instant(document)
+    own, nested = [], False
+    for field in document["fields"]:
+        branches = field["type"] if isinstance(field["type"], list) else [field["type"]]
+        if any(isinstance(b, dict) and _is_instant(b) for b in branches):
+            own.append(field["name"])
+        else:
+            nested = nested or _mentions_instant(field["type"])
+    return tuple(own), nested
+
+
+def _is_instant(schema: Mapping[str, Any]) -> bool:
+    return str(schema.get("logicalType", "")).startswith("timestamp-")
+
+
+def _mentions_instant(schema: Any) -> bool:
+    if isinstance(schema, Mapping):
+        return _is_instant(schema) or any(_mentions_instant(one) for one in schema.values())
+    return isinstance(schema, list) and any(_mentions_instant(one) for one in schema)
 
 
 def _refuse_naive(value: Any) -> None:
