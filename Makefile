@@ -15,7 +15,7 @@ CODE := hub schemas connectors consumers
 
 .PHONY: help setup demo test check bench soak lock kafka-lock test-services clean
 
-help: ## this list
+help:
 	@echo 'make demo        a whole case through hub and partners, on this machine (SCENARIO=S4, KAFKA=1)'
 	@echo 'make test        everything: style, types, import rules, schemas, all tests on real servers'
 	@echo 'make check       the same without Kafka and PostgreSQL (quick)'
@@ -27,7 +27,7 @@ help: ## this list
 	@echo 'make kafka-lock  write the list of Kafka jars anew from deploy/kafka/pom.xml (needs Maven)'
 	@echo 'make clean       remove everything made here'
 
-setup: $(VENV)/.developer ## developers' environment
+setup: $(VENV)/.developer
 	@echo 'Ready: . $(VENV)/bin/activate'
 
 demo: $(VENV)/$(if $(KAFKA),.developer,.user)

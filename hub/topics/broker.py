@@ -14,6 +14,7 @@ anything on its plain listener. See docs/operations-kafka.md.
 from __future__ import annotations
 
 import argparse
+import atexit
 import base64
 import json
 import os
@@ -130,6 +131,7 @@ class LocalBroker:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for us; we stop it in order
             )
+        atexit.register(self.kill)  # an error nobody caught must not leave a broker behind
         try:
             self._wait_until_it_answers(self._process)
         except BaseException:
@@ -139,6 +141,7 @@ class LocalBroker:
 
     def stop(self) -> None:
         """In order, so that the next start need not recover; by force when that hangs."""
+        atexit.unregister(self.kill)
         process, self._process = self._process, None
         if process is None:
             return
@@ -151,6 +154,7 @@ class LocalBroker:
 
     def kill(self) -> None:
         """As a crash would: at once and untidily."""
+        atexit.unregister(self.kill)
         process, self._process = self._process, None
         if process is not None:
             process.kill()
