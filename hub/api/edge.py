@@ -147,5 +147,3 @@ class Edge:
 def route_of(scope: MutableMapping[str, Any]) -> str:
     """The route's template, never the path asked for."""
     return str(getattr(scope.get("route"), "path", "other"))
-
-

@@ -88,9 +88,7 @@ class Bucket:
 class Buckets:
     """A bucket per name, for at most `size` names: the longest unused is forgotten first."""
 
-    def __init__(
-        self, rate: Rate, size: int, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, rate: Rate, size: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
         self._size = size
         self._clock = clock

@@ -28,7 +28,6 @@ class Kind:
     status: int
     title: str
     next: str
-    retriable: bool = False
 
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -89,7 +88,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         413, "The body is too large", f"Send smaller batches: at most {8 * 1024 * 1024} bytes."
     ),
     "body_too_slow": Kind(
-        408, "The body did not arrive in time", "Send it again; nothing was changed.", True
+        408, "The body did not arrive in time", "Send it again; nothing was changed."
     ),
     "wrong_media_type": Kind(
         415,
@@ -109,25 +108,22 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     # How much, how soon
     "too_many_requests": Kind(
-        429, "Too many requests", "Wait as long as Retry-After says; batch events.", True
+        429, "Too many requests", "Wait as long as Retry-After says; batch events."
     ),
     "busy": Kind(
         503,
         "The hub cannot take this now",
         "Send the same bytes again after Retry-After; nothing is lost by sending twice.",
-        True,
     ),
     "stopped": Kind(
         503,
         "The hub has stopped and waits for its operator",
         "Send the same bytes again later; nothing unacknowledged is promised to be recorded.",
-        True,
     ),
     "failed": Kind(
         500,
         "The hub failed to answer",
         "Send the same bytes again; if that fails too, tell the operator the request id.",
-        True,
     ),
 }
 
@@ -136,8 +132,13 @@ class Problem(Exception):
     """A documented refusal of a request. The code says everything; there is no free text."""
 
     def __init__(
-        self, code: str, *, step: int | None = None, retry_after: float | None = None,
-        reason: str | None = None, headers: Mapping[str, str] | None = None,
+        self,
+        code: str,
+        *,
+        step: int | None = None,
+        retry_after: float | None = None,
+        reason: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         """reason: a second, equally stable code (why a receipt was refused)."""
         super().__init__(code)

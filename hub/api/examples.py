@@ -1,0 +1,267 @@
+"""How each call is described in the OpenAPI document: media types, answers, problems, examples.
+
+Bodies are Avro; their examples are the first bytes in hexadecimal, enough to see the framing
+(C3 01, the schema's fingerprint, then the record). Keyword arguments for FastAPI's decorators.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from connectors.http import HUB_MESSAGE, HUB_MESSAGES
+from hub.api.models import ProblemDocument
+from hub.api.problems import KINDS, PROBLEM_JSON, Problem
+from schemas import wire
+
+_AUTHENTICATION: Final = (
+    "unauthenticated",
+    "token_expired",
+    "wrong_audience",
+    "wrong_request",
+    "revoked_key",
+    "replayed",
+)
+_ANY_SIGNED: Final = (*_AUTHENTICATION, "too_many_requests", "busy", "stopped", "failed")
+_WITH_BODY: Final = ("body_too_large", "body_too_slow", "wrong_media_type", "not_yours")
+
+PROBLEM_SCHEMA: Final = {"$ref": "#/components/schemas/ProblemDocument"}
+
+
+def _problems(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """One answer per status, an example per code."""
+    answers: dict[int | str, dict[str, Any]] = {}
+    for code in codes:
+        kind = KINDS[code]
+        answer = answers.setdefault(
+            kind.status,
+            {
+                "description": kind.title,
+                "model": ProblemDocument,
+                "content": {PROBLEM_JSON: {"schema": PROBLEM_SCHEMA, "examples": {}}},
+            },
+        )
+        answer["content"][PROBLEM_JSON]["examples"][code] = {
+            "summary": kind.title,
+            "value": Problem(code).document(),
+        }
+        if kind.status in (429, 503):
+            answer["headers"] = {
+                "Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}
+            }
+    return answers
+
+
+def _binary(media_type: str, fingerprint: bytes, summary: str, prefix: str = "") -> dict[str, Any]:
+    return {
+        media_type: {
+            "schema": {"type": "string", "format": "binary"},
+            "examples": {
+                "message": {
+                    "summary": f"{summary}; the first bytes in hexadecimal",
+                    "value": f"{prefix}c301{fingerprint.hex()}…",
+                }
+            },
+        }
+    }
+
+
+def _message(codec: Any, summary: str) -> dict[str, Any]:
+    return _binary(HUB_MESSAGE, codec.fingerprint, summary)
+
+
+def _body(codec: Any, summary: str) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": _message(codec, summary)}}
+
+
+def _call(answers: dict[int | str, dict[str, Any]], *problems: str, **extra: Any) -> dict[str, Any]:
+    """Arguments of a decorator. The default 422 of FastAPI is replaced by our own problem."""
+    return {"responses": {**answers, **_problems(*problems)}, "openapi_extra": extra or None}
+
+
+_SIGNED: Final[dict[str, Any]] = {"security": [{"request token": []}]}
+
+SUBMIT: Final = _call(
+    {
+        200: {
+            "description": "Signed outcomes, one per event; or one for a message not readable.",
+            "content": _message(wire.OUTCOME_BATCH, "OutcomeBatch"),
+        }
+    },
+    *_ANY_SIGNED,
+    *_WITH_BODY,
+    **_body(wire.SEALED_SUBMISSION, "SealedSubmission"),
+    **_SIGNED,
+)
+OUTCOME: Final = _call(
+    {
+        200: {
+            "description": "The outcome, alone in an OutcomeBatch.",
+            "content": _message(wire.OUTCOME_BATCH, "OutcomeBatch"),
+        }
+    },
+    *_ANY_SIGNED,
+    "not_found",
+    **_SIGNED,
+)
+DELIVERIES: Final = _call(
+    {
+        200: {
+            "description": "SealedDeliveries, each behind its length as four bytes, big-endian.",
+            "content": _binary(
+                HUB_MESSAGES, wire.SEALED_DELIVERIES.fingerprint, "SealedDeliveries", "00000b12"
+            ),
+        },
+        204: {"description": "Nothing after this sequence within `wait`."},
+    },
+    *_ANY_SIGNED,
+    "ahead_of_hub",
+    "bad_parameter",
+    **_SIGNED,
+)
+RECEIPT: Final = _call(
+    {204: {"description": "Recorded."}},
+    *_ANY_SIGNED,
+    *_WITH_BODY,
+    "receipt_refused",
+    **_body(wire.SIGNED_RECEIPT, "SignedReceipt"),
+    **_SIGNED,
+) | {"status_code": 204}
+REGISTRY: Final = _call(
+    {
+        200: {
+            "description": "SignedRegistry.",
+            "content": _message(wire.SIGNED_REGISTRY, "SignedRegistry"),
+        },
+        304: {"description": "As in If-None-Match."},
+    },
+    *_ANY_SIGNED,
+    **_SIGNED,
+)
+HUB: Final = _call(
+    {
+        200: {
+            "description": "Identity and public keys.",
+            "content": {
+                "application/json": {
+                    "example": {
+                        "hub": "nrm-hub",
+                        "fingerprint": "0f3a 91c2 77de 5b04 c8aa 1e6f 9d20 43b7",
+                        "signing_keys": [
+                            {
+                                "key_id": "0f3a91c277de5b04c8aa1e6f9d2043b7",
+                                "algorithm": "Ed25519",
+                                "public": "d75a98…",
+                            }
+                        ],
+                        "ingest_key": {
+                            "key_id": "5be2a0d1f3c44d0f8a76e1209c3b5d18",
+                            "algorithm": "HPKE-MLKEM768_X25519-HKDF_SHA256-AES_256_GCM",
+                            "public": "41f0c7…",
+                        },
+                        "log_verifier": "nrm-hub+1a2b3c4d+AdVi…",
+                    }
+                }
+            },
+        }
+    },
+    "too_many_requests",
+)
+SCHEMAS: Final = _call(
+    {
+        200: {
+            "description": "Names and identifiers.",
+            "content": {
+                "application/json": {
+                    "example": {
+                        "events": [
+                            {
+                                "type": "ReferralMade",
+                                "id": "9c1e…",
+                                "group": "referral",
+                                "emitters": ["any_authorised"],
+                                "categories": ["referral"],
+                            }
+                        ],
+                        "messages": [
+                            {
+                                "name": "SealedSubmission",
+                                "fingerprint": wire.SEALED_SUBMISSION.fingerprint.hex(),
+                            }
+                        ],
+                    }
+                }
+            },
+        }
+    },
+    "too_many_requests",
+)
+SCHEMA: Final = _call(
+    {
+        200: {
+            "description": "The schema's text.",
+            "content": {
+                "application/vnd.apache.avro+json": {
+                    "schema": {"type": "object"},
+                    "example": {"type": "record", "name": "ReferralMade", "fields": []},
+                }
+            },
+        }
+    },
+    "not_found",
+    "too_many_requests",
+)
+ALIVE: Final = _call(
+    {
+        200: {
+            "description": "The process answers.",
+            "content": {"application/json": {"example": {"alive": True}}},
+        }
+    },
+    "too_many_requests",
+)
+READY: Final = _call(
+    {
+        200: {
+            "description": "It can work.",
+            "content": {
+                "application/json": {
+                    "example": {
+                        "ready": True,
+                        "store": "ok",
+                        "topics": "ok",
+                        "loops": "ok",
+                        "checkpoint": "ok",
+                    }
+                }
+            },
+        },
+        503: {
+            "description": "It cannot; each part says why in one word.",
+            "content": {
+                "application/json": {
+                    "example": {
+                        "ready": False,
+                        "store": "ok",
+                        "topics": "unavailable",
+                        "loops": "ok",
+                        "checkpoint": "late",
+                    }
+                }
+            },
+        },
+    },
+    "too_many_requests",
+)
+METRICS: Final = _call(
+    {
+        200: {
+            "description": "Prometheus text format.",
+            "content": {
+                "text/plain": {
+                    "schema": {"type": "string"},
+                    "example": "nrm_events_accepted_total 1024.0\n",
+                }
+            },
+        }
+    },
+)

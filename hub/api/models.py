@@ -1,0 +1,75 @@
+"""What the API answers in JSON."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+
+class PublicKey(BaseModel):
+    """A public key, raw bytes in hexadecimal."""
+
+    key_id: str
+    algorithm: str
+    public: str
+
+
+class HubIdentity(BaseModel):
+    """Which hub this is."""
+
+    hub: str
+    fingerprint: str
+    signing_keys: list[PublicKey]
+    ingest_key: PublicKey
+    log_verifier: str
+
+
+class EventSchemaEntry(BaseModel):
+    """The current schema of one event type; `id` is SHA-256 of its text."""
+
+    type: str
+    id: str
+    group: str
+    emitters: list[str]
+    categories: list[str]
+
+
+class MessageSchemaEntry(BaseModel):
+    """The schema of one thing that travels; `fingerprint` as in Avro's single-object encoding."""
+
+    name: str
+    fingerprint: str
+
+
+class SchemaList(BaseModel):
+    """Every schema this hub takes or sends."""
+
+    events: list[EventSchemaEntry]
+    messages: list[MessageSchemaEntry]
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    alive: bool
+
+
+class Readiness(BaseModel):
+    """Whether the hub can do its work; each part is "ok" or says in one word what is wrong."""
+
+    ready: bool
+    store: str
+    topics: str
+    loops: str
+    checkpoint: str
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    next: str
+    step: int | None = None
+    reason: str | None = None
