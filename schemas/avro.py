@@ -80,13 +80,15 @@ class Codec:
 
         trusted: the caller made every field itself; skips the checks for extra fields and times.
         """
-        if self._times and not trusted:
-            _refuse_naive(value)
         buffer = BytesIO()
         try:
+            if not trusted:
+                self._refuse_naive(value)
             fastavro.schemaless_writer(
                 buffer, self._parsed, value, strict=not trusted, disable_tuple_notation=True
             )
+        except AvroError:
+            raise
         except Exception as wrong:
             raise AvroError(f"{self.name}: the value does not fit ({_kind(wrong)})") from None
         if buffer.tell() > self._max_bytes:
@@ -122,6 +124,15 @@ class Codec:
             raise AvroError(f"{self.name}: not the one proper encoding of its value")
         return value
 
+    def _refuse_naive(self, value: Any) -> None:
+        """The library would guess a zone for a time without one."""
+        for name in self._instants:
+            moment = value[name]
+            if isinstance(moment, datetime) and moment.tzinfo is None:
+                raise AvroError(f"{self.name}: a time without its zone")
+        if self._nested_instants:
+            _refuse_naive(value)
+
     def single(self, value: Any, *, trusted: bool = False) -> bytes:
         """Single-object encoding: magic, fingerprint, body."""
         return self.prefix + self.encode(value, trusted=trusted)
@@ -138,10 +149,7 @@ def _kind(wrong: Exception) -> str:
 
 
 def _instants(document: Any) -> tuple[tuple[str, ...], bool]:
-    """A record's own fields that hold an instant, and whether there are others further in.
-
-    The library would guess a zone for a time without one.
-    """
+    """A record's own fields that hold an instant, and whether there are others further in."""
     if not isinstance(document, dict) or document.get("type") != "record":
         return (), _mentions_instant(document)
     own, nested = [], False

@@ -99,9 +99,10 @@ def _named(schema: Mapping[str, Any], namespace: str, known: dict[str, int], dep
             raise UnsafeSchema("a record with two fields of one name")
         size = sum(_least(field["type"], inside, known, depth) for field in fields)
     elif schema["type"] == "fixed":
-        size = schema.get("size")
-        if not isinstance(size, int) or size < 0:
+        stated = schema.get("size")
+        if not isinstance(stated, int) or stated < 0:
             raise UnsafeSchema("a fixed type without a size")
+        size = stated
         if schema.get("logicalType") == "decimal" and size > LARGEST_DECIMAL:
             raise UnsafeSchema(f"decimals over {LARGEST_DECIMAL} bytes are refused")
     else:

@@ -97,18 +97,21 @@ def _skip(schema: Any, namespace: str, known: Known) -> Skip:
 
 def _named(schema: Mapping[str, Any], namespace: str, known: Known) -> Skip:
     inside = scope(schema, namespace)
+    skip: Skip = _varint  # an enum
     if schema["type"] == "record":
-        skips = [_skip(field["type"], inside, known) for field in schema["fields"]]
-
-        def skip(data: bytes, at: int, left: list[int]) -> int:
-            for one in skips:
-                at = one(data, at, left)
-            return at
+        skip = _all([_skip(field["type"], inside, known) for field in schema["fields"]])
     elif schema["type"] == "fixed":
         skip = _fixed(schema["size"])
-    else:
-        skip = _varint
     known[full_name(schema["name"], inside)] = skip, schema.get("size")
+    return skip
+
+
+def _all(fields: list[Skip]) -> Skip:
+    def skip(data: bytes, at: int, left: list[int]) -> int:
+        for field in fields:
+            at = field(data, at, left)
+        return at
+
     return skip
 
 
