@@ -49,7 +49,7 @@ ROLES = {
 }
 
 PROFILE = default_profile()
-EVERYBODY = tuple(f"{short}-1" for short in ROLES if short != "HUB") + ("HUB",)
+EVERYBODY = (*tuple(f"{short}-1" for short in ROLES if short != "HUB"), "HUB")
 
 
 def role_of(agency: str) -> str:
@@ -218,9 +218,7 @@ class Story:
             self.accepts(agency)
 
     def identity(self, agency: str = "NGO-1", born: str | None = None) -> Heard:
-        return self.says(
-            agency, "IdentityRecorded", "identity", "demographics", date_of_birth=born
-        )
+        return self.says(agency, "IdentityRecorded", "identity", "demographics", date_of_birth=born)
 
     def disputed(self, agency: str) -> Heard:
         return self.says(agency, "AgeDisputed", "child_welfare")

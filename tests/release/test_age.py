@@ -157,9 +157,7 @@ def test_2_6_minor_means_minor_when_stated() -> None:
 
 def test_2_6_a_claimed_date_of_birth_is_never_used() -> None:
     story = case_of("child")
-    story.says(
-        "CPS-1", "AgeDisputed", "child_welfare", "identity", claimed_dob="1990-01-01"
-    )
+    story.says("CPS-1", "AgeDisputed", "child_welfare", "identity", claimed_dob="1990-01-01")
     assert story.child
     assert "claimed_dob" not in story.case.events[-1].facts
 
