@@ -252,7 +252,9 @@ class NoteSigner:
 
     def line(self, text: str) -> NoteSignature:
         _check_text(text)
-        return NoteSignature(self.name, self.verifier.id, self.key.sign_raw(text.encode()))
+        _check_name(self.name)
+        id_ = key_id(self.name, ED25519, self.key.public)
+        return NoteSignature(self.name, id_, self.key.sign_raw(text.encode()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,8 +277,10 @@ class Cosigner:
         _check_text(text)
         if not 0 <= time <= LATEST_TIME:
             raise NoteError("the time of a cosignature is out of range")
+        _check_name(self.name)
+        id_ = key_id(self.name, COSIGNATURE_V1, self.key.public)
         signed = self.key.sign_raw(_cosigned(text, time))
-        return NoteSignature(self.name, self.verifier.id, time.to_bytes(8, "big") + signed)
+        return NoteSignature(self.name, id_, time.to_bytes(8, "big") + signed)
 
 
 def sign(text: str, signers: Sequence[NoteSigner]) -> bytes:

@@ -137,6 +137,12 @@ def test_a_witness_cosigns_with_its_time() -> None:
     assert [(one.key, one.time) for one in opened.cosignatures] == [(WITNESS.verifier, 1679315147)]
 
 
+def test_a_witness_that_cosigned_twice_counts_once_with_its_first_time() -> None:
+    text = str(CHECKPOINT)
+    note = Note(text, (WITNESS.line(text, 5), WITNESS.line(text, 6)))
+    assert [one.time for one in note.verify([WITNESS.verifier])] == [5]
+
+
 def test_the_cosigned_message_is_the_specified_one() -> None:
     line = WITNESS.line(str(CHECKPOINT), 1679315147)
     message = f"cosignature/v1\ntime 1679315147\n{CHECKPOINT}".encode()
