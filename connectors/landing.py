@@ -136,7 +136,6 @@ class LandingSink:
             work = self._work(db, fresh, at)
             good = [item.sequence for item in fresh if isinstance(item, Arrived)]
             self._take(db, work, fresh)
-            self._ledger.park(db, work.poison, at)
             self._ledger.released(db, good)
             answered = {e.sequence for e in work.exceptions}
             for sequence in good:
@@ -170,7 +169,6 @@ class LandingSink:
                 raise ValueError("a batch continues at the sink's position, without gap")
         work = self._work(db, fresh, batch.received_at)
         self._take(db, work, fresh)
-        self._ledger.park(db, work.poison, work.at)
         self._ledger.park_strangers(db, batch.strangers, work.at)
         for first, last in [*batch.repeated, *([(old[0], old[-1])] if old else [])]:
             self._ledger.owe_again(db, first, last)
@@ -197,7 +195,7 @@ class LandingSink:
                     ReceiptException(item.sequence, "quarantined", detail=item.reason)
                 )
             elif item.recall is not None:
-                self._flush(db, work)
+                self._flush(db, work)  # a recall reaches what stands before it, in quarantine too
                 self._recall(db, work, item, item.recall)
             else:
                 self._release(work, item)
@@ -221,6 +219,8 @@ class LandingSink:
             held.since[category] = event.sequence
 
     def _flush(self, db: Connection, work: _Work) -> None:
+        self._ledger.park(db, work.poison, work.at)
+        work.poison = []
         additions, work.waiting = work.waiting, []
         if not additions:
             return

@@ -36,7 +36,8 @@ class SqlDatabase:
 
     def __init__(self, url: str) -> None:
         """SettingsError if the URL is not one of a database we know."""
-        self.engine = _engine(url)
+        self.engine = open_engine(url)
+        self._to_wipe = False
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -48,15 +49,22 @@ class SqlDatabase:
         with _errors(), self.engine.connect().execution_options(nrm_reading=True) as db:
             yield db
 
-    def truncate_wal(self) -> None:
-        """Removed content must not stay readable in SQLite's write-ahead log."""
-        if self.engine.dialect.name == "sqlite":
-            with _errors():
-                raw = self.engine.raw_connection()
-                try:
-                    raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                finally:
-                    raw.close()
+    def wipe(self, removed: bool) -> None:
+        """After content was removed: it must not stay readable in SQLite's write-ahead log.
+
+        A reader can hold the log; then it is tried again at the next call, whatever that is for.
+        PostgreSQL's own log is its operator's to retain or not.
+        """
+        self._to_wipe = self._to_wipe or removed
+        if not self._to_wipe or self.engine.dialect.name != "sqlite":
+            return
+        with _errors():
+            raw = self.engine.raw_connection()
+            try:
+                row = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                self._to_wipe = bool(row and row[0])  # 1: somebody was in the way
+            finally:
+                raw.close()
 
     def close(self) -> None:
         self.engine.dispose()
@@ -99,6 +107,7 @@ class SqlSink(LandingSink):
         """Make our tables; check the mapping against the partner's."""
         with self.database.writing() as db:
             self._metadata.create_all(db)
+        self.database.wipe(True)  # a process may have died between a recall's commit and this
         if self.mapped is not None:
             self.mapped.check()
 
@@ -106,11 +115,10 @@ class SqlSink(LandingSink):
         self.database.close()
 
     def _committed(self, recalled: bool) -> None:
-        if recalled:
-            self.database.truncate_wal()
+        self.database.wipe(recalled)
 
 
-def _engine(url: str) -> sa.Engine:
+def open_engine(url: str) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
     except exc.ArgumentError:

@@ -1,0 +1,95 @@
+"""The JSON Lines sink passes the conformance suite; and its file and state never part."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.conformance import SinkConformance, batch, claimed, identity, opened_case, recalled
+from connectors.jsonl import JsonlSink
+from connectors.sink import RecallPolicy
+from schemas.registry import Schemas
+
+
+class JsonlBench:
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "deliveries.jsonl"
+        self._sinks: list[JsonlSink] = []
+        self.schemas = Schemas(
+            s.document for s in map(Schemas.load().by_type, Schemas.load().types())
+        )
+
+    def open(self, recalls: RecallPolicy | None = None) -> JsonlSink:
+        sink = JsonlSink(self.path, "POL-1", "test-hub", recalls=recalls)
+        self._sinks.append(sink)
+        sink.prepare()
+        return sink
+
+    def close(self) -> None:
+        for sink in self._sinks:
+            sink.close()
+
+    def shown(self, event_ref: str) -> dict[str, Any] | None:
+        lines = [json.loads(line) for line in self.path.read_text().splitlines()]
+        mine = [line for line in lines if line["event_ref"] == event_ref]
+        if not mine:
+            return None
+        schema = self.schemas.by_type(mine[0]["event_type"])
+        shown: dict[str, Any] = {field.name: None for field in schema.fields}
+        for line in mine:
+            for values in line["fields"].values():
+                shown.update(values)
+        return shown
+
+    def stored(self) -> bytes:
+        return b"".join(p.read_bytes() for p in sorted(self.path.parent.glob("deliveries*")))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[JsonlBench]:
+    bench = JsonlBench(tmp_path)
+    yield bench
+    bench.close()
+
+
+class TestJsonl(SinkConformance):
+    pass
+
+
+def test_what_no_transaction_wrote_is_cut_off(bench: JsonlBench) -> None:
+    claimed(bench).apply(batch(opened_case(1)))
+    with bench.path.open("ab") as file:
+        file.write(b'{"torn": tru')
+    bench.open()
+    assert len(bench.path.read_text().splitlines()) == 1
+    assert bench.path.read_bytes().endswith(b"}\n")
+
+
+def test_an_unfinished_rewrite_is_dropped(bench: JsonlBench) -> None:
+    claimed(bench).apply(batch(identity(1)))
+    (bench.path.parent / "deliveries.jsonl.next").write_text("half")
+    bench.open()
+    assert bench.shown("e-1") is not None
+    assert not (bench.path.parent / "deliveries.jsonl.next").exists()
+
+
+def test_a_line_says_where_it_comes_from(bench: JsonlBench) -> None:
+    claimed(bench).apply(batch(identity(1)))
+    [line] = [json.loads(text) for text in bench.path.read_text().splitlines()]
+    assert line["categories"] == ["identity"]
+    assert line["bases"] == {"identity": "public_task"}
+    assert (line["agency"], line["case_ref"]) == ("SH-1", "nc-1")
+    assert bench.path.stat().st_mode & 0o077 == 0
+
+
+def test_additions_after_a_recall_in_the_same_batch(bench: JsonlBench) -> None:
+    claimed(bench).apply(
+        batch(identity(1), recalled(2, ("e-1", ["identity"])), identity(3, "e-2"), opened_case(4))
+    )
+    assert bench.shown("e-1") is None
+    assert bench.shown("e-2") is not None
+    assert bench.shown("e-0") is not None

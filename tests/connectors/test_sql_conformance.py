@@ -1,0 +1,86 @@
+"""The SQL sink passes the conformance suite, on SQLite and on a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from connectors.conformance import SinkConformance
+from connectors.sink import RecallPolicy
+from connectors.sql import SqlSink, open_engine
+from schemas.registry import Schemas
+
+
+class SqlBench:
+    def __init__(self, url: str, files: Path | None) -> None:
+        self.url = url
+        self.files = files
+        self.schemas = Schemas(
+            s.document for s in map(Schemas.load().by_type, Schemas.load().types())
+        )
+        self._engine = open_engine(url)
+        self._sinks: list[SqlSink] = []
+
+    def open(self, recalls: RecallPolicy | None = None) -> SqlSink:
+        sink = SqlSink(self.url, "POL-1", "test-hub", schemas=self.schemas, recalls=recalls)
+        self._sinks.append(sink)
+        sink.prepare()
+        return sink
+
+    def close(self) -> None:
+        self._engine.dispose()
+        for sink in self._sinks:
+            sink.close()
+
+    def shown(self, event_ref: str) -> dict[str, Any] | None:
+        with self._engine.connect() as db:
+            kind = db.execute(
+                sa.text("SELECT event_type FROM nrm_timeline WHERE event_ref = :ref"),
+                {"ref": event_ref},
+            ).scalar()
+            if kind is None:
+                return None
+            from connectors.tables import table_name
+
+            row = (
+                db.execute(
+                    sa.text(f"SELECT * FROM {table_name(kind)} WHERE event_ref = :ref"),
+                    {"ref": event_ref},
+                )
+                .mappings()
+                .one()
+            )
+        return {name: _plain(name, value) for name, value in row.items()}
+
+    def stored(self) -> bytes:
+        if self.files is None:
+            return b""
+        return b"".join(path.read_bytes() for path in sorted(self.files.glob("partner.db*")))
+
+
+def _plain(name: str, value: Any) -> Any:
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if name == "new_value" and isinstance(value, str) and value.startswith('"'):
+        return value.strip('"')  # JSON, as SQLite shows it
+    return value
+
+
+class TestSqlite(SinkConformance):
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> Iterator[SqlBench]:
+        bench = SqlBench(f"sqlite:///{tmp_path}/partner.db", tmp_path)
+        yield bench
+        bench.close()
+
+
+class TestPostgres(SinkConformance):
+    @pytest.fixture
+    def bench(self, new_postgres_database: Callable[[], str]) -> Iterator[SqlBench]:
+        bench = SqlBench(new_postgres_database(), None)
+        yield bench
+        bench.close()
