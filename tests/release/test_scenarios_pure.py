@@ -25,7 +25,9 @@ def played(scenario_id: str) -> tuple[dict[str, Any], tuple[Played, ...]]:
 
 def final(scenario_id: str) -> dict[str, dict[str, dict[str, list[str]]]]:
     scenario, steps = played(scenario_id)
-    cases = {written["case"]: step.case for written, step in zip(scenario["events"], steps, strict=False)}
+    cases = {
+        written["case"]: step.case for written, step in zip(scenario["events"], steps, strict=True)
+    }
     return holdings(cases.items())
 
 
@@ -43,7 +45,7 @@ def test_no_event_is_refused(scenario_id: str) -> None:
 def test_every_release_withholding_backfill_and_recall(scenario_id: str) -> None:
     scenario, steps = played(scenario_id)
     assert len(steps) == len(scenario["events"])
-    for written, step in zip(scenario["events"], steps, strict=False):
+    for written, step in zip(scenario["events"], steps, strict=True):
         assert step.settlement is not None
         assert (written["id"], shape(step.settlement)) == (
             written["id"],
@@ -97,9 +99,11 @@ def holds(assertion: list[Any], by_id: dict[str, Played], held: dict[str, Any]) 
 @pytest.mark.parametrize("scenario_id", scenarios.ids())
 def test_a_case_folded_from_its_records_is_the_case_that_decided(scenario_id: str) -> None:
     scenario, steps = played(scenario_id)
-    live = {written["case"]: step.case for written, step in zip(scenario["events"], steps, strict=False)}
+    live = {
+        written["case"]: step.case for written, step in zip(scenario["events"], steps, strict=True)
+    }
     folded: dict[str, Case] = {}
-    for written, step in zip(scenario["events"], steps, strict=False):
+    for written, step in zip(scenario["events"], steps, strict=True):
         assert step.settlement is not None
         record = step.settlement.to_record()
         again = Settlement.from_record(record)
