@@ -13,9 +13,11 @@ from datetime import timedelta
 
 from hub.clock import Clock
 from hub.crypto.signing import SigningKey
+from hub.errors import Inconsistent
 from hub.store.log import HubLog
-from hub.tlog.checkpoint import Checkpoint
-from hub.tlog.note import NoteSigner, VerifierKey
+from hub.tlog.checkpoint import Checkpoint, CheckpointError, open_checkpoint
+from hub.tlog.merkle import EMPTY_ROOT
+from hub.tlog.note import NoteError, NoteSigner, VerifierKey
 from hub.tlog.tiles import Staged, TileReader, TileWriter
 
 EVERY = 1.0  # seconds between two checkpoints while events arrive
@@ -33,6 +35,7 @@ class Checkpoints:
         self._clock = clock
         latest = log.latest_checkpoint()
         self.size = latest[0] if latest else 0
+        self._root = self._signed_root(latest[1]) if latest else EMPTY_ROOT
         self._signed_at = -EVERY
         self.waiting_since: float | None = None
 
@@ -56,6 +59,8 @@ class Checkpoints:
         if self.waiting_since is None:
             self.waiting_since = time.monotonic()
         staged = Staged(self._log.read_tile)
+        if self.size and TileReader(staged.read, self.size).root() != self._root:
+            raise Inconsistent("tiles differ from the last checkpoint: somebody changed the store")
         writer = TileWriter(staged.read, staged.write, self.size)
         full = writer.append_entries([entry for _, entry in leaves])
         root = TileReader(staged.read, writer.size).root()
@@ -66,10 +71,19 @@ class Checkpoints:
             tiles=staged.tiles,
             dropped=[path for tile in full for path in tile.partials()],
         )
-        self.size = writer.size
+        self.size, self._root = writer.size, root
         self._signed_at = time.monotonic()
         self.waiting_since = None
         return len(leaves)
+
+    def _signed_root(self, note: str) -> bytes:
+        try:
+            opened = open_checkpoint(
+                note.encode(), origin=self._origin, log_keys=[self._signer.verifier]
+            )
+        except (CheckpointError, NoteError):
+            raise Inconsistent("the last checkpoint is not signed by this hub's log key") from None
+        return opened.checkpoint.root
 
     @property
     def late(self) -> bool:

@@ -55,6 +55,22 @@ def orders_erasure(event_type: str, facts: Mapping[str, Any]) -> bool:
     return event_type == "SubjectRequestDecided" and facts.get("action") == "key_destroyed"
 
 
+# Whether a case exists is not for agencies outside it to find out: one answer for both.
+_HIDDEN = ("unknown_case", "not_involved_emitter")
+NO_SUCH_CASE = Refused(
+    7, "unknown_case", "there is no case of this reference in which your agency has a part"
+)
+
+
+def key_context(digest: bytes) -> bytes:
+    """What a compartment's key is derived from besides secret and name: the signed header.
+
+    An event id alone would not do: two agencies may choose the same one, and a key must never
+    seal two contents.
+    """
+    return digest[:16]
+
+
 def stream_id(kind: str, name: str) -> UUID:
     """Identifier of a stream that is not a case: agency, delivery log, receipts, refusals."""
     return uuid5(STREAMS, f"{kind}/{name}")
@@ -364,6 +380,9 @@ class Exchange:
         )
         # (7) State and law, asked in log order.
         case = opened.case if opened else None
+        if case is not None and case.find(happened.event_id) is not None:
+            no = Refused(7, "conflict", "this event id stands in the case already; use a new one")
+            return self._refuse(draft, event, no)
         if case is not None and case.subject_id != subject:
             no = Refused(7, "group_case_refused", "one case per person; open another", "G19")
             return self._refuse(draft, event, no)
@@ -371,7 +390,7 @@ class Exchange:
         refusal = guards.refuse(case, happened, parties, profile, draft.now)
         if refusal is not None:
             no = Refused(7, refusal.reason, refusal.detail, refusal.guard)
-            return self._refuse(draft, event, no)
+            return self._refuse(draft, event, NO_SUCH_CASE if no.reason in _HIDDEN else no)
         if opened is None:
             opened = self._cases[case_id] = OpenCase(case_id, Case(case_id, subject), 0)
         settlement = settle(opened.case, happened, parties, profile, draft.now)
@@ -411,10 +430,11 @@ class Exchange:
         now: datetime,
     ) -> stored.EventAccepted:
         event_id, schema_id = event.event_id, event.schema_id
+        sealing_id = key_context(event.digest)
         personal = b""
         if event.personal:
             personal = seal_compartment(
-                compartment_key(secret, event_id, PERSONAL),
+                compartment_key(secret, sealing_id, PERSONAL),
                 event_id=event_id,
                 name=PERSONAL,
                 schema_id=schema_id,
@@ -441,7 +461,7 @@ class Exchange:
                     name,
                     index,
                     seal_compartment(
-                        compartment_key(secret, event_id, name),
+                        compartment_key(secret, sealing_id, name),
                         event_id=event_id,
                         name=name,
                         schema_id=schema_id,
@@ -552,7 +572,7 @@ class Exchange:
         if secret is None:
             return {}
         _, body = open_compartment(
-            compartment_key(secret, event.event_id, PERSONAL),
+            compartment_key(secret, key_context(event.digest), PERSONAL),
             event.personal,
             event_id=event.event_id,
             name=PERSONAL,

@@ -37,7 +37,7 @@ from hub.crypto.sealing import padme, seal, sealing_key_id
 from hub.crypto.signing import SigningKey
 from hub.deliveries import Owed, Settlement
 from hub.domain.case import Case
-from hub.exchange import Draft, Exchange, Fresh, stream_id
+from hub.exchange import Draft, Exchange, Fresh, key_context, stream_id
 from hub.release import Released, still_stands
 from hub.store import events as stored
 from hub.tlog import merkle
@@ -448,7 +448,9 @@ class Publisher:
         assert parts.secret is not None
         encoded = parts.encoded.get(sealed.name)
         if encoded is None:
-            key = compartment.compartment_key(parts.secret, parts.event.event_id, sealed.name)
+            key = compartment.compartment_key(
+                parts.secret, key_context(parts.event.digest), sealed.name
+            )
             encoded = parts.encoded[sealed.name] = wire.DELIVERED_COMPARTMENT.single(
                 {
                     "name": sealed.name,
@@ -466,7 +468,7 @@ class Publisher:
         assert parts.secret is not None
         event = parts.event
         _, body = compartment.open_compartment(
-            compartment.compartment_key(parts.secret, event.event_id, sealed.name),
+            compartment.compartment_key(parts.secret, key_context(event.digest), sealed.name),
             sealed.ciphertext,
             event_id=event.event_id,
             name=sealed.name,

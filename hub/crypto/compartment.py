@@ -1,6 +1,6 @@
 """Sealing one compartment of one event, at rest and on its way to a recipient.
 
-    key        = HMAC-SHA-256(subject secret, event id ‖ name)
+    key        = HMAC-SHA-256(subject secret, context ‖ name)
     ciphertext = AES-256-GCM(key, nonce = 12 zero bytes, salt ‖ body, associated data)
     associated data = event id ‖ u8 length of name ‖ name ‖ schema id
 
@@ -9,8 +9,9 @@ and nothing to repeat. Whoever holds the key of one compartment can open no
 other; whoever destroys the subject secret closes all of them. A ciphertext moved
 to another event, compartment or schema does not open.
 
-The caller's duty: an event id is sealed with one content only. Admission holds
-it by refusing a known event id with another digest before anything is sealed.
+The caller's duty: one 16-byte context is sealed with one content only. The hub
+uses the first half of the signed header's SHA-256, which binds the content, so
+that even two agencies that chose the same event id never share a key.
 
 A hub-attested delivery must not carry the agency's event id: it is sealed under
 a random key with `ATTESTED_ID` in the event id's place.
@@ -37,11 +38,11 @@ class CompartmentError(Exception):
     """The compartment does not open under this key for this event: quarantine it."""
 
 
-def compartment_key(subject_secret: bytes, event_id: bytes, name: str) -> bytes:
-    """The 32-byte key of one compartment of one event."""
-    if len(subject_secret) != KEY_BYTES or len(event_id) != EVENT_ID_BYTES:
-        raise ValueError("a subject secret has 32 bytes and an event id 16")
-    return hmac.digest(subject_secret, event_id + name.encode(), "sha256")
+def compartment_key(subject_secret: bytes, context: bytes, name: str) -> bytes:
+    """The 32-byte key of one compartment of one event; `context`: 16 bytes unique to it."""
+    if len(subject_secret) != KEY_BYTES or len(context) != EVENT_ID_BYTES:
+        raise ValueError("a subject secret has 32 bytes and a context 16")
+    return hmac.digest(subject_secret, context + name.encode(), "sha256")
 
 
 def _associated(event_id: bytes, name: str, schema_id: bytes) -> bytes:

@@ -1,0 +1,209 @@
+"""The exchange: idempotent, one writer at a time, and never a send on a withdrawn consent."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from connectors.submit import Publisher
+from hub.exchange import stream_id
+from hub.home import Home
+from hub.hub import Hub
+from hub.publisher import delivery_stream
+from hub.store import events as stored
+from tests.road import CONSENT, Road
+
+ROLES = {"NGO-1": "ngo_support", "SH-1": "shelter", "POL-1": "police"}
+OPENED = {"jurisdiction": "XX", "channel": "outreach", "age_status": "adult"}
+
+
+@pytest.fixture
+def road(tmp_path: Path) -> Iterator[Road]:
+    road = Road.open(tmp_path, ROLES)
+    yield road
+    road.close()
+
+
+def join_shelter(road: Road, case: str) -> None:
+    """A case with an active consent for the shelter, which has accepted a referral."""
+    scope = {"SH-1": ["protection", "health"]}
+    road.publish("NGO-1", "CaseOpened", case, **OPENED)
+    road.publish("NGO-1", "ConsentGiven", case, consent_id="c1", scope=scope, **CONSENT)
+    referral = {"referral_id": "r1", "to_agency": "SH-1", "services": ["accommodation"]}
+    when = {"urgency": "3_hours", "respond_by": "2026-03-02T15:00:00Z", "basis": "c1"}
+    road.publish("NGO-1", "ReferralMade", case, **referral, **when)
+    assert road.publish("SH-1", "ReferralAccepted", case, referral_id="r1").accepted
+
+
+def test_the_same_event_three_times_has_one_outcome(road: Road) -> None:
+    event = road.event("CaseOpened", "C1", event_id=uuid4(), **OPENED)
+    first, second, third = (road.publish_all("NGO-1", [event])[0] for _ in range(3))
+    assert first.accepted
+    assert (first.position, first.digest) == (second.position, second.digest)
+    assert second == third
+    topics = road.hub.exchange.log.counts().by_topic
+    assert topics["nrm.Case.EventAccepted"] == 1
+
+
+def test_twice_in_one_batch_is_still_once(road: Road) -> None:
+    event = road.event("CaseOpened", "C1", event_id=uuid4(), **OPENED)
+    sealed = Publisher(road.identities["NGO-1"]).prepare([event])
+    admission = road.hub.ingest.admit(sealed)
+    [one], [two] = road.hub.exchange.record([admission, admission])
+    assert one.accepted
+    assert one == two
+    assert road.hub.exchange.log.counts().by_topic["nrm.Case.EventAccepted"] == 1
+
+
+def test_the_same_id_with_other_bytes_is_a_conflict(road: Road) -> None:
+    event_id = uuid4()
+    first = road.event("CaseOpened", "C1", event_id=event_id, **OPENED)
+    other = road.event("CaseOpened", "C1", event_id=event_id, **{**OPENED, "channel": "border"})
+    assert road.publish_all("NGO-1", [first])[0].accepted
+    [conflict] = road.publish_all("NGO-1", [other])
+    assert (conflict.accepted, conflict.reason) == (False, "conflict")
+    assert road.publish_all("NGO-1", [first])[0].accepted, "the first answer stands"
+    assert road.hub.exchange.log.counts().by_topic["nrm.Case.EventAccepted"] == 1
+
+
+def test_a_refusal_by_law_is_the_same_refusal_again(road: Road) -> None:
+    event = road.event("ReferralAccepted", "nowhere", event_id=uuid4(), referral_id="r1")
+    first, second = (road.publish_all("SH-1", [event])[0] for _ in range(2))
+    assert not first.accepted
+    assert first.step == 7
+    assert first == second
+    assert road.hub.exchange.log.counts().by_topic["nrm.Submission.Refused"] == 1
+
+
+def test_an_unknown_case_and_a_foreign_case_look_alike(road: Road) -> None:
+    road.publish("NGO-1", "CaseOpened", "C1", **OPENED)
+    risk = {"risk_id": "k", "level": "low", "reviewed_by": "2026-04-01", "scope": "current"}
+    foreign = road.publish("SH-1", "RiskAssessed", "C1", **risk)
+    unknown = road.publish("SH-1", "RiskAssessed", "C2", **risk)
+    assert not foreign.accepted
+    assert (foreign.step, foreign.reason, foreign.guard, foreign.detail) == (
+        unknown.step,
+        unknown.reason,
+        unknown.guard,
+        unknown.detail,
+    )
+
+
+def test_one_case_is_one_persons(road: Road) -> None:
+    road.publish("NGO-1", "CaseOpened", "C1", **OPENED)
+    event = road.event("CaseOpened", "C1", **OPENED)
+    [outcome] = road.publish_all(
+        "NGO-1", [type(event)(event.type, "C1", event.data, subject="somebody-else")]
+    )
+    assert (outcome.reason, outcome.guard) == ("group_case_refused", "G19")
+
+
+def test_a_rebuilt_case_decides_like_the_live_one(road: Road) -> None:
+    join_shelter(road, "C1")
+    exchange = road.hub.exchange
+    case_id = exchange.pseudonyms.canonical("case", "C1")
+    live = exchange.case(case_id)
+    folded = exchange.fold([one.event for one in exchange.log.stream(case_id)])
+    assert live is not None
+    assert folded.holdings == live.holdings
+    assert folded.involved_agencies() == live.involved_agencies()
+    assert [e.event_id for e in folded.events] == [e.event_id for e in live.events]
+    assert [e.position for e in folded.events] == [e.position for e in live.events]
+
+
+def test_two_hubs_on_one_store_take_turns(road: Road, tmp_path: Path) -> None:
+    """The second process fences the first: neither decides on a state the other has changed."""
+    join_shelter(road, "C1")
+    other = Hub.open(Home(tmp_path / "hub"), road.hub.exchange.clock)
+    try:
+        identity = road.identities["NGO-1"]
+        needs = road.event("NeedsAssessed", "C1", domains=["medical"], health_needs="x")
+        gone = {"consent_id": "c1", "extent": "all", "leave_nrm": False}
+        withdrawal = road.event("ConsentWithdrawn", "C1", **gone)
+        publisher = Publisher(identity)
+        first = road.hub.ingest.admit(publisher.prepare([needs]))
+        [[answer]] = other.exchange.record(
+            [other.ingest.admit(publisher.prepare([withdrawal]))]
+        )
+        assert answer.accepted
+        [[late]] = road.hub.exchange.record([first])
+        assert late.accepted
+        [settled] = [
+            one.event
+            for one in road.hub.exchange.log.read(late.position or 0, 1)
+            if isinstance(one.event, stored.Settled)
+        ]
+        decided = json.loads(settled.settlement).get("decided", {}).get("SH-1", {})
+        assert decided["health"] == ["withdrawn"]
+    finally:
+        other.stop()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_send_starts_on_a_withdrawn_consent(road: Road, seed: int) -> None:
+    """I3: a withdrawal racing decisions, marks and sends, under a seeded schedule."""
+    chance = random.Random(seed)
+    exchange, hub = road.hub.exchange, road.hub
+    publisher = Publisher(road.identities["NGO-1"])
+    for round_ in range(5):
+        case = f"race-{seed}-{round_}"
+        join_shelter(road, case)
+        road.settle()
+        work = ["event"] * 6 + ["withdraw"] + ["mark", "send", "mark"] * 3
+        chance.shuffle(work)
+        withdrawn_at = None
+        for step in work:
+            if step == "mark":
+                hub.publisher.mark()
+            elif step == "send":
+                hub.publisher.send()
+            else:
+                if step == "event":
+                    event = road.event("NeedsAssessed", case, domains=["medical"], health_needs="x")
+                else:
+                    gone = {"consent_id": "c1", "extent": "all", "leave_nrm": False}
+                    event = road.event("ConsentWithdrawn", case, **gone)
+                admission = hub.ingest.admit(publisher.prepare([event]))
+                [[answer]] = exchange.record([admission])
+                assert answer.accepted
+                if step == "withdraw":
+                    withdrawn_at = answer.position
+        road.settle()
+        assert withdrawn_at is not None
+        _nothing_marked_after(road, case, withdrawn_at)
+
+
+def _nothing_marked_after(road: Road, case: str, withdrawn_at: int) -> None:
+    case_id = road.hub.exchange.pseudonyms.canonical("case", case)
+    seen: set[str] = set()
+    recalled: set[str] = set()
+    for one in road.hub.exchange.log.stream(delivery_stream("SH-1")):
+        sending = one.event
+        assert isinstance(sending, stored.Sending)
+        if UUID(bytes=sending.case_id) != case_id:
+            continue
+        items = json.loads(sending.items)
+        if sending.kind == "recall":
+            recalled |= {event for event, _ in items["items"]}
+        elif any(basis.startswith("consent:") for basis in items["bases"].values()):
+            assert one.position < withdrawn_at, "marked as sending after the withdrawal"
+            about = road.hub.exchange.log.read(sending.event_position - 1, 1)[0].event
+            assert isinstance(about, stored.EventAccepted)
+            seen.add(str(UUID(bytes=about.event_id)))
+    assert seen <= recalled, "everything sent on the consent is recalled"
+
+
+def test_refusals_are_recorded_without_content(road: Road) -> None:
+    secret = "Kanarie in a refused event"
+    data = {"domains": ["medical"], "health_needs": secret}
+    outcome = road.publish("SH-1", "NeedsAssessed", "nowhere", **data)
+    assert not outcome.accepted
+    [refused] = road.hub.exchange.log.stream(stream_id("refusals", "SH-1"))
+    assert isinstance(refused.event, stored.Refused)
+    assert secret not in repr(refused.event)
+    assert refused.event.reason == outcome.reason
