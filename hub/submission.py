@@ -181,8 +181,9 @@ class Gate:
         digest = hashlib.sha256(header_bytes).digest()
         event_id: bytes | None = None
         try:
-            header = self._header(agency, event, now)
+            header = self._header(event)
             event_id = header["event_id"]
+            self._stated_properly(header, agency, now)
             disclosure, positions = self._commitments(header, event)
             schema, data, routing, categories = self._content(header, event)
             # (6) The role may emit this type.
@@ -214,18 +215,24 @@ class Gate:
             personal=personal,
         )
 
-    def _header(self, agency: Agency, event: dict[str, Any], now: datetime) -> dict[str, Any]:
+    @staticmethod
+    def _header(event: dict[str, Any]) -> dict[str, Any]:
+        # (4) The header decodes; from here on the refusal can name the event.
         try:
             header: dict[str, Any] = wire.HEADER.unsingle(event["header"])
         except AvroError:
             raise Refused(4, "malformed_header", "the header does not decode") from None
+        return header
+
+    @staticmethod
+    def _stated_properly(header: dict[str, Any], agency: Agency, now: datetime) -> None:
+        # (4) By its signer, at a time that can be.
         if header["agency"] != agency.agency:
             raise Refused(4, "wrong_agency", "the header names another agency than the signer")
         if header["occurred_at"] > now + FUTURE:
             raise Refused(4, "occurred_in_future", "occurred_at is over a day ahead of the hub")
         if header["occurred_at"].year < 1990:
             raise Refused(4, "occurred_too_early", "occurred_at is before 1990: check the clock")
-        return header
 
     def _commitments(
         self, header: dict[str, Any], event: dict[str, Any]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -97,9 +98,7 @@ def test_an_unknown_case_and_a_foreign_case_look_alike(road: Road) -> None:
 def test_one_case_is_one_persons(road: Road) -> None:
     road.publish("NGO-1", "CaseOpened", "C1", **OPENED)
     event = road.event("CaseOpened", "C1", **OPENED)
-    [outcome] = road.publish_all(
-        "NGO-1", [type(event)(event.type, "C1", event.data, subject="somebody-else")]
-    )
+    [outcome] = road.publish_all("NGO-1", [replace(event, subject="somebody-else")])
     assert (outcome.reason, outcome.guard) == ("group_case_refused", "G19")
 
 
