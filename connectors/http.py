@@ -1,38 +1,28 @@
-"""HTTP with the hub: media type, and how a request says who sends it.
+"""HTTP with the hub: media types, and what the hub's refusals mean for the caller.
 
-A request carries four headers; the signature is Ed25519 over the DSSE encoding, payload type
-`application/vnd.nrm.request.v1`, of six lines joined by newlines:
-
-    hub, method, path with query, nrm-time, nrm-nonce, SHA-256 of the body in hexadecimal
-
-    nrm-agency     the agency's identifier
-    nrm-time       RFC 3339, UTC; the hub accepts a few minutes of difference
-    nrm-nonce      32 hexadecimal digits, never used twice
-    nrm-signature  key id in hexadecimal, colon, signature in base64
-
-The signature binds hub, method and path, so a request taken off the wire serves nowhere else;
-TLS is still wanted, for what lengths and times would tell.
+How a request proves who sends it is in `connectors/http_auth.py`.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import secrets
+import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Final
 
-from connectors.identity import AgencyIdentity
+import httpx2
+
+from connectors.errors import StopError, TransportDownError
 
 HUB_MESSAGE: Final = "application/vnd.nrm.message.v1"
+"""One message, single-object encoded Avro."""
+
 HUB_MESSAGES: Final = "application/vnd.nrm.messages.v1"
 """A sequence of messages, each behind its length as four bytes, big-endian."""
 
-REQUEST: Final = "application/vnd.nrm.request.v1"
-
 Auth = Callable[[str, str, bytes], Mapping[str, str]]
 """(method, path with query, body) → headers that authenticate the request."""
+
+_TRY_AGAIN: Final = frozenset({408, 425, 429})
 
 
 def no_auth(method: str, path: str, body: bytes) -> Mapping[str, str]:  # noqa: ARG001
@@ -40,29 +30,25 @@ def no_auth(method: str, path: str, body: bytes) -> Mapping[str, str]:  # noqa: 
     return {}
 
 
-def request_to_sign(
-    hub: str, method: str, path: str, *, time: str, nonce: str, body: bytes
-) -> bytes:
-    """The six lines."""
-    return "\n".join((hub, method, path, time, nonce, hashlib.sha256(body).hexdigest())).encode()
+def check(response: httpx2.Response) -> None:
+    """Raise what a refusal means: TransportDownError to try again, StopError for an operator.
+
+    The hub's problem document (RFC 9457) has a stable `code` and in `next` what to do; both are
+    the hub's own words and hold no content.
+    """
+    status = response.status_code
+    if status >= 500 or status in _TRY_AGAIN:
+        raise TransportDownError(f"the hub answered {status}{_problem(response)}")
+    if status >= 400:
+        raise StopError(f"the hub refuses this agency's request: {status}{_problem(response)}")
 
 
-def signed_requests(identity: AgencyIdentity) -> Auth:
-    """Headers signed with the agency's key."""
-
-    def auth(method: str, path: str, body: bytes) -> Mapping[str, str]:
-        time = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        nonce = secrets.token_hex(16)
-        to_sign = request_to_sign(identity.hub.hub, method, path, time=time, nonce=nonce, body=body)
-        signature = base64.b64encode(identity.signing.sign(REQUEST, to_sign)).decode()
-        return {
-            "nrm-agency": identity.agency,
-            "nrm-time": time,
-            "nrm-nonce": nonce,
-            "nrm-signature": f"{identity.signing.key_id.hex()}:{signature}",
-        }
-
-    return auth
+def _problem(response: httpx2.Response) -> str:
+    try:
+        problem = json.loads(response.content[:10_000])
+        return f" {problem['code']}: {problem['next']}"
+    except (ValueError, KeyError, TypeError):
+        return ": check the URL, and that nothing between here and the hub answers in its place"
 
 
 def split_messages(body: bytes) -> list[bytes]:

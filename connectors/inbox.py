@@ -13,7 +13,7 @@ from typing import Protocol
 import httpx2
 
 from connectors.errors import StopError, TransportDownError
-from connectors.http import HUB_MESSAGE, Auth, no_auth, split_messages
+from connectors.http import HUB_MESSAGE, Auth, check, no_auth, split_messages
 from connectors.identity import AgencyIdentity
 from hub.topics import Message, TopicError, Topics, TopicUnavailable
 from schemas import wire
@@ -165,15 +165,7 @@ class HttpInbox:
             )
         except httpx2.HTTPError as down:
             raise TransportDownError(f"the hub does not answer at {self._base}") from down
-        if response.status_code >= 500 or response.status_code in (408, 425, 429):
-            raise TransportDownError(f"the hub answered {response.status_code}")
-        if response.status_code in (401, 403):
-            raise StopError(
-                f"the hub refuses this agency's requests ({response.status_code}): check that it "
-                "is enrolled, that its key is current and that this machine's clock is right"
-            )
-        if response.status_code >= 400:
-            raise StopError(f"the hub answered {response.status_code} at {path}: check the URL")
+        check(response)
         return response
 
 

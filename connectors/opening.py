@@ -69,7 +69,8 @@ class Opener:
         *,
         refresh: Callable[[], bool] = lambda: False,
     ) -> None:
-        """refresh: fetches a newer registry into `registry`; True if there was one."""
+        """refresh: fetches a newer registry into `registry`; True if there was one. What it
+        raises goes through: that the hub is away says nothing about a key."""
         self._identity = identity
         self._hub = identity.hub
         self._sealing = identity.sealing_keys
@@ -78,15 +79,18 @@ class Opener:
         self._refresh = refresh
         self._standing: dict[tuple[bytes, bytes], dict[str, Any]] = {}
 
-    def open(self, raw: bytes, after: int = 0) -> Opened | BadMessage:
-        """Never raises on what was sent. `after`: a message that ends at or before this sequence
-        is verified but not opened, and has no items."""
+    def open(self, raw: bytes, expected: int | None = None) -> Opened | BadMessage:
+        """Never raises on what was sent; RetryError when the registry is needed and away.
+
+        expected: a message that does not hold this sequence is verified but not opened: it has
+        no items.
+        """
         try:
             message, hub_key = self._authentic(raw)
         except NotOurs as wrong:
             return BadMessage(wrong.reason, raw)
         first, last = message["first_sequence"], message["last_sequence"]
-        if last <= after:
+        if expected is not None and not first <= expected <= last:
             return Opened(first, last, ())
         try:
             deliveries = self._unboxed(message)

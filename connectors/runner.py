@@ -16,6 +16,7 @@ One runner per partner database. A second one takes over; the first gets FencedE
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -133,7 +134,9 @@ class Runner:
         self._resumed = False
         self._expected = 1
         self._cursor = ""
-        self._missing = False
+        self._ahead = False  # a message was left for later, because one before it is missing
+        self._looking = False  # we are reading again what we have read, to find it
+        self._missing = False  # it was not found in the last round
         self._registry_at: datetime | None = None
         self.alarms: dict[str, Alarm] = {}
 
@@ -161,7 +164,11 @@ class Runner:
         # nothing new ever comes.
         early = self._send_receipts()
         self._look_at_registry()
-        read = self._read(0.0 if early else timeout)
+        try:
+            read = self._read(0.0 if early else timeout)
+        except BaseException:
+            self._resumed = False  # what was read and not applied is read again
+            raise
         applied, quarantined = self._apply(read)
         crash.point("before_receipts")
         late = self._send_receipts()
@@ -190,48 +197,52 @@ class Runner:
     # -- reading ---------------------------------------------------------------------------
 
     def _read(self, timeout: float) -> _Read:
-        """Messages, verified and opened, up to the first gap."""
+        """The next messages, verified and opened."""
         with self._hub_alarm():
             messages = self._inbox.read(self._pace.messages, timeout)
         read = _Read(self._expected)
         self._missing = False
         for message in messages:
-            if len(read.items) >= self._pace.deliveries or not self._take(message, read):
+            if len(read.items) >= self._pace.deliveries:
                 # The rest is read again, from where this batch ends.
-                if not self._missing:
-                    self._read_on_after(read)
+                with self._hub_alarm():
+                    self._inbox.start(read.cursor or self._cursor, read.expected - 1)
                 break
-        if read.items and not self._missing:
+            self._take(message, read)
+        if read.items and not self._ahead:
             self._end_alarm("sequence_gap")
+        if not messages:
+            self._at_the_end(read.expected)
         return read
 
-    def _take(self, message: Sealed, read: _Read) -> bool:
-        """Add one message; False if it cannot come next."""
-        opened = self._opener.open(message.value, after=read.expected - 1)
+    def _take(self, message: Sealed, read: _Read) -> None:
+        opened = self._opener.open(message.value, expected=read.expected)
         if isinstance(opened, BadMessage):
             read.strangers.append(opened)
         elif opened.first > read.expected:
-            if not read.items:
-                self._look_again(read.expected, opened.first)
-            return False
+            # Something before it is missing. It is left for later: what is missing may have been
+            # sent again behind it. The cursor stays here, so that nothing is passed over for good.
+            self._ahead = self._looking = True
+            self._raise_alarm(
+                "sequence_gap",
+                f"sequence {read.expected} is missing, there is {opened.first} already",
+            )
         elif opened.last >= read.expected:
             read.items += [item for item in opened.items if item.sequence >= read.expected]
             read.expected = opened.last + 1
-        elif "sequence_gap" not in self.alarms:  # else it is here because we went back ourselves
+        elif not self._looking:  # else it comes again because we went back ourselves
             read.repeated.append((opened.first, opened.last))
-        read.cursor = message.cursor
-        return True
+        if not self._ahead:
+            read.cursor = message.cursor
 
-    def _look_again(self, expected: int, found: int) -> None:
-        """A gap: go back to where the missing sequence should be; the hub may send it again."""
-        self._missing = True
-        self._raise_alarm("sequence_gap", f"sequence {expected} is missing, the next is {found}")
-        with self._hub_alarm():
-            self._inbox.rewind(expected)
-
-    def _read_on_after(self, read: _Read) -> None:
-        with self._hub_alarm():
-            self._inbox.start(read.cursor or self._cursor, read.expected - 1)
+    def _at_the_end(self, expected: int) -> None:
+        """Nothing more to read: if something was left for later, go back for it."""
+        self._looking = self._ahead
+        if self._ahead:
+            self._ahead = False
+            self._missing = "sequence_gap" in self.alarms
+            with self._hub_alarm():
+                self._inbox.rewind(expected)
 
     # -- applying --------------------------------------------------------------------------
 
@@ -300,19 +311,23 @@ class Runner:
 
     def _look_at_registry(self) -> None:
         now = self._clock()
-        if self._registry_at is None or (
-            (now - self._registry_at).total_seconds() >= self._pace.registry
-        ):
-            self.refresh_registry()
+        looked = self._registry_at
+        due = looked is None or (now - looked).total_seconds() >= self._pace.registry
+        if due or "registry" in self.alarms:
+            with contextlib.suppress(TransportDownError):  # what is needed of it is asked for again
+                self.refresh_registry()
 
     def refresh_registry(self) -> bool:
-        """Fetch the registry; True if it is newer than the one held."""
+        """Fetch the registry; True if it is newer than the one held. TransportDownError if the
+        hub is away: then nothing can be said about a key that is not known."""
         self._registry_at = self._clock()
         try:
             signed = self._inbox.registry()
             newer = signed is not None and self._registry.update(signed)
         except (TransportDownError, UntrustedError) as wrong:
             self._raise_alarm("registry", str(wrong))
+            if isinstance(wrong, TransportDownError):
+                raise
             return False
         self._end_alarm("registry")
         return newer

@@ -13,7 +13,7 @@ from typing import Protocol
 import httpx2
 
 from connectors.errors import StopError, TransportDownError
-from connectors.http import HUB_MESSAGE, Auth, no_auth
+from connectors.http import HUB_MESSAGE, Auth, check, no_auth
 from connectors.identity import AgencyIdentity
 from hub.topics import Message, TopicError, Topics, TopicUnavailable
 
@@ -95,12 +95,8 @@ class HttpTransport:
             )
         except httpx2.HTTPError as down:
             raise TransportDownError(f"the hub does not answer at {self._base}") from down
-        if response.status_code >= 500 or response.status_code in (408, 425, 429):
-            raise TransportDownError(f"the hub answered {response.status_code}; trying again")
-        if response.headers.get("content-type", "").partition(";")[0] == HUB_MESSAGE:
-            self._answers.append(response.content)  # refusals are signed outcomes too
-            return
-        raise StopError(f"the hub answered {response.status_code} to a submission: check the URL")
+        check(response)
+        self._answers.append(response.content)
 
     def outcomes(self, timeout: float) -> list[bytes]:
         if not self._answers:  # answers come with send(), so waiting longer brings none

@@ -1,0 +1,264 @@
+"""Settings of a connector: one file, `partner.toml`.
+
+    home = "agency"                                # the identity's directory
+
+    [inbox]
+    via = "topics"                                 # or "http"
+    url = "kafka://broker.example:9092"            # what the approval says, if left out
+
+    [sink]
+    kind = "sql"                                   # or "jsonl", or one registered by a package
+    url = "postgresql://nrm@db.example/casework"   # jsonl: path = "deliveries.jsonl"
+    mapping = "mapping.toml"                       # left out: default tables
+
+    [recalls]
+    prefer = "delete"                              # or "restrict", where the hub leaves the choice
+    [recalls.own_basis]                            # category = the law you keep it under
+    criminal_justice = "Criminal Procedure Code s. 12"
+
+Relative paths are relative to the file. A secret need not stand in it: write `${NAME}` for the
+environment variable NAME, or `url_file` for a file that holds the URL. Every setting but `home`
+and `[sink]` has a default; docs/connectors.md lists them all.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from connectors.errors import SettingsError
+from connectors.http_auth import signed_requests
+from connectors.identity import AgencyIdentity
+from connectors.inbox import HttpInbox, Inbox, TopicInbox
+from connectors.mapping import load_mapping
+from connectors.runner import Pace
+from connectors.sink import RecallPolicy, Sink
+from hub.topics import TopicError, open_topics
+
+SINKS = "nrm_hub.sinks"
+"""Entry point group of sinks from other packages: a function (SinkSettings, AgencyIdentity,
+RecallPolicy) → Sink."""
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class _Part(BaseModel):
+    # Each setting's docstring is its description: `connector settings` and the docs show it.
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class InboxSettings(_Part):
+    """Where messages come from."""
+
+    via: Literal["topics", "http"] = "topics"
+    """How the hub is reached."""
+
+    url: str | None = None
+    """Address of the topics or of the HTTP API; what the approval says, if left out."""
+
+    timeout_seconds: PositiveFloat = 30.0
+    """http: longest wait for an answer."""
+
+
+class SinkSettings(_Part):
+    """Where deliveries go."""
+
+    kind: str = "sql"
+    """sql, jsonl, or the name of a sink another package registers."""
+
+    url: str | None = None
+    """sql: the database, e.g. sqlite:///partner.db or postgresql://nrm@host/casework."""
+
+    url_file: Path | None = None
+    """sql: a file that holds the url, in its place."""
+
+    db_schema: str | None = None
+    """sql: PostgreSQL schema for our own tables; the database's default, if left out."""
+
+    mapping: Path | None = None
+    """sql: a mapping file; left out, every event type gets a default table."""
+
+    path: Path | None = None
+    """jsonl: the file."""
+
+    options: dict[str, Any] = {}
+    """For a registered sink: its own settings."""
+
+    @model_validator(mode="after")
+    def complete(self) -> SinkSettings:
+        if self.kind == "sql" and (self.url is None) == (self.url_file is None):
+            raise ValueError("give one of url and url_file")
+        if self.kind == "jsonl" and self.path is None:
+            raise ValueError("give the path of the file")
+        return self
+
+
+class RecallSettings(_Part):
+    """How recalls are answered."""
+
+    prefer: Literal["delete", "restrict"] = "delete"
+    """What to do where the hub leaves the choice; restricted content is kept in nrm_restricted."""
+
+    own_basis: dict[str, str] = {}
+    """Category = the law under which this partner keeps it all the same, named in the receipt."""
+
+
+class PaceSettings(_Part):
+    """How much at once, and how long to wait."""
+
+    messages: PositiveInt = 50
+    """Messages read at once."""
+
+    deliveries: PositiveInt = 2000
+    """Deliveries applied in one transaction, about."""
+
+    poll_seconds: PositiveFloat = 1.0
+    """Longest wait for a new message."""
+
+    pause_first_seconds: PositiveFloat = 0.2
+    """First pause of an outage; each further one is twice as long."""
+
+    pause_most_seconds: PositiveFloat = 60.0
+    """Longest pause of an outage."""
+
+    registry_seconds: PositiveFloat = 60.0
+    """Between looks for a newer registry."""
+
+    def pace(self) -> Pace:
+        return Pace(
+            messages=self.messages,
+            deliveries=self.deliveries,
+            poll=self.poll_seconds,
+            pause_first=self.pause_first_seconds,
+            pause_most=self.pause_most_seconds,
+            registry=self.registry_seconds,
+        )
+
+
+class PartnerSettings(_Part):
+    """A whole partner.toml."""
+
+    home: Path
+    """The identity's directory (agency.toml, keys, hub.toml)."""
+
+    inbox: InboxSettings = InboxSettings()
+    sink: SinkSettings
+    recalls: RecallSettings = RecallSettings()
+    pace: PaceSettings = PaceSettings()
+
+
+def load_settings(path: Path) -> PartnerSettings:
+    """The settings in this file. SettingsError names every setting that is wrong."""
+    path = path.expanduser().resolve()
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as missing:
+        raise SettingsError(f"{path}: cannot be read ({missing.strerror})") from None
+    except tomllib.TOMLDecodeError as wrong:
+        raise SettingsError(f"{path}: {wrong}") from None
+    document = _filled(document, path)
+    try:
+        settings = PartnerSettings.model_validate(document)
+    except ValidationError as wrong:
+        # Not the error's own text: it repeats the input, and that may be a password.
+        mistakes = [
+            f"  {'.'.join(str(step) for step in one['loc']) or 'file'}: {one['msg']}"
+            for one in wrong.errors(include_input=False, include_url=False)
+        ]
+        raise SettingsError(f"{path}:\n" + "\n".join(mistakes)) from None
+    return _resolved(settings, path.parent)
+
+
+def _filled(value: Any, path: Path) -> Any:
+    """Environment variables put in; nothing else of a shell's language."""
+    if isinstance(value, dict):
+        return {name: _filled(one, path) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_filled(one, path) for one in value]
+    if not isinstance(value, str):
+        return value
+
+    def fill(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name not in os.environ:
+            raise SettingsError(f"{path}: the environment variable {name} is not set")
+        return os.environ[name]
+
+    return _VARIABLE.sub(fill, value)
+
+
+def _resolved(settings: PartnerSettings, folder: Path) -> PartnerSettings:
+    sink = settings.sink
+    changes: dict[str, Any] = {
+        name: folder / value
+        for name in ("mapping", "path", "url_file")
+        if (value := getattr(sink, name)) is not None
+    }
+    if sink.url_file is not None:
+        try:
+            changes["url"] = (folder / sink.url_file).read_text(encoding="utf-8").strip()
+        except OSError as missing:
+            raise SettingsError(f"sink.url_file cannot be read ({missing.strerror})") from None
+        changes["url_file"] = None
+    url = changes.get("url", sink.url)
+    if url is not None and url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
+        changes["url"] = f"sqlite:///{folder / url.removeprefix('sqlite:///')}"
+    return settings.model_copy(
+        update={"home": folder / settings.home, "sink": sink.model_copy(update=changes)}
+    )
+
+
+def open_inbox(settings: PartnerSettings, identity: AgencyIdentity) -> Inbox:
+    """The inbox the settings, or else the hub's approval, name."""
+    hub = identity.hub
+    if settings.inbox.via == "http":
+        url = settings.inbox.url or hub.http_url
+        if url is None:
+            raise SettingsError("inbox.url is missing and the approval names no HTTP address")
+        return HttpInbox(url, signed_requests(identity), timeout=settings.inbox.timeout_seconds)
+    url = settings.inbox.url or hub.topics_url
+    if url is None:
+        raise SettingsError("inbox.url is missing and the approval names no topics")
+    try:
+        return TopicInbox(open_topics(url), identity)
+    except TopicError as wrong:
+        raise SettingsError(f"inbox.url: {wrong}") from None
+
+
+def open_sink(settings: PartnerSettings, identity: AgencyIdentity) -> Sink:
+    """The sink the settings name; not yet prepared."""
+    given = settings.sink
+    recalls = RecallPolicy(settings.recalls.prefer, settings.recalls.own_basis)
+    agency, hub = identity.agency, identity.hub.hub
+    if given.kind == "sql":
+        from connectors.sql import SqlSink
+
+        assert given.url is not None
+        mapping = load_mapping(given.mapping) if given.mapping else None
+        return SqlSink(
+            given.url, agency, hub, mapping=mapping, recalls=recalls, db_schema=given.db_schema
+        )
+    if given.kind == "jsonl":
+        from connectors.jsonl import JsonlSink
+
+        assert given.path is not None
+        return JsonlSink(given.path, agency, hub, recalls=recalls)
+    for entry in entry_points(group=SINKS):
+        if entry.name == given.kind:
+            sink: Sink = entry.load()(given, identity, recalls)
+            return sink
+    known = ", ".join(["sql", "jsonl", *(entry.name for entry in entry_points(group=SINKS))])
+    raise SettingsError(f"sink.kind: there is no sink {given.kind!r}; known are {known}")
