@@ -206,6 +206,8 @@ def _accepter(case: Case, event: CaseEvent) -> Iterable[str]:
     referral = case.referral_of(event)
     if referral is None or referral.recipient != event.emitter or not referral.involves:
         return ()
+    if event.facts.get("outcome", "accepted") != "accepted":
+        return ()
     return (event.emitter,)
 
 
