@@ -32,6 +32,7 @@ from hub.shredder import Shredder
 from hub.store.keystore import KeyStore
 from hub.store.log import HubLog
 from hub.submission import Gate
+from hub.tlog.note import NoteSigner, VerifierKey
 from hub.topics import open_topics
 from hub.topics.port import Topics, TopicUnavailable
 from schemas.registry import Schemas
@@ -51,6 +52,33 @@ def profile_document(name: str) -> dict[str, Any]:
     text = resources.files("hub.domain").joinpath("profiles", f"{name}.json").read_text("utf-8")
     shipped: dict[str, Any] = json.loads(text)
     return shipped
+
+
+@dataclass
+class Reading:
+    """A home opened to be read only: audit and status, beside a running hub."""
+
+    settings: Settings
+    exchange: Exchange
+    log_verifier: VerifierKey
+
+    @classmethod
+    def open(cls, home: Home) -> Reading:
+        settings, keys = home.settings(), home.keys()
+        exchange = Exchange(
+            HubLog.open(settings.store_url),
+            KeyStore.open(settings.keys_url),
+            Pseudonyms(keys.pseudonym),
+            Clock(),
+        )
+        return cls(settings, exchange, NoteSigner(settings.hub_id, keys.log).verifier)
+
+    def __enter__(self) -> Reading:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.exchange.secrets.close()
+        self.exchange.log.close()
 
 
 @dataclass

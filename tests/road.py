@@ -47,7 +47,13 @@ class Road:
 
     @classmethod
     def open(
-        cls, folder: Path, roles: Mapping[str, str], *, topics: str = "", store: str = "", keys: str = ""
+        cls,
+        folder: Path,
+        roles: Mapping[str, str],
+        *,
+        topics: str = "",
+        store: str = "",
+        keys: str = "",
     ) -> Road:
         home = Home(folder / "hub")
         if not home.exists:

@@ -16,9 +16,7 @@ from tests.road import CONSENT, Road
 
 @pytest.fixture
 def road(tmp_path: Path):  # type: ignore[no-untyped-def]
-    road = Road.open(
-        tmp_path, {"NGO-1": "ngo_support", "SH-1": "shelter", "POL-1": "police"}
-    )
+    road = Road.open(tmp_path, {"NGO-1": "ngo_support", "SH-1": "shelter", "POL-1": "police"})
     yield road
     road.close()
 
@@ -61,7 +59,11 @@ def test_a_need_reaches_the_shelter_and_nobody_else(road: Road) -> None:
     assert found == [("insulin, twice a day", '["medical"]', "NGO-1")]
     # The police have no table of it at all: nothing was ever sent to them.
     names = {name for (name,) in rows(road, "POL-1", "SELECT name FROM sqlite_master")}
-    held = rows(road, "POL-1", "SELECT count(*) FROM nrm_holding") if "nrm_holding" in names else [(0,)]
+    held = (
+        rows(road, "POL-1", "SELECT count(*) FROM nrm_holding")
+        if "nrm_holding" in names
+        else [(0,)]
+    )
     assert held == [(0,)]
 
     # Why: the decision is recorded, per party and category, with its basis.

@@ -126,9 +126,7 @@ def test_two_hubs_on_one_store_take_turns(road: Road, tmp_path: Path) -> None:
         withdrawal = road.event("ConsentWithdrawn", "C1", **gone)
         publisher = Publisher(identity)
         first = road.hub.ingest.admit(publisher.prepare([needs]))
-        [[answer]] = other.exchange.record(
-            [other.ingest.admit(publisher.prepare([withdrawal]))]
-        )
+        [[answer]] = other.exchange.record([other.ingest.admit(publisher.prepare([withdrawal]))])
         assert answer.accepted
         [[late]] = road.hub.exchange.record([first])
         assert late.accepted

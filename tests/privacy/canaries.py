@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +30,6 @@ class Canary:
             encoded = base64.b64encode(b"\0" * offset + raw)
             yield encoded[4 : len(encoded) - 4]
         yield self.word.encode("utf-16-le")
-
-
-def scenario(name: str) -> dict[str, Any]:
-    text = resources.files("hub").joinpath("scenarios", f"{name}.json").read_text("utf-8")
-    document: dict[str, Any] = json.loads(text)
-    return document.get("scenarios", [document])[0] if "scenarios" in document else document
 
 
 def planted(document: dict[str, Any]) -> tuple[dict[str, Any], list[Canary]]:

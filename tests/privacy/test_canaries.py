@@ -11,53 +11,13 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import NAMESPACE_URL, UUID, uuid5
 
 import pytest
 
-from connectors.submit import Event
 from hub.audit import replay_case
-from schemas.registry import Schemas
-from tests.privacy.canaries import Canary, files, found_in, planted, scenario
+from tests.played import NAMES, event_id, play, scenario
+from tests.privacy.canaries import Canary, files, found_in, planted
 from tests.road import Road
-
-NAMES = ["S1", "S2", "S4", "S5", "S7", "S8", "S10"]
-
-
-def event_id(name: str) -> UUID:
-    return uuid5(NAMESPACE_URL, f"test/{name}")
-
-
-def play(folder: Path, document: dict[str, Any]) -> Road:
-    road = Road.open(folder, document["agencies"])
-    for agency in document["agencies"]:
-        if agency != "HUB":
-            road.partner(agency)
-    schemas = Schemas.load()
-    types = {event["id"]: event["type"] for event in document["events"]}
-    for event in document["events"]:
-        road.time.at = datetime.fromisoformat(event["t"])
-        refs = {f.name for f in schemas.by_type(event["type"]).fields if f.ref == "event"}
-        data = {
-            name: str(event_id(value)) if name in refs and value in types else value
-            for name, value in event["data"].items()
-        }
-        [outcome] = road.publish_all(
-            event["agency"],
-            [
-                Event(
-                    event["type"],
-                    event["case"],
-                    data,
-                    event_id=event_id(event["id"]),
-                    occurred_at=road.time.at,
-                    corrects_type=types.get(event["data"].get("corrects_event", "")),
-                )
-            ],
-        )
-        assert outcome.accepted, f"{event['id']}: {outcome}"
-        road.settle()
-    return road
 
 
 def held(road: Road, document: dict[str, Any], agency: str) -> set[tuple[str, str]]:

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -64,13 +64,13 @@ class Bench:
     event_type: str = "RiskAssessed"
     schema_id: bytes | None = None
     occurred_at: datetime = NOW
-    bend_body: Callable[[str, bytes], bytes] = staticmethod(lambda name, body: body)  # type: ignore[assignment]
-    bend_header: Callable[[bytes], bytes] = staticmethod(lambda header: header)  # type: ignore[assignment]
-    bend_event: Callable[[dict[str, Any]], None] = staticmethod(lambda event: None)  # type: ignore[assignment]
-    bend_head: Callable[[dict[str, Any]], None] = staticmethod(lambda head: None)  # type: ignore[assignment]
-    bend_signature: Callable[[bytes], bytes] = staticmethod(lambda signature: signature)  # type: ignore[assignment]
-    bend_submission: Callable[[bytes], bytes] = staticmethod(lambda plain: plain)  # type: ignore[assignment]
-    bend_sealed: Callable[[bytes], bytes] = staticmethod(lambda raw: raw)  # type: ignore[assignment]
+    bend_body: Callable[[str, bytes], bytes] = field(default=lambda name, body: body)
+    bend_header: Callable[[bytes], bytes] = field(default=bytes)
+    bend_event: Callable[[dict[str, Any]], object] = field(default=id)
+    bend_head: Callable[[dict[str, Any]], object] = field(default=id)
+    bend_signature: Callable[[bytes], bytes] = field(default=bytes)
+    bend_submission: Callable[[bytes], bytes] = field(default=bytes)
+    bend_sealed: Callable[[bytes], bytes] = field(default=bytes)
     events: int = 1
 
     def _event(self, number: int) -> dict[str, Any]:
@@ -84,8 +84,7 @@ class Bench:
         }
         bodies = schema.split(data, routing=Routing("C1", "P1"))
         compartments = {
-            name: (_salt(number, name), self.bend_body(name, body))
-            for name, body in bodies.items()
+            name: (_salt(number, name), self.bend_body(name, body)) for name, body in bodies.items()
         }
         disclosure = Disclosure.build(
             compartments, randomness=lambda size: hashlib.shake_256(b"pad%d" % number).digest(size)
@@ -230,7 +229,12 @@ def bad_inputs() -> Iterator[tuple[str, int, str, bytes]]:
         "duplicate_compartment",
         Bench(bend_event=lambda e: e["compartments"].append(e["compartments"][0])).sealed(),
     )
-    yield "padding_missing", 4, "bad_padding", Bench(bend_event=lambda e: e["padding"].pop()).sealed()
+    yield (
+        "padding_missing",
+        4,
+        "bad_padding",
+        Bench(bend_event=lambda e: e["padding"].pop()).sealed(),
+    )
     yield "unknown_schema", 5, "unknown_schema", Bench(schema_id=bytes(32)).sealed()
     yield "wrong_schema", 5, "wrong_schema", Bench(event_type="NeedsAssessed").sealed()
     yield (

@@ -1,0 +1,21 @@
+"""Audit: what happened, who was told what, why, and whether the log is what it was.
+
+Reads the recorded log only, up to a position: an answer given today about last March is the
+answer that could have been given then. Content is never shown: an auditor sees metadata. Where a
+person was erased, the entry stands as a tombstone and everything else still verifies.
+"""
+
+from hub.audit.replay import Entry, position_of, replay_case
+from hub.audit.verify import Verdict, verify_log
+from hub.audit.why import Why, WhyCategory, why
+
+__all__ = [
+    "Entry",
+    "Verdict",
+    "Why",
+    "WhyCategory",
+    "position_of",
+    "replay_case",
+    "verify_log",
+    "why",
+]

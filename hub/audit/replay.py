@@ -1,0 +1,101 @@
+"""Replay: a case as it stood at any position or time, each event with what was decided on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from hub.errors import Refused
+from hub.exchange import Exchange
+from hub.store import events as stored
+from hub.store.log import HubLog, Recorded
+
+
+@dataclass
+class Entry:
+    """One event of a case as replay shows it. No content, only what was recorded about it."""
+
+    position: int
+    recorded_at: str
+    occurred_at: str
+    event_id: str
+    type: str
+    agency: str
+    categories: list[str]
+    erased: bool
+    released: dict[str, dict[str, str]] = field(default_factory=dict)
+    withheld: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    backfill: dict[str, Any] = field(default_factory=dict)
+    recalls: list[dict[str, Any]] = field(default_factory=list)
+    policy: str = ""
+    parties: int = 0
+
+
+def position_of(log: HubLog, as_of: str | None) -> int:
+    """A position from what an auditor typed: nothing (now), a number, a date or an instant.
+
+    A date means its end, in UTC. Raises Refused with what to type.
+    """
+    if not as_of:
+        return log.head
+    if as_of.isdigit():
+        return min(int(as_of), log.head)
+    try:
+        moment = datetime.fromisoformat(as_of)
+    except ValueError:
+        raise Refused(
+            0, "bad_as_of", "give a log position, a date (2026-03-16) or an instant in UTC"
+        ) from None
+    if len(as_of) == 10:
+        moment = moment.replace(hour=23, minute=59, second=59, microsecond=999_999)
+    return log.position_at(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def replay_case(exchange: Exchange, case_ref: str, as_of: str | None = None) -> list[Entry]:
+    """The case's events up to a position or time, each with what was decided on it then."""
+    log = exchange.log
+    end = position_of(log, as_of)
+    case_id = exchange.pseudonyms.canonical("case", case_ref)
+    recorded = [one for one in log.stream(case_id) if one.position <= end]
+    if not recorded:
+        raise Refused(0, "unknown_case", "no such case at that position; check the reference")
+    return list(_entries(exchange, recorded))
+
+
+def _entries(exchange: Exchange, recorded: list[Recorded]) -> Iterator[Entry]:
+    entry: Entry | None = None
+    for one in recorded:
+        event = one.event
+        if isinstance(event, stored.EventAccepted):
+            if entry is not None:
+                yield entry
+            entry = Entry(
+                position=one.position,
+                recorded_at=event.timestamp.isoformat(),
+                occurred_at=event.occurred_at.isoformat(),
+                event_id=str(UUID(bytes=event.event_id)),
+                type=event.event_type,
+                agency=event.emitter,
+                categories=list(event.categories),
+                erased=exchange.secrets.erased(UUID(bytes=event.secret_id)),
+            )
+        elif isinstance(event, stored.Settled) and entry is not None:
+            _fill(entry, json.loads(event.settlement))
+            entry.policy, entry.parties = event.policy, event.parties
+    if entry is not None:
+        yield entry
+
+
+def _fill(entry: Entry, settlement: dict[str, Any]) -> None:
+    for agency, categories in settlement.get("decided", {}).items():
+        for category, answer in categories.items():
+            if isinstance(answer, str):
+                entry.released.setdefault(agency, {})[category] = answer
+            else:
+                entry.withheld.setdefault(agency, {})[category] = answer
+    entry.backfill = settlement.get("backfill", {})
+    entry.recalls = settlement.get("recalls", [])

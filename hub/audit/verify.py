@@ -1,0 +1,73 @@
+"""Verify: every leaf recomputed from its row, every checkpoint's root from the leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from hub.store.log import HubLog, leaf_entry
+from hub.tlog import merkle
+from hub.tlog.checkpoint import CheckpointError, open_checkpoint
+from hub.tlog.note import NoteError, VerifierKey
+
+PAGE = 5_000
+
+
+@dataclass
+class Verdict:
+    """What `verify_log` found. `problems` is empty when everything stands."""
+
+    head: int
+    checkpoints: int
+    covered: int
+    checked: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def verify_log(log: HubLog, origin: str, key: VerifierKey) -> Iterator[Verdict]:
+    """Recompute every leaf from its row and every checkpoint's root from the leaves.
+
+    Yields the verdict so far after each page, for progress; the last one is the answer. One pass,
+    constant memory: a million rows take minutes on one core.
+    """
+    notes = dict(log.checkpoints())
+    verdict = Verdict(log.head, len(notes), 0)
+    frontier = merkle.Frontier()
+    position = 0
+    while rows := log.rows(position, PAGE):
+        stored_leaves = dict(log.leaves(position + 1, len(rows)))
+        for row in rows:
+            if row.id != position + 1:
+                verdict.problems.append(f"position {position + 1} is missing")
+            position = row.id
+            entry = leaf_entry(row)
+            if stored_leaves.get(position) != entry:
+                verdict.problems.append(f"position {position}: row and leaf differ")
+            frontier.append(merkle.leaf_hash(entry))
+            note = notes.get(position)
+            if note is not None:
+                _check_note(verdict, note, origin, key, position, frontier.root())
+        verdict.checked = position
+        yield verdict
+    newest = max(notes, default=0)
+    if newest > position:
+        verdict.problems.append(f"a checkpoint covers {newest} leaves, the log holds {position}")
+    yield verdict
+
+
+def _check_note(
+    verdict: Verdict, note: str, origin: str, key: VerifierKey, size: int, root: bytes
+) -> None:
+    try:
+        checkpoint = open_checkpoint(note.encode(), origin=origin, log_keys=[key]).checkpoint
+    except (CheckpointError, NoteError):
+        verdict.problems.append(f"checkpoint {size}: its signature does not verify")
+        return
+    if checkpoint.size != size or checkpoint.root != root:
+        verdict.problems.append(f"checkpoint {size}: the log no longer has this root")
+    else:
+        verdict.covered = size

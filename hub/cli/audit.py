@@ -1,0 +1,153 @@
+"""`nrm-hub audit`: replay a case, ask why, verify the log. Reads only; shows no content."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from hub.audit import Entry, Verdict, Why, replay_case, verify_log, why
+from hub.home import Home
+from hub.hub import Reading
+
+DIVERGED = 3  # exit code: a decision made again differs, or the log does not stand
+
+app = typer.Typer(
+    help="What happened, who was told what, why, and whether the log is what it was.",
+    no_args_is_help=True,
+)
+
+HomeOption = Annotated[
+    Path, typer.Option("--home", envvar="NRM_HUB_HOME", help="The hub's home directory.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+@app.command()
+def replay(
+    home: HomeOption,
+    case: Annotated[str, typer.Option(help="The case's common reference, e.g. C1.")],
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", help="Log position, date (its end, UTC) or instant; default: now."),
+    ] = None,
+    json_: AsJson = False,
+) -> None:
+    """Replay a case: every event up to a position or time, and what was decided on it then.
+
+    Example: nrm-hub audit replay --home hub-home --case C1 --as-of 2026-03-16
+    """
+    with Reading.open(Home(home)) as reading:
+        entries = replay_case(reading.exchange, case, as_of)
+    if json_:
+        typer.echo(json.dumps([asdict(entry) for entry in entries], indent=1))
+        return
+    table = Table(title=f"Case {case}" + (f" as of {as_of}" if as_of else ""), show_lines=True)
+    for heading in ("position", "recorded", "event", "released", "withheld", "then"):
+        table.add_column(heading, justify="right" if heading == "position" else "left")
+    for entry in entries:
+        table.add_row(*_row(entry))
+    Console().print(table)
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    erased = " (erased)" if entry.erased else ""
+    released = [
+        f"{agency}: " + ", ".join(f"{c} ({b})" for c, b in sorted(bases.items()))
+        for agency, bases in sorted(entry.released.items())
+    ]
+    withheld = [
+        f"{agency}: " + ", ".join(f"{c} ({r[0]})" for c, r in sorted(reasons.items()))
+        for agency, reasons in sorted(entry.withheld.items())
+    ]
+    after = [f"recall to {recall['to']}" for recall in entry.recalls]
+    after += [
+        f"{agency} also gets {len(events)} earlier event{'s' if len(events) > 1 else ''}"
+        for agency, events in entry.backfill.items()
+    ]
+    return (
+        str(entry.position),
+        entry.recorded_at[:19],
+        f"{entry.type}{erased}\nby {entry.agency}\n{entry.event_id}",
+        "\n".join(released),
+        "\n".join(withheld),
+        "\n".join(after),
+    )
+
+
+@app.command("why")
+def why_(
+    home: HomeOption,
+    agency: Annotated[str, typer.Option(help="The agency that was told, or not told.")],
+    event: Annotated[str, typer.Option(help="Event id (UUID) or the event's log position.")],
+    json_: AsJson = False,
+) -> None:
+    """Why an agency was, or was not, told of an event; decided again from what was recorded.
+
+    Exit code 3 if the decision made again differs from the recorded one.
+
+    Example: nrm-hub audit why --home hub-home --agency POL-1 --event 42
+    """
+    with Reading.open(Home(home)) as reading:
+        answer = why(reading.exchange, agency, event)
+    if json_:
+        typer.echo(json.dumps(asdict(answer), indent=1))
+    else:
+        _explain(answer)
+    if answer.divergent:
+        raise typer.Exit(DIVERGED)
+
+
+def _explain(answer: Why) -> None:
+    console = Console()
+    console.print(
+        f"{answer.type} by {answer.emitter}, position {answer.position}, recorded "
+        f"{answer.recorded_at[:19]}; policy {answer.policy}, register as of position "
+        f"{answer.parties}. For {answer.agency} ({answer.role}):"
+    )
+    if not answer.categories:
+        console.print("It is the agency's own event: nothing was decided about it.")
+        return
+    table = Table()
+    for heading in ("category", "recorded decision", "rule", "decided again", "how it went"):
+        table.add_column(heading)
+    for category, line in sorted(answer.categories.items()):
+        table.add_row(
+            category, line.recorded, line.rule, "same" if line.same else line.again, line.fate
+        )
+    console.print(table)
+    if answer.divergent:
+        console.print("[bold]The decision made again differs: report this to the operator.[/bold]")
+
+
+@app.command()
+def verify(home: HomeOption, json_: AsJson = False) -> None:
+    """Recompute the whole log against its rows and its signed checkpoints. Exit code 3: problems.
+
+    Example: nrm-hub audit verify --home hub-home
+    """
+    verdict = Verdict(0, 0, 0)
+    with Reading.open(Home(home)) as reading, Progress(disable=json_, transient=True) as progress:
+        verifier, hub_id = reading.log_verifier, reading.settings.hub_id
+        task = progress.add_task("verifying", total=max(reading.exchange.log.head, 1))
+        for verdict in verify_log(reading.exchange.log, hub_id, verifier):
+            progress.update(task, completed=verdict.checked)
+    if json_:
+        typer.echo(json.dumps(verdict.as_dict()))
+    else:
+        typer.echo(
+            f"{verdict.head} entries, {verdict.checkpoints} checkpoints, "
+            f"{verdict.covered} entries under a verified checkpoint"
+        )
+        typer.echo(f"log key: {verifier}")
+        for problem in verdict.problems:
+            typer.echo(f"PROBLEM: {problem}", err=True)
+        typer.echo("The log does not stand." if verdict.problems else "Everything stands.")
+    if verdict.problems:
+        raise typer.Exit(DIVERGED)
