@@ -23,7 +23,7 @@ from hub.api.edge import Edge
 from hub.api.limits import Limits
 from hub.api.metrics import Metrics
 from hub.api.operator import health_calls, metrics_calls
-from hub.api.problems import Problem
+from hub.api.problems import PROBLEM_JSON, Problem
 from hub.api.waiting import DeliveryWatch
 from hub.hub import Hub
 
@@ -109,6 +109,11 @@ def _describe(app: FastAPI, desk: Desk) -> None:
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = plain()
+            for methods in document["paths"].values():
+                for operation in methods.values():
+                    _tidy(operation["responses"])
+            for name in ("HTTPValidationError", "ValidationError"):
+                document["components"]["schemas"].pop(name, None)
             document["components"]["securitySchemes"] = {
                 "request token": {
                     "type": "http",
@@ -133,6 +138,16 @@ def _describe(app: FastAPI, desk: Desk) -> None:
         return HTMLResponse(
             pages.page(app.openapi()), headers={"Content-Security-Policy": pages.POLICY}
         )
+
+
+def _tidy(answers: dict[str, Any]) -> None:
+    """Leave out what the framework assumes and this API does not do."""
+    for status, answer in list(answers.items()):
+        contents = answer.get("content", {})
+        if "HTTPValidationError" in str(contents):
+            del answers[status]
+        elif PROBLEM_JSON in contents:
+            contents.pop("application/json", None)
 
 
 def _refuse(app: FastAPI, desk: Desk) -> None:

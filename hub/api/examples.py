@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from starlette.responses import JSONResponse, Response
+
 from connectors.http import HUB_MESSAGE, HUB_MESSAGES
 from hub.api.models import ProblemDocument
 from hub.api.problems import KINDS, PROBLEM_JSON, Problem
@@ -74,8 +76,17 @@ def _body(codec: Any, summary: str) -> dict[str, Any]:
 
 
 def _call(answers: dict[int | str, dict[str, Any]], *problems: str, **extra: Any) -> dict[str, Any]:
-    """Arguments of a decorator. The default 422 of FastAPI is replaced by our own problem."""
-    return {"responses": {**answers, **_problems(*problems)}, "openapi_extra": extra or None}
+    """Arguments of a decorator. A plain Response: no media type but those described here."""
+    return {
+        "responses": {**answers, **_problems(*problems)},
+        "response_class": Response,
+        "openapi_extra": extra or None,
+    }
+
+
+def _json(answers: dict[int | str, dict[str, Any]], *problems: str) -> dict[str, Any]:
+    """The same for a call that answers a model."""
+    return {**_call(answers, *problems), "response_class": JSONResponse}
 
 
 _SIGNED: Final[dict[str, Any]] = {"security": [{"request token": []}]}
@@ -137,7 +148,7 @@ REGISTRY: Final = _call(
     *_ANY_SIGNED,
     **_SIGNED,
 )
-HUB: Final = _call(
+HUB: Final = _json(
     {
         200: {
             "description": "Identity and public keys.",
@@ -166,7 +177,7 @@ HUB: Final = _call(
     },
     "too_many_requests",
 )
-SCHEMAS: Final = _call(
+SCHEMAS: Final = _json(
     {
         200: {
             "description": "Names and identifiers.",
@@ -210,7 +221,7 @@ SCHEMA: Final = _call(
     "not_found",
     "too_many_requests",
 )
-ALIVE: Final = _call(
+ALIVE: Final = _json(
     {
         200: {
             "description": "The process answers.",

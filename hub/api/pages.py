@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any, Final
 
-from hub.api.problems import KINDS
+from hub.api.problems import KINDS, PROBLEM_JSON
 
 STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
@@ -57,7 +57,7 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> Iterator
     yield "<table><tr><th>status<th>answer<th>codes</tr>"
     for status, answer in operation["responses"].items():
         contents = answer.get("content", {})
-        problems = contents.get("application/problem+json", {}).get("examples", {})
+        problems = contents.get(PROBLEM_JSON, {}).get("examples", {})
         codes = ", ".join(problems) or ", ".join(contents)
         yield f"<tr><td>{status}<td>{escape(answer['description'])}<td>{escape(codes)}</tr>"
     yield "</table>"

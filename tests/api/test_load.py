@@ -1,0 +1,55 @@
+"""Many at once: requests that wait together are committed together."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx2
+
+from connectors.outcomes import read_outcomes
+from tests.api.conftest import Api
+
+PARALLEL = 50
+
+
+def test_fifty_parallel_posts_share_few_transactions(api: Api, monkeypatch: Any) -> None:
+    hub = api.world.hub
+    sealed = [api.world.opening(f"LOAD-{n}") for n in range(PARALLEL)]
+    transactions: list[int] = []
+    append = hub.exchange.log.append
+
+    def counted(events: Any, **rest: Any) -> None:
+        if rest.get("admissions"):
+            transactions.append(len(rest["admissions"]))
+        append(events, **rest)
+
+    monkeypatch.setattr(hub.exchange.log, "append", counted)
+    ready = threading.Barrier(PARALLEL)
+
+    def post(body: bytes) -> httpx2.Response:
+        with httpx2.Client(base_url=api.server.url, timeout=30) as client:
+            own = Api(api.world, api.server, client)
+            ready.wait()
+            return own.call("POST", "/v1/submissions", body=body)
+
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        answers = list(pool.map(post, sealed))
+    outcomes = [read_outcomes(a.content, api.world.identities["NGO-1"]) for a in answers]
+    assert all(one.accepted for [one] in outcomes)
+    positions = [one.position for [one] in outcomes]
+    assert len(set(positions)) == PARALLEL
+    assert sum(transactions) == PARALLEL
+    assert len(transactions) <= PARALLEL // 2, transactions
+
+
+def test_the_same_batch_sent_by_many_at_once_is_one_event(api: Api) -> None:
+    sealed = api.world.opening("LOAD-SAME")
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(
+            pool.map(lambda _: api.call("POST", "/v1/submissions", body=sealed), range(16))
+        )
+    outcomes = [read_outcomes(a.content, api.world.identities["NGO-1"]) for a in answers]
+    assert len({(one.event_id, one.position, one.accepted) for [one] in outcomes}) == 1
+    assert outcomes[0][0].accepted
