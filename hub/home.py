@@ -35,7 +35,7 @@ version = {version}
 id = "{hub_id}"
 # Release matrix, timers and firewall rules in force at first start; later versions are published
 # with `nrm-hub policy publish`.
-profile = "default"
+profile = "{profile}"
 
 [store]
 # sqlite:///relative-or-absolute.db or postgresql://user:${{PASSWORD_VARIABLE}}@host/db
@@ -48,8 +48,8 @@ keys = "{keys}"
 url = "{topics}"
 
 [api]
-host = "127.0.0.1"
-port = 8441
+host = "{host}"
+port = {port}
 """
 
 
@@ -93,8 +93,14 @@ class Home:
         store: str = "sqlite:///events.db",
         keys: str = "sqlite:///secrets.db",
         topics: str = "embedded:///topics.db",
+        profile: str = "default",
+        host: str = "127.0.0.1",
+        port: int = 8441,
     ) -> None:
-        """Make the home with fresh keys. Raises NotReady if there is one already."""
+        """Make the home with fresh keys. Raises NotReady if there is one already.
+
+        profile: name of a policy profile shipped with the hub, or a file's path.
+        """
         if self.exists:
             raise NotReady(f"{self.path} already holds a hub; choose another --home")
         (self.path / "keys").mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -106,7 +112,14 @@ class Home:
         ):
             _write_secret(self.path / "keys" / name, secret)
         text = _TEMPLATE.format(
-            version=VERSION, hub_id=hub_id, store=store, keys=keys, topics=topics
+            version=VERSION,
+            hub_id=hub_id,
+            profile=profile,
+            store=store,
+            keys=keys,
+            topics=topics,
+            host=host,
+            port=port,
         )
         # Last: a home without hub.toml is no home, so a crash before this line leaves none.
         (self.path / "hub.toml").write_text(text, encoding="utf-8")

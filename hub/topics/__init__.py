@@ -4,9 +4,12 @@
 
     embedded:///var/lib/nrm-hub/topics.db
     kafka://broker-1:9092,broker-2:9092?replication=3
+    kafka://broker-1:9092?prefix=test-          several hubs on one cluster, one prefix each
 """
 
 from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlencode
 
 from hub.topics.port import (
     MAX_MESSAGE_BYTES,
@@ -20,6 +23,7 @@ from hub.topics.port import (
     TopicStoppedError,
     TopicUnavailable,
     UnknownTopicError,
+    check_name,
 )
 
 __all__ = [
@@ -50,5 +54,13 @@ def open_topics(url: str) -> Topics:
     if found and scheme == "kafka":
         from hub.topics.kafka import KafkaTopics  # slow to import, and not always wanted
 
-        return KafkaTopics.open(rest)
+        servers, _, query = rest.partition("?")
+        options = parse_qsl(query, keep_blank_values=True)
+        prefix = dict(options).get("prefix")
+        if prefix is None:
+            return KafkaTopics.open(rest)
+        from hub.topics.prefixed import PrefixedTopics
+
+        others = urlencode([one for one in options if one[0] != "prefix"])
+        return PrefixedTopics(KafkaTopics.open(f"{servers}?{others}"), check_name(prefix))
     raise TopicError("topics are at embedded:///path/topics.db or kafka://host:port[,host:port]")
