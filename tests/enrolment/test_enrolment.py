@@ -1,0 +1,117 @@
+"""Agencies come in, renew their keys and are shut out; validity is by log position."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connectors.enrolment import EnrolmentRequest, sign_request
+from connectors.errors import UntrustedError
+from connectors.identity import AgencyIdentity
+from connectors.submit import Publisher
+from hub.crypto.sealing import SealingKey
+from hub.crypto.signing import SMALL_ORDER, SigningKey
+from hub.errors import Refused
+from tests.road import Road
+
+OPENED = {"jurisdiction": "XX", "channel": "outreach", "age_status": "adult"}
+
+
+@pytest.fixture
+def road(tmp_path: Path) -> Iterator[Road]:
+    road = Road.open(tmp_path, {"NGO-1": "ngo_support"})
+    yield road
+    road.close()
+
+
+def test_a_request_must_prove_possession_of_its_key(road: Road, tmp_path: Path) -> None:
+    identity = AgencyIdentity.create(tmp_path / "SH-1", "SH-1", "Shelter", "shelter")
+    envelope = json.loads(identity.enrolment_request())
+    payload = json.loads(base64.b64decode(envelope["payload"]))
+    payload["sealing_key"] = base64.b64encode(SealingKey.generate().public).decode()
+    envelope["payload"] = base64.b64encode(json.dumps(payload).encode()).decode()
+    with pytest.raises(UntrustedError):
+        road.hub.enrolment.approve(json.dumps(envelope).encode(), by="operator")
+    assert "SH-1" not in road.hub.exchange.agencies
+
+
+@pytest.mark.parametrize("public", sorted(SMALL_ORDER), ids=lambda public: public.hex()[:8])
+def test_small_order_keys_are_refused(road: Road, public: bytes) -> None:
+    request = EnrolmentRequest("EVE", "Eve", "police", public, SealingKey.generate().public)
+    with pytest.raises(UntrustedError, match="not usable"):
+        road.hub.enrolment.approve(sign_request(request, SigningKey.generate()), by="operator")
+
+
+def test_the_operator_decides_the_role(road: Road, tmp_path: Path) -> None:
+    identity = AgencyIdentity.create(tmp_path / "X", "X-1", "X", "competent_authority")
+    request = identity.enrolment_request()
+    with pytest.raises(Refused, match="unknown_role"):
+        road.hub.enrolment.approve(request, by="operator", role="king")
+    road.hub.enrolment.approve(request, by="operator", role="shelter")
+    agency = road.hub.exchange.agencies.get("X-1")
+    assert agency is not None
+    assert agency.role == "shelter"
+
+
+def test_asking_again_is_answered_again(road: Road) -> None:
+    request = road.identities["NGO-1"].enrolment_request()
+    before = road.hub.exchange.position
+    road.hub.enrolment.approve(request, by="operator")
+    assert road.hub.exchange.position == before, "nothing new is recorded"
+
+
+def test_a_stranger_cannot_take_an_agencys_place(road: Road, tmp_path: Path) -> None:
+    imposter = AgencyIdentity.create(tmp_path / "imposter", "NGO-1", "NGO", "ngo_support")
+    with pytest.raises(Refused, match="agency_exists"):
+        road.hub.enrolment.approve(imposter.enrolment_request(), by="operator")
+
+
+def test_rotation_by_log_position(road: Road, tmp_path: Path) -> None:
+    identity = road.identities["NGO-1"]
+    old = Publisher(AgencyIdentity.load(identity.home))
+    assert road.publish("NGO-1", "CaseOpened", "C1", **OPENED).accepted
+    early = old.prepare([road.event("CaseOpened", "C2", **OPENED)])
+
+    approval = road.hub.enrolment.approve(identity.rotate(), by="operator")
+    identity.install_approval(approval)
+    road.settle()
+
+    # What the old key signed before it was replaced stands; what arrives now is refused.
+    [[late]] = road.hub.exchange.record([road.hub.ingest.admit(early)])
+    assert late.refusal is not None
+    assert (late.refusal.step, late.refusal.reason) == (3, "revoked_key")
+    assert road.publish("NGO-1", "CaseOpened", "C3", **OPENED).accepted
+
+
+def test_revocation_by_log_position(road: Road) -> None:
+    first = road.publish("NGO-1", "CaseOpened", "C1", **OPENED)
+    position = road.hub.enrolment.revoke("NGO-1", None, reason="stolen laptop", by="operator")
+    assert first.position is not None
+    assert first.position < position
+    sealed = Publisher(road.identities["NGO-1"]).prepare([road.event("CaseOpened", "C2", **OPENED)])
+    [[late]] = road.hub.exchange.record([road.hub.ingest.admit(sealed)])
+    assert late.refusal is not None
+    assert late.refusal.reason == "revoked_key"
+    with pytest.raises(Refused, match="unknown_key"):
+        road.hub.enrolment.revoke("NGO-1", None, reason="again", by="operator")
+
+
+def test_without_an_agreement_nothing_is_received(tmp_path: Path) -> None:
+    road = Road.open(tmp_path, {"NGO-1": "ngo_support", "CA-1": "competent_authority"})
+    try:
+        road.partner("CA-1")
+        road.hub.enrolment.end_agreement("CA-1", by="operator")
+        opened = {**OPENED, "age_status": "child"}
+        road.publish("NGO-1", "CaseOpened", "C1", **opened)
+        referral = {"referral_id": "r1", "to_agency": "CA-1", "services": ["identification"]}
+        when = {"urgency": "1_day", "respond_by": "2026-03-03T15:00:00Z", "basis": "safeguarding"}
+        road.publish("NGO-1", "ReferralMade", "C1", **referral, **when)
+        road.settle()
+        sent = road.hub.exchange.log.counts().by_topic.get("nrm.DeliveryLog.Sending", 0)
+        assert sent == 0
+    finally:
+        road.close()
