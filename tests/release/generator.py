@@ -10,6 +10,8 @@ import random
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from schemas.registry import Schemas
+
 AGENCIES = {
     "AUD-1": "auditor",
     "CA-1": "competent_authority",
@@ -52,6 +54,7 @@ CATEGORIES = (
     "decision",
     "feedback",
 )
+GLASS = ("identity", "contact", "location_safe", "protection", "health", "family")
 JOINING = [name for name in AGENCIES if name not in ("HUB", "AUD-1", "IMMENF-1")]
 BIRTHS = ["1990-05-01", "2008-03-05", "2008-03-20", "2008-09-01", "2010-01-01", "2008-02-29"]
 
@@ -70,7 +73,7 @@ class Generator:
         self.count = 0
         opener = self.pick(["NGO-1", "POL-1", "CPS-1", "CA-1", "LI-1", "SH-1"])
         self.inside.append(opener)
-        age = self.pick(["adult", "adult", "adult", "child", "unknown", "age_disputed"])
+        age = self.pick(["adult"] * 7 + ["child", "unknown", "age_disputed"])
         self.add(opener, "CaseOpened", {"age_status": age}, ["case_management"])
         while len(self.events) < length:
             self.step()
@@ -86,7 +89,9 @@ class Generator:
 
     def add(self, agency: str, kind: str, data: dict[str, Any], categories: list[str]) -> str:
         self.now += self.pick(
-            [timedelta(minutes=7)] * 6 + [timedelta(hours=9), timedelta(days=2), timedelta(days=6)]
+            [timedelta(minutes=7)] * 20
+            + [timedelta(hours=9)] * 3
+            + [timedelta(days=2), timedelta(days=9)]
         )
         event_id = f"g{len(self.events) + 1}"
         self.events.append(
@@ -104,22 +109,28 @@ class Generator:
 
     def step(self) -> None:
         moves = (
-            [self.refer] * 5
-            + [self.answer] * 8
+            [self.refer] * 6
+            + [self.answer] * 10
             + [self.consent] * 4
             + [self.amend] * 3
             + [self.withdraw] * 3
-            + [self.ordinary] * 14
-            + [self.age] * 3
-            + [self.guardian] * 2
+            + [self.ordinary] * 16
+            + [self.age]
+            + [self.guardian]
             + [self.glass] * 3
             + [self.review] * 2
             + [self.correct] * 2
-            + [self.rare] * 6
+            + [self.rare] * 5
         )
         self.pick(moves)()
 
-    def actor(self) -> str:
+    def actor(self, kind: str | None = None) -> str:
+        """Somebody inside; one whose role may publish the type, if there is one."""
+        if kind is not None:
+            emitters = Schemas.load().by_type(kind).emitters
+            able = [agency for agency in self.inside if AGENCIES[agency] in emitters]
+            if able:
+                return str(self.pick(able))
         return str(self.pick(self.inside))
 
     def day(self, low: int, high: int) -> str:
@@ -127,13 +138,14 @@ class Generator:
         return there.isoformat()
 
     def scope(self) -> dict[str, list[str]]:
-        return {agency: self.some(CATEGORIES, 8) for agency in self.some(JOINING, 6)}
+        named = {*self.some(JOINING, 8), *self.random.sample(self.inside, len(self.inside) // 2)}
+        return {agency: self.some(CATEGORIES, 12) for agency in sorted(named)}
 
     # -- moves -------------------------------------------------------------------------------
 
     def refer(self) -> None:
         self.count += 1
-        sender, to = self.actor(), self.pick(JOINING)
+        sender, to = self.actor("ReferralMade"), self.pick([*JOINING, *(["CA-1", "SH-1"] * 3)])
         if self.random.random() < 0.25:
             data = {"transfer_id": f"t{self.count}", "to_agency": to}
             self.offers.append(("transfer", f"t{self.count}", sender, to))
@@ -151,7 +163,7 @@ class Generator:
     def answer(self) -> None:
         if not self.offers:
             return
-        kind, ref, sender, to = self.pick(self.offers[-4:])
+        kind, ref, sender, to = self.pick(self.offers[-2:])
         accepts = self.random.random() < 0.75
         if kind == "transfer":
             outcome = "accepted" if accepts else "declined"
@@ -164,7 +176,7 @@ class Generator:
         else:
             name = "ReferralAccepted" if accepts else "ReferralDeclined"
             self.add(to, name, {"referral_id": ref}, ["case_management"])
-        if accepts:
+        if accepts and to not in self.inside:
             self.inside.append(to)
 
     def consent(self) -> None:
@@ -172,15 +184,15 @@ class Generator:
         consent_id = f"c{self.count}"
         if self.random.random() < 0.15:
             asked = {"consent_id": self.pick([consent_id, *self.consents])}
-            self.add(self.actor(), "ConsentRequested", asked, ["consent"])
+            self.add(self.actor("ConsentGiven"), "ConsentRequested", asked, ["consent"])
         self.consents.append(consent_id)
         data = {
             "consent_id": consent_id,
             "scope": self.scope(),
             "covers_history": self.random.random() < 0.5,
-            "valid_until": self.day(0, 60),
+            "valid_until": self.day(0, 40),
         }
-        self.add(self.actor(), "ConsentGiven", data, ["consent"])
+        self.add(self.actor("ConsentGiven"), "ConsentGiven", data, ["consent"])
 
     def amend(self) -> None:
         if not self.consents:
@@ -188,9 +200,9 @@ class Generator:
         data = {
             "consent_id": self.pick(self.consents),
             "scope": self.scope(),
-            "valid_until": self.day(0, 60),
+            "valid_until": self.day(0, 40),
         }
-        self.add(self.actor(), "ConsentAmended", data, ["consent"])
+        self.add(self.actor("ConsentAmended"), "ConsentAmended", data, ["consent"])
 
     def withdraw(self) -> None:
         if not self.consents:
@@ -225,7 +237,7 @@ class Generator:
                 ),
             ]
         )
-        self.add(self.actor(), kind, data, categories)
+        self.add(self.actor(kind), kind, data, categories)
 
     def age(self) -> None:
         if self.random.random() < 0.6:
@@ -241,14 +253,15 @@ class Generator:
 
     def guardian(self) -> None:
         named = self.pick(["GRD-1", "GRD-2", "NGO-2", "CA-2"])
-        self.inside.append(named)
+        if named not in self.inside:
+            self.inside.append(named)
         self.add("CPS-1", "GuardianAppointed", {"guardian_agency": named}, ["child_welfare"])
 
     def glass(self) -> None:
         data = {
-            "requested_categories": self.some(CATEGORIES, 6),
+            "requested_categories": self.some(GLASS, 5),
             "two_person_ref": "tp",
-            "expires_at": (self.now + timedelta(hours=self.pick([1, 12, 20, 40]))).isoformat(),
+            "expires_at": (self.now + timedelta(hours=self.pick([10, 20, 40]))).isoformat(),
         }
         emitter = self.pick(["POL-1", "POL-1", "HLT-1", "CPS-1", "SH-1", "NGO-1"])
         self.invocations.append(
@@ -256,7 +269,7 @@ class Generator:
         )
 
     def review(self) -> None:
-        about = self.pick([*self.invocations[-3:], "g1"])
+        about = self.pick([*self.invocations[-2:] * 3, "g1"])
         outcome = self.pick(["not_justified", "not_justified", "justified", "partly"])
         data = {"invocation_event_id": about, "outcome": outcome}
         self.add("AUD-1", "BreakGlassReviewed", data, ["audit"])
@@ -307,7 +320,7 @@ class Generator:
                 (
                     "SubjectRequestDecided",
                     [self.actor()],
-                    {"action": self.pick(["disclosed", "disclosed", "key_destroyed"])},
+                    {"action": self.pick(["disclosed"] * 5 + ["key_destroyed"])},
                     ["case_management"],
                 ),
                 (
