@@ -1,11 +1,11 @@
-"""The registry: every event schema, and the compartments derived from it.
+"""The registry: every event schema, and an event's way into its compartments and back.
 
 From one Avro record per event type, each field carrying a `category`, one record per category is
-derived: the fields of that category in the schema's order. An agency encodes each derived record
-apart; whoever is released a category gets that record and nothing of the others. A field marked
-`per_party` has one compartment per party, `category/party`. `docs/formats.md` is precise.
+derived (`schemas/compartments.py`). An agency encodes each derived record apart; whoever is
+released a category gets that record and nothing of the others. `docs/formats.md` is precise.
 
-A field without a category goes to compartment `unreleasable`, which no rule releases.
+A field without a category goes to compartment `unreleasable`, which no rule releases; one whose
+category no rule knows reaches nobody either. Registering such a schema warns.
 """
 
 from __future__ import annotations
@@ -13,21 +13,41 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from typing import Any, Final
 
+from schemas import codelists
 from schemas.avro import AvroError, Codec
-from schemas.values import Convert, ValueProblem, converters, text_in
+from schemas.compartments import (
+    CATEGORY,
+    INHERIT,
+    UNRELEASABLE,
+    Compartment,
+    Field,
+    derive,
+    parts,
+    read_field,
+)
+from schemas.values import ValueProblem, code, reference
+
+__all__ = [
+    "INHERIT",
+    "ROUTING",
+    "ROUTING_NAME",
+    "UNRELEASABLE",
+    "EventSchema",
+    "Field",
+    "Routing",
+    "SchemaError",
+    "Schemas",
+    "UnreleasableFieldWarning",
+    "canonical_text",
+]
 
 ROUTING_NAME: Final = "routing"
-UNRELEASABLE: Final = "unreleasable"
-INHERIT: Final = "inherit"
-_ADDRESSED: Final = ("to_agency", "guardian_agency")
-_REF = text_in(200)
-
 ROUTING: Final = Codec(
     {
         "type": "record",
@@ -40,13 +60,14 @@ ROUTING: Final = Codec(
         ],
     }
 )
+_ADDRESSED: Final = ("to_agency", "guardian_agency")
 
 
 class UnreleasableFieldWarning(UserWarning):
-    """A field has no category: it is recorded and reaches nobody."""
+    """A field has no category, or one that no rule knows: it is recorded and reaches nobody."""
 
 
-class SchemaError(Exception):
+class SchemaError(AvroError):
     """The event's data does not fit its schema. reason: stable code; field: its name."""
 
     def __init__(self, reason: str, field: str) -> None:
@@ -64,19 +85,12 @@ class Routing:
     addressed: str | None = None
 
 
-@dataclass(frozen=True)
-class Field:
-    """One field of an event schema."""
+def canonical_text(document: Any) -> bytes:
+    """The bytes a schema's identity is the SHA-256 of: RFC 8785 JSON of all of it.
 
-    name: str
-    category: str
-    required: bool
-    per_party: bool
-    ref: str | None
-    codelist: str | None
-    avro: Any
-    inward: Convert
-    outward: Convert
+    All: categories, required fields, descriptions. What was signed was signed under this text.
+    """
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 class EventSchema:
@@ -85,33 +99,19 @@ class EventSchema:
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = document
         self.type: str = document["name"]
+        self.doc: str = document.get("doc", "")
         self.group: str = document["group"]
-        self.emitters = frozenset(document["emitters"])
-        canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        self.schema_id = hashlib.sha256(canonical.encode()).digest()
-        self.fields = tuple(_field(self.type, one) for one in document["fields"])
+        self.emitters: frozenset[str] = frozenset(document["emitters"])
+        self.schema_id = hashlib.sha256(canonical_text(document)).digest()
+        try:
+            self.fields = tuple(read_field(one) for one in document["fields"])
+        except ValueProblem as problem:
+            raise AvroError(f"{self.type}: not a usable schema: {problem}") from None
         self._by_name = {field.name: field for field in self.fields}
         self.categories = tuple(sorted({f.category for f in self.fields} - {INHERIT}))
-        self._codecs: dict[str, Codec] = {}
-        self._members: dict[str, tuple[Field, ...]] = {}
-        for category in (*self.categories, INHERIT):
-            members = [f for f in self.fields if f.category == category]
-            self._derive(category, [f for f in members if not f.per_party])
-            self._derive(f"{category}/", [f for f in members if f.per_party])
-
-    def _derive(self, name: str, members: list[Field]) -> None:
-        if not members and (name.endswith("/") or name == INHERIT):
-            return
-        label = name.replace("/", "_party")
-        self._members[name] = tuple(members)
-        self._codecs[name] = Codec(
-            {
-                "type": "record",
-                "name": f"{self.type}_{label}",
-                "namespace": "nrm.case",
-                "fields": [{"name": f.name, "type": _member_type(f)} for f in members],
-            }
-        )
+        self._compartments = derive(document, self.fields)
+        self._required = tuple(f.name for f in self.fields if f.required)
+        self._own = frozenset(self.categories)
 
     def __getitem__(self, name: str) -> Field:
         return self._by_name[name]
@@ -121,20 +121,45 @@ class EventSchema:
 
     def compartments(self, name: str) -> Codec:
         """The codec of a compartment. AvroError if the type has no such compartment."""
-        return ROUTING if name == ROUTING_NAME else self._codecs[self._kind(name)]
+        return ROUTING if name == ROUTING_NAME else self._compartment(name)[0].codec
 
-    def _kind(self, name: str) -> str:
+    def _compartment(self, name: str) -> tuple[Compartment, str]:
+        """The derived record behind a compartment's name, and the party it names, or ""."""
+        known = self._compartments.get(name)
+        if known is not None and name in self._own:
+            return known, ""
         category, slash, party = name.partition("/")
-        kind = f"{category}/" if slash and party else category
-        if kind in self._codecs:
-            return kind
-        if not slash and INHERIT in self._codecs and category.isidentifier():
-            return INHERIT
+        if slash:
+            known = self._compartments.get(f"{category}/")
+            if known is not None and _is_party(party):
+                return known, party
+        elif (
+            INHERIT in self._compartments
+            and CATEGORY.fullmatch(name)
+            and name not in (INHERIT, ROUTING_NAME)
+        ):
+            return self._compartments[INHERIT], ""
         raise AvroError(f"{self.type} has no such compartment")
 
     def addressed(self, data: Mapping[str, Any]) -> str | None:
         """The agency an event is addressed to, for its routing."""
         return next((data[name] for name in _ADDRESSED if data.get(name)), None)
+
+    def correction(self, name: str, value: Any) -> str:
+        """The category a correction of this field to this value goes to.
+
+        SchemaError if it cannot be said, or the field cannot have that value.
+        """
+        field = self._by_name.get(name)
+        if field is None:
+            raise SchemaError("unknown_field", str(name)[:64])
+        if not field.correctable or isinstance(value, Mapping):
+            raise SchemaError("not_correctable", name)
+        if value is not None:
+            self._converted(field, value)
+        elif field.required:
+            raise SchemaError("missing_field", name)
+        return field.category
 
     # -- JSON to compartments ---------------------------------------------------------------
 
@@ -145,157 +170,195 @@ class EventSchema:
         routing: Routing,
         corrected_category: str | None = None,
     ) -> dict[str, bytes]:
-        """Compartment bodies by name. Raises SchemaError(reason, field)."""
-        for name in data:
-            if name not in self._by_name:
-                raise SchemaError("unknown_field", name[:64])
-        values: dict[str, dict[str, Any]] = {}
+        """Compartment bodies by name. Raises SchemaError(reason, field).
+
+        A compartment exists if the event says something in it. Of a per-party field each party
+        has a compartment, beside that of the category's other fields, which then always exists.
+        """
+        if not data.keys() <= self._by_name.keys():
+            unknown = next(name for name in data if name not in self._by_name)
+            raise SchemaError("unknown_field", str(unknown)[:64])
+        said: dict[str, dict[str, Any]] = {}
         for field in self.fields:
             value = data.get(field.name)
             if value is None:
                 if field.required:
                     raise SchemaError("missing_field", field.name)
                 continue
+            converted = self._converted(field, value)
             category = field.category
             if category == INHERIT:
-                if corrected_category is None:
-                    raise SchemaError("missing_category", field.name)
-                category = corrected_category
-            try:
-                converted = field.inward(value)
-            except ValueProblem as problem:
-                raise SchemaError(str(problem), field.name) from None
+                category = self._inherited(field, corrected_category)
             if field.per_party:
-                values.setdefault(category, {})
-                for party, part in _parts(converted):
-                    values.setdefault(f"{category}/{party}", {})[field.name] = part
+                said.setdefault(category, {})
+                for party, part in parts(converted):
+                    said.setdefault(f"{category}/{party}", {})[field.name] = part
             else:
-                values.setdefault(category, {})[field.name] = converted
-        bodies = {name: self._encode(name, record) for name, record in values.items()}
-        for ref in (routing.case, routing.subject):
-            _REF(ref)
-        bodies[ROUTING_NAME] = ROUTING.encode(
-            {"case": routing.case, "subject": routing.subject, "addressed": routing.addressed}
-        )
+                said.setdefault(category, {})[field.name] = converted
+        bodies = {name: self._encoded(name, values) for name, values in said.items()}
+        bodies[ROUTING_NAME] = _route(routing)
         return bodies
 
-    def _encode(self, name: str, record: dict[str, Any]) -> bytes:
-        kind = self._kind(name)
-        complete = {field.name: record.get(field.name) for field in self._members[kind]}
+    def _converted(self, field: Field, value: Any) -> Any:
         try:
-            return self._codecs[kind].encode(complete)
+            return field.values.inward(value)
+        except ValueProblem as problem:
+            raise SchemaError(str(problem), field.name) from None
+
+    def _inherited(self, field: Field, category: str | None) -> str:
+        if category is None:
+            raise SchemaError("missing_category", field.name)
+        if not CATEGORY.fullmatch(category) or category in (INHERIT, ROUTING_NAME):
+            raise SchemaError("not_correctable", field.name)
+        return category
+
+    def _encoded(self, name: str, values: Mapping[str, Any]) -> bytes:
+        try:
+            return self._compartment(name)[0].encode(values)
         except AvroError:
             raise SchemaError("does_not_fit", name.partition("/")[0]) from None
 
     # -- compartments to JSON ---------------------------------------------------------------
 
-    def join(self, bodies: Mapping[str, bytes], *, trusted: bool = False) -> dict[str, Any]:
+    def join(
+        self, bodies: Mapping[str, bytes], *, trusted: bool = False, whole: bool = False
+    ) -> dict[str, Any]:
         """The fields found in these compartments, as JSON values; absent ones are left out.
 
-        Raises AvroError for an unknown compartment or bytes that are not proper, SchemaError for
-        a value no agency may send.
+        Raises AvroError for an unknown compartment, for bytes that are not proper, and for values
+        no agency may send (a SchemaError). `whole`: these are all compartments of the event, so
+        that the routing and every required field must be among them.
         """
         data: dict[str, Any] = {}
-        for name, body in bodies.items():
+        for name in sorted(bodies):
             if name == ROUTING_NAME:
                 continue
-            kind = self._kind(name)
-            record = self._codecs[kind].decode(body, trusted=trusted)
-            party = name.partition("/")[2]
-            for field in self._members[kind]:
+            kind, party = self._compartment(name)
+            record = kind.codec.decode(bodies[name], trusted=trusted)
+            if not trusted:
+                self._verify(kind, name, party, record)
+            for field in kind.members:
                 value = record[field.name]
                 if value is None:
                     continue
-                whole: Any = {party: value} if party and _is_map(field.avro) else value
-                if not trusted:
-                    try:
-                        field.inward(json.loads(whole) if field.outward is json.loads else whole)
-                    except (ValueProblem, ValueError):
-                        raise SchemaError("forbidden_value", field.name) from None
-                shown = field.outward(whole)
+                shown = field.values.outward({party: value} if party and field.is_map else value)
                 if not party:
                     data[field.name] = shown
-                elif isinstance(shown, dict):
+                elif field.is_map:
                     data.setdefault(field.name, {}).update(shown)
                 else:
                     data.setdefault(field.name, []).extend(shown)
         for field in self.fields:  # a per-party field that names nobody
             if field.per_party and field.required and field.category in bodies:
-                data.setdefault(field.name, {})
+                data.setdefault(field.name, {} if field.is_map else [])
+        if whole:
+            self._complete(data, bodies)
         return data
 
-    def routing(self, bodies: Mapping[str, bytes]) -> Routing:
+    def _verify(self, kind: Compartment, name: str, party: str, record: Mapping[str, Any]) -> None:
+        """Only what `split` makes: SchemaError for anything else."""
+        empty = True
+        for field in kind.members:
+            value = record[field.name]
+            if value is None:
+                if field.required:
+                    raise SchemaError("missing_field", field.name)
+                continue
+            empty = False
+            if party and field.is_map:
+                value = {party: value}
+            elif party and value != [party]:
+                raise SchemaError("another_party", field.name)
+            try:
+                field.values.verify(value)
+            except ValueProblem as problem:
+                raise SchemaError(str(problem), field.name) from None
+        if empty and (party or f"{name}/" not in self._compartments):
+            raise SchemaError("empty_compartment", name.partition("/")[0])
+
+    def _complete(self, data: Mapping[str, Any], bodies: Mapping[str, bytes]) -> None:
+        if ROUTING_NAME not in bodies:
+            raise SchemaError("missing_compartment", ROUTING_NAME)
+        self.routing(bodies)
+        for name in self._required:
+            if name not in data:
+                raise SchemaError("missing_field", name)
+        for name in bodies:
+            category, slash, _ = name.partition("/")
+            if slash and category not in bodies:
+                raise SchemaError("missing_compartment", category)
+        if INHERIT in self._compartments:
+            inherited = [name for name in bodies if name not in self._own | {ROUTING_NAME}]
+            if len(inherited) > 1:
+                raise SchemaError("several_categories", inherited[0])
+
+    def routing(self, bodies: Mapping[str, bytes], *, trusted: bool = False) -> Routing:
         """Who is concerned. KeyError without a routing compartment."""
-        record = ROUTING.decode(bodies[ROUTING_NAME])
-        return Routing(record["case"], record["subject"], record["addressed"])
+        record = ROUTING.decode(bodies[ROUTING_NAME], trusted=trusted)
+        routing = Routing(record["case"], record["subject"], record["addressed"])
+        if not trusted:
+            _check_routing(routing)
+        return routing
 
 
-def _field(event_type: str, document: Mapping[str, Any]) -> Field:
-    category = document.get("category")
-    if not category:
-        warnings.warn(
-            f"{event_type}.{document['name']} has no category and reaches nobody",
-            UnreleasableFieldWarning,
-            stacklevel=4,
-        )
-        category = UNRELEASABLE
-    inward, outward = converters(document)
-    return Field(
-        name=document["name"],
-        category=category,
-        required=bool(document.get("required")),
-        per_party=bool(document.get("per_party")),
-        ref=document.get("ref"),
-        codelist=document.get("codelist"),
-        avro=document["type"],
-        inward=inward,
-        outward=outward,
+def _route(routing: Routing) -> bytes:
+    _check_routing(routing)
+    return ROUTING.encode(
+        {"case": routing.case, "subject": routing.subject, "addressed": routing.addressed}
     )
 
 
-def _member_type(field: Field) -> Any:
-    if not field.per_party:
-        return field.avro
-    kind = field.avro
-    if isinstance(kind, list):
-        kind = next(branch for branch in kind if branch != "null")
-    return kind["values"] if kind["type"] == "map" else kind
+def _check_routing(routing: Routing) -> None:
+    try:
+        reference(routing.case)
+        reference(routing.subject)
+    except ValueProblem as problem:
+        raise SchemaError(str(problem), "case or subject") from None
+    try:
+        if routing.addressed is not None:
+            code(routing.addressed)
+    except ValueProblem as problem:
+        raise SchemaError(str(problem), "addressed") from None
 
 
-def _parts(value: Any) -> Iterable[tuple[str, Any]]:
-    """What each party is shown of a per-party value."""
-    if isinstance(value, dict):
-        return value.items()
-    return ((party, [party]) for party in value)
-
-
-def _is_map(avro: Any) -> bool:
-    branches = avro if isinstance(avro, list) else [avro]
-    return any(isinstance(one, dict) and one.get("type") == "map" for one in branches)
+def _is_party(text: str) -> bool:
+    try:
+        code(text)
+    except ValueProblem:
+        return False
+    return True
 
 
 class Schemas:
-    """All registered event schemas."""
+    """All registered event schemas: the current one of each type, and any ever published by id."""
 
     def __init__(self, documents: Iterable[Mapping[str, Any]]) -> None:
         self._by_type: dict[str, EventSchema] = {}
         self._by_id: dict[bytes, EventSchema] = {}
+        self._versions: dict[str, list[EventSchema]] = {}
         for document in documents:
             self.register(document)
 
     @classmethod
     @lru_cache(maxsize=1)
     def load(cls) -> Schemas:
-        """The schemas shipped in `schemas/case/`."""
-        folder = resources.files("schemas").joinpath("case")
-        names = sorted(one.name for one in folder.iterdir() if one.name.endswith(".avsc"))
-        return cls(json.loads(folder.joinpath(name).read_text("utf-8")) for name in names)
+        """The schemas shipped: `schemas/history/`, oldest first, then `schemas/case/`."""
+        return cls(shipped())
 
     def register(self, document: Mapping[str, Any]) -> EventSchema:
         """Add a schema; a later version of a type becomes the current one."""
         schema = EventSchema(document)
+        known = codelists.load("nrm.category").labels
+        for field in schema.fields:
+            if field.category not in known and field.category != INHERIT:
+                warnings.warn(
+                    f"{schema.type}.{field.name}: category {field.category} reaches nobody",
+                    UnreleasableFieldWarning,
+                    stacklevel=2,
+                )
         self._by_type[schema.type] = schema
         self._by_id[schema.schema_id] = schema
+        self._versions.setdefault(schema.type, []).append(schema)
         return schema
 
     def by_type(self, event_type: str) -> EventSchema:
@@ -305,5 +368,24 @@ class Schemas:
     def by_id(self, schema_id: bytes) -> EventSchema | None:
         return self._by_id.get(schema_id)
 
+    def versions(self, event_type: str) -> tuple[EventSchema, ...]:
+        """All versions of a type, the current one last. KeyError if there is none."""
+        return tuple(self._versions[event_type])
+
     def types(self) -> tuple[str, ...]:
         return tuple(sorted(self._by_type))
+
+
+def shipped() -> Iterator[dict[str, Any]]:
+    """The documents of all shipped schemas, earlier versions of a type before later ones."""
+    root = resources.files("schemas")
+    history = root.joinpath("history")
+    if history.is_dir():
+        for kind in sorted(history.iterdir(), key=lambda one: one.name):
+            if kind.is_dir():
+                versions = [one for one in kind.iterdir() if one.name.endswith(".avsc")]
+                for one in sorted(versions, key=lambda one: int(one.name[:-5])):
+                    yield json.loads(one.read_text("utf-8"))
+    for one in sorted(root.joinpath("case").iterdir(), key=lambda one: one.name):
+        if one.name.endswith(".avsc"):
+            yield json.loads(one.read_text("utf-8"))
