@@ -11,6 +11,7 @@ the answer depends on their role alone and is worked out once per role.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -31,7 +32,7 @@ from hub.domain.settlement import (
 from hub.recalls import RECALLING, recalls
 from hub.release import Ask, decide, redecide
 
-__all__ = ["Owed", "Recall", "Released", "Settlement", "Withheld", "settle"]
+__all__ = ["Owed", "Recall", "Released", "Settlement", "Withheld", "differences", "settle"]
 
 # A clock that cannot be trusted is read as the end of time: whatever expires has expired.
 END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
@@ -69,14 +70,17 @@ def settle(
     now: datetime,
     *,
     clock_trusted: bool = True,
+    age: AgeView | None = None,
 ) -> Settlement:
     """Take `event` into `case` and decide everything that follows from it.
 
-    Changes the case. After an exception the case is of no use and must be folded anew.
+    Changes the case. After an exception the case is of no use and must be folded anew. `age`: as
+    recorded, when deciding again after birth dates were erased.
     """
     event = case.enter(event)
     asked_at = now if clock_trusted else END_OF_TIME
-    age = case.age.view(asked_at, profile.enforcement_roles)
+    if age is None:
+        age = case.age.view(asked_at, profile.enforcement_roles)
     settlement = Settlement(
         event.event_id,
         profile.version,
@@ -92,7 +96,9 @@ def settle(
             case, event, settlement.decided, sitting.decide_without_windows
         )
     if event.type == "ConsentWithdrawn" and event.facts.get("leave_nrm") is True:
-        settlement.left = _who_is_left(case, parties, profile, now)
+        leaving = age if clock_trusted else case.age.view(now, profile.enforcement_roles)
+        if not leaving.in_procedure:  # 2.4: a child leaves nobody
+            settlement.left = _authorities(case, parties)
     case.hold(settlement, event)
     case.leave(event)
     catching_up = _BACKFILL.get(event.type)
@@ -100,6 +106,33 @@ def settle(
         _backfill(sitting, catching_up(case, event))
         case.hold_backfill(settlement)
     return settlement
+
+
+def differences(
+    case: Case,
+    event: CaseEvent,
+    recorded: Settlement,
+    parties: Parties,
+    profile: PolicyProfile,
+) -> tuple[str, ...]:
+    """Parts of a recorded settlement that come out differently when decided again.
+
+    `case` as it was before the event, `parties` and `profile` as of the versions recorded. Changes
+    nothing. Any answer but none is an alarm: the record, the inputs or the rules were altered.
+    """
+    again = settle(
+        deepcopy(case),
+        event,
+        parties,
+        profile,
+        event.at,
+        clock_trusted=recorded.clock_trusted,
+        age=recorded.age,
+    ).to_record()
+    written = recorded.to_record()
+    return tuple(
+        part for part in sorted({*again, *written}) if again.get(part) != written.get(part)
+    )
 
 
 # -- the event itself ------------------------------------------------------------------------
@@ -186,12 +219,8 @@ def _first_only(outcome: Outcome) -> Outcome:
 # -- 2.4: leaving ----------------------------------------------------------------------------
 
 
-def _who_is_left(
-    case: Case, parties: Parties, profile: PolicyProfile, now: datetime
-) -> tuple[str, ...]:
-    """The authorities an adult leaves; a child leaves nobody."""
-    if case.age.view(now, profile.enforcement_roles).in_procedure:
-        return ()
+def _authorities(case: Case, parties: Parties) -> tuple[str, ...]:
+    """The authorities that leaving takes something from."""
     return tuple(
         party.agency
         for party in parties.by_role(AUTHORITY)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from hub.deliveries import END_OF_TIME, settle
+from hub.deliveries import END_OF_TIME, differences, settle
+from hub.domain.case import Case
 from hub.domain.settlement import Settlement
 from hub.release import Released, still_stands
 from tests.release.story import Heard, Story
@@ -385,3 +386,36 @@ def test_a_record_survives_json_and_names_all_it_was_decided_on() -> None:
     assert record["age"] == [False, False]
     assert record["windows"] == {"POL-1": {identity.event_id: {"identity": "e5"}}}
     assert again.outcome("CA-1", "competent_authority", "identity").reason == "not_involved"  # type: ignore[union-attr]
+
+
+def test_deciding_again_finds_the_record_as_it_is_and_an_altered_one() -> None:
+    story = adult({"SH-1": ["identity"]}, "SH-1")
+    story.identity(born="1990-01-01")
+    story.withdraws()
+    case = Case()
+    for event, recorded in story.said:
+        assert differences(case, event, recorded, story.parties, story.profile) == ()
+        case.enter(event)
+        case.hold(recorded, event)
+        case.leave(event)
+    event, recorded = story.said[-2]
+    altered = recorded.to_record()
+    altered["decided"]["SH-1"]["demographics"] = "public_task"
+    case = Case()
+    for earlier, settled in story.said[:-2]:
+        case.enter(earlier)
+        case.hold(settled, earlier)
+        case.leave(earlier)
+    forged = Settlement.from_record(altered)
+    assert differences(case, event, forged, story.parties, story.profile) == ("decided",)
+
+
+def test_a_rebased_item_is_recalled_with_the_consent_it_now_rests_on() -> None:
+    story = adult({"SH-1": ["identity"]}, "SH-1")
+    story.consents({"SH-1": ["identity"]}, consent_id="c2")
+    event = story.identity().event_id
+    story.case.rebase("SH-1", {event: {"identity": "consent:c2"}})
+    assert story.withdraws(consent_id="c1").recalls == {}
+    assert story.withdraws(consent_id="c2").recalls == {
+        "SH-1": ("delete_or_restrict", ("identity",))
+    }
