@@ -36,7 +36,7 @@ from hub.store.errors import HeadMoved
 from hub.store.events import StoreEvent
 from hub.store.keystore import KeyStore
 from hub.store.log import AdmissionKey, HubLog
-from hub.submission import Admission, AdmittedEvent, RefusedEvent, facts_bytes
+from hub.submission import Admission, AdmittedEvent, RefusedEvent, facts_bytes, revoked
 
 T = TypeVar("T")
 
@@ -274,12 +274,23 @@ class Exchange:
         self, draft: Draft, admissions: Sequence[Admission], tracking: dict[str, int]
     ) -> list[list[OutcomeFacts]]:
         draft.tracking.update(tracking)
+        admissions = [self._still_signed(draft, one) for one in admissions]
         known = self._known(admissions)
         draft.secrets = self._secrets_for(admissions)
         return [
             [self._outcome(draft, known, event) for event in admission.events]
             for admission in admissions
         ]
+
+    def _still_signed(self, draft: Draft, admission: Admission) -> Admission:
+        """(3) again, in log order: the key may have been revoked while the message waited."""
+        if admission.key_id is None:
+            return admission
+        agency = self.agencies.get(admission.sender)
+        key = agency.keys.get(admission.key_id) if agency is not None else None
+        if key is not None and key.valid_at(draft.next_position):
+            return admission
+        return admission.refused(revoked())
 
     def _known(self, admissions: Sequence[Admission]) -> dict[tuple[str, bytes], OutcomeFacts]:
         """Outcomes given before to these events."""

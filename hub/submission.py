@@ -43,6 +43,11 @@ MAX_EVENT = 256 * 1024
 FUTURE = timedelta(hours=24)  # a sender's clock may be wrong by its time zone, not by more
 
 
+def revoked() -> Refused:
+    """(3) What is said where a key is not valid; asked at admission and where it is recorded."""
+    return Refused(3, "revoked_key", "this signing key is no longer valid; rotate")
+
+
 @dataclass(frozen=True, slots=True)
 class AdmittedEvent:
     """One event that passed steps 1 to 6. Bytes are as signed."""
@@ -79,11 +84,22 @@ class RefusedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The answer for one message: events in their order, refused ones in place."""
+    """The answer for one message: events in their order, refused ones in place.
+
+    key_id: the key that signed; None for a message refused as a whole. It was valid at the
+    position admission was asked about, and is asked again where the message is recorded.
+    """
 
     digest: bytes
     sender: str
     events: tuple[AdmittedEvent | RefusedEvent, ...]
+    key_id: bytes | None = None
+
+    def refused(self, refusal: Refused) -> Admission:
+        """The same message, refused as a whole."""
+        return Admission(
+            self.digest, self.sender, (RefusedEvent(self.sender, None, self.digest, refusal),)
+        )
 
 
 class Gate:
@@ -104,7 +120,7 @@ class Gate:
         sender = ""
         try:
             sender, submission = self._open(raw)
-            agency, tree = self._signed(submission, sender, agencies, position)
+            agency, tree, key_id = self._signed(submission, sender, agencies, position)
         except Refused as refusal:
             return Admission(digest, sender, (RefusedEvent(sender, None, digest, refusal),))
         head, signature = submission["head"], submission["signature"]
@@ -112,7 +128,7 @@ class Gate:
             self._event(agency, head, signature, tree, index, event, now)
             for index, event in enumerate(submission["events"])
         )
-        return Admission(digest, agency.agency, events)
+        return Admission(digest, agency.agency, events, key_id)
 
     def _open(self, raw: bytes) -> tuple[str, dict[str, Any]]:
         # (1) Size, before anything is decoded.
@@ -131,7 +147,8 @@ class Gate:
         try:
             opened = key.open(sealed["box"], self._info)
         except SealError:
-            raise Refused(2, "cannot_open", "the box does not open: damaged or sealed for another")
+            no = "the box does not open: damaged or sealed for another"
+            raise Refused(2, "cannot_open", no) from None
         try:
             submission: dict[str, Any] = wire.SUBMISSION.unsingle(opened)
         except AvroError:
@@ -142,7 +159,7 @@ class Gate:
 
     def _signed(
         self, submission: dict[str, Any], sender: str, agencies: Agencies, position: int
-    ) -> tuple[Agency, merkle.Tree]:
+    ) -> tuple[Agency, merkle.Tree, bytes]:
         # (3) One signature covers all headers; the key is valid at this position.
         try:
             head = wire.BATCH_HEAD.unsingle(submission["head"])
@@ -157,7 +174,7 @@ class Gate:
         if key is None:
             raise Refused(3, "unknown_key", "enrol this signing key first")
         if not key.valid_at(position + 1):
-            raise Refused(3, "revoked_key", "this signing key is no longer valid; rotate")
+            raise revoked()
         tree = merkle.Tree([merkle.leaf_hash(e["header"]) for e in submission["events"]])
         if head["size"] != len(submission["events"]) or head["root"] != tree.root:
             raise Refused(3, "batch_mismatch", "the signed batch tree is not over these headers")
@@ -165,7 +182,7 @@ class Gate:
             signing.verify(key.public, signing.BATCH, submission["head"], submission["signature"])
         except signing.SignatureError:
             raise Refused(3, "bad_signature", "the batch signature does not verify") from None
-        return agency, tree
+        return agency, tree, key.key_id
 
     def _event(
         self,

@@ -333,3 +333,18 @@ def test_event_ids_are_read_as_uuids(api: Api) -> None:
     assert isinstance(told.event_id, UUID)
     shouted = str(told.event_id).upper()
     assert api.call("GET", f"/v1/outcomes/{shouted}").status_code == 200
+
+
+def test_a_key_revoked_while_its_message_waits_admits_nothing(api: Api) -> None:
+    """Validity is by log position, and the position is where the event would stand."""
+    world = api.world
+    world.enrol("NGO-2", "ngo_support")
+    facts = {"jurisdiction": "XX", "channel": "outreach", "age_status": "adult"}
+    waiting = world.hub.ingest.admit(world.sealed("NGO-2", "CaseOpened", "HTTP-12", **facts))
+    assert waiting.key_id is not None
+    world.hub.enrolment.revoke("NGO-2", None, reason="stolen", by="operator")
+    [[outcome]] = world.hub.exchange.record([waiting])
+    assert not outcome.accepted
+    assert outcome.refusal is not None
+    assert (outcome.refusal.step, outcome.refusal.reason) == (3, "revoked_key")
+    assert (outcome.event_id, outcome.digest) == (None, waiting.digest)
