@@ -22,7 +22,7 @@ from consumers.receipts import Receipts
 from hub.clock import Clock
 from hub.crypto.pseudonyms import Pseudonyms
 from hub.enrolment import RECEIPTS_TOPIC, REGISTRY_TOPIC, Enrolment
-from hub.errors import MustStop
+from hub.errors import RetryLater
 from hub.exchange import Exchange
 from hub.home import Home, HubKeys, Settings
 from hub.ingest import INGEST_TOPIC, Ingest
@@ -195,7 +195,7 @@ class Hub:
                 log.warning("topics_unavailable", loop=name, error=type(away).__name__)
                 self._stop.wait(RETRY)
             except Exception as failure:
-                stop = isinstance(failure, MustStop) or not getattr(failure, "retriable", False)
+                stop = not isinstance(failure, RetryLater)
                 log.error("loop_failed", loop=name, error=type(failure).__name__, stopping=stop)
                 if stop:
                     self.failure = failure

@@ -25,7 +25,7 @@ from hub.api.problems import Problem
 log = structlog.get_logger("hub.api")
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-DRAIN_SECONDS: Final = 2.0
+DRAIN_SECONDS: Final = 1.0
 SECURITY_HEADERS: Final = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),

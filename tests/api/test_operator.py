@@ -14,6 +14,7 @@ from hub.api.server import serve_api
 from hub.errors import NotReady
 from hub.home import Home
 from hub.hub import Hub
+from hub.store.errors import StoreBusy
 from hub.topics.port import TopicUnavailable
 from tests.api.conftest import Api, World
 
@@ -142,4 +143,29 @@ def test_a_hub_whose_loops_never_ran_is_alive_and_not_ready(tmp_path: Path) -> N
             assert (answer.status_code, answer.json()["loops"]) == (503, "stopped")
     finally:
         server.stop()
+        hub.stop()
+
+
+def test_a_store_that_is_busy_for_a_moment_stops_nothing(tmp_path: Path) -> None:
+    home = Home(tmp_path / "hub")
+    home.init()
+    hub = Hub.open(home)
+    real, tries = hub.publisher.step, [0]
+
+    def step() -> int:
+        tries[0] += 1
+        if tries[0] == 2:
+            raise StoreBusy("another process writes")
+        return real()
+
+    hub.publisher.step = step  # type: ignore[method-assign]
+    hub.start()
+    try:
+        end = time.monotonic() + 10
+        while tries[0] < 4:
+            assert hub.failure is None
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert hub.running
+    finally:
         hub.stop()
