@@ -91,6 +91,14 @@ def test_2_6_the_latest_assessed_date_of_birth_goes_before_any_stated_one() -> N
     assert not child_for(story.on("2027-05-05"), "CA-1")
 
 
+def test_2_6_an_assessment_without_a_date_leaves_the_latest_assessed_one() -> None:
+    story = case_of("child", born="2008-09-01")
+    story.assessed("child", born="2009-05-05")
+    story.assessed("child")
+    assert child_for(story.on("2027-05-04"), "CA-1")
+    assert not child_for(story.on("2027-05-05"), "CA-1")
+
+
 def test_2_6_of_the_stated_dates_the_latest_that_made_a_minor_counts() -> None:
     story = case_of("child", born="2008-09-01")
     story.identity("CPS-1", "2010-01-01")

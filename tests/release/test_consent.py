@@ -283,3 +283,10 @@ def test_4_12_just_before_any_active_consent_naming_it_suffices() -> None:
     story.consents({"SH-1": ["health"]}, consent_id="c2", until="2026-04-01")
     withdrawn = story.on("2026-05-01").withdraws(consent_id="c1")
     assert withdrawn.basis("SH-1", "consent") == "public_task"
+
+
+def test_4_12_an_amendment_that_ends_the_consent_reaches_the_private_body_once() -> None:
+    story = started().on("2026-06-10")
+    ended = story.amends({"SH-1": ["identity"]}, until="2026-06-09")
+    assert ended.basis("SH-1", "consent") == "public_task"
+    assert story.again(ended, "SH-1", "consent") == "expired"

@@ -160,6 +160,14 @@ def test_6_2_so_does_a_declined_transfer_and_an_end_while_pending() -> None:
     assert ended.recalls == {"SH-1": ("delete", ("case_management", "protection"))}
 
 
+def test_6_2_an_answer_that_is_not_the_recipients_recalls_nothing() -> None:
+    story = adult({"FNRM-1": ["case_management"], "CA-1": ["protection"]}, "CA-1")
+    story.says("NGO-1", "TransferOffered", "case_management", transfer_id="t", to_agency="FNRM-1")
+    declined = {"transfer_id": "t", "outcome": "declined"}
+    assert story.raw("CA-1", "TransferAnswered", "case_management", **declined).recalls == {}
+    assert story.case.referrals["transfer", "t"].pending
+
+
 def test_6_2_6_6_the_end_of_an_accepted_referral_recalls_nothing() -> None:
     story = adult({"SH-1": ["protection"]}, "SH-1")
     ended = story.says(
