@@ -13,7 +13,8 @@ from typing import Any
 
 from hub.agencies import Agencies
 from hub.crypto import signing
-from hub.exchange import Draft, Exchange, stream_id
+from hub.draft import Draft, stream_id
+from hub.exchange import Exchange
 from hub.ingest import topic_follower
 from hub.store import events as stored
 from hub.topics.port import Topics

@@ -22,8 +22,9 @@ from hub.crypto.sealing import sealing_key_id
 from hub.crypto.signing import key_id
 from hub.domain.parties import HUB_ROLE
 from hub.domain.policy import PolicyProfile
+from hub.draft import Draft, stream_id
 from hub.errors import Refused
-from hub.exchange import Draft, Exchange, stream_id
+from hub.exchange import Exchange
 from hub.home import HubKeys, Settings
 from hub.ingest import INGEST_TOPIC
 from hub.store import events as stored

@@ -13,67 +13,49 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any, TypeVar
-from uuid import UUID, uuid5
+from typing import TypeVar
+from uuid import UUID
 
 from hub import crash
+from hub.accepted import Person, accepted, facts_bytes, next_secret, orders_erasure
 from hub.agencies import Agencies
+from hub.cases import Cases
 from hub.clock import Clock
-from hub.crypto.compartment import compartment_key, open_compartment, seal_compartment
 from hub.crypto.pseudonyms import Pseudonyms
-from hub.deliveries import Settlement, settle
+from hub.deliveries import settle
 from hub.domain import guards
 from hub.domain.case import Case, CaseEvent
 from hub.domain.policy import PolicyProfile
+from hub.draft import Draft, Fresh, stream_id
 from hub.errors import Inconsistent, Refused, RetryLater
 from hub.store import events as stored
 from hub.store.errors import HeadMoved
 from hub.store.events import StoreEvent
 from hub.store.keystore import KeyStore
 from hub.store.log import AdmissionKey, HubLog
-from hub.submission import Admission, AdmittedEvent, RefusedEvent, facts_bytes, revoked
+from hub.submission import Admission, AdmittedEvent, RefusedEvent, revoked
 
 T = TypeVar("T")
 
-STREAMS = UUID("6f1a3f5e-2f0e-5d6c-9a31-6a5f5a1c0b7e")  # namespace of all stream ids
-PERSONAL = "facts"  # compartment name under which personal facts are sealed
 KEPT_ROWS = 30_000  # rows just recorded that followers need not read back
-CACHED_EVENTS = 200_000  # how many case events may be held in memory, over all cached cases
+TRIES = 50  # times a draft is made again because another process was quicker
 
-
-AFTER_ERASURE = "after erasure"  # name under which a person's next secret is derived
 _HOT = (stored.EventAccepted, stored.Settled, stored.Sending, stored.Refused, stored.Received)
-
-
-def orders_erasure(event_type: str, facts: Mapping[str, Any]) -> bool:
-    """Whether this event destroys everything the person had before it."""
-    return event_type == "SubjectRequestDecided" and facts.get("action") == "key_destroyed"
-
+_CASE_ROWS = (stored.EventAccepted, stored.Settled, stored.HeldBack)
 
 # Whether a case exists is not for agencies outside it to find out: one answer for both.
 _HIDDEN = ("unknown_case", "not_involved_emitter")
 NO_SUCH_CASE = Refused(
     7, "unknown_case", "there is no case of this reference in which your agency has a part"
 )
-
-
-def key_context(digest: bytes) -> bytes:
-    """What a compartment's key is derived from besides secret and name: the signed header.
-
-    An event id alone would not do: two agencies may choose the same one, and a key must never
-    seal two contents.
-    """
-    return digest[:16]
-
-
-def stream_id(kind: str, name: str) -> UUID:
-    """Identifier of a stream that is not a case: agency, delivery log, receipts, refusals."""
-    return uuid5(STREAMS, f"{kind}/{name}")
+CONFLICT = Refused(7, "conflict", "this event id was used for other bytes; nothing was changed")
+STANDS_ALREADY = Refused(7, "conflict", "this event id stands in the case already; use a new one")
+ANOTHER_PERSON = Refused(7, "group_case_refused", "one case per person; open another", "G19")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,56 +69,6 @@ class OutcomeFacts:
     position: int | None
     refusal: Refused | None
     recorded_at: datetime
-
-
-@dataclass
-class OpenCase:
-    """A case in memory: its fold and the version of its stream."""
-
-    case_id: UUID
-    case: Case
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Fresh:
-    """A row this process has just recorded, with what followers would have to read back."""
-
-    position: int
-    event: StoreEvent
-    settlement: Settlement | None = None
-    secret: bytes | None = None
-
-
-@dataclass
-class Draft:
-    """Events of one transaction while it is being put together."""
-
-    now: datetime
-    head: int
-    events: list[StoreEvent] = field(default_factory=list)
-    admissions: list[AdmissionKey] = field(default_factory=list)
-    tracking: dict[str, int] = field(default_factory=dict)
-    versions: dict[UUID, int] = field(default_factory=dict)
-    fresh: list[Fresh] = field(default_factory=list)
-    secrets: dict[UUID, tuple[UUID, bytes]] = field(default_factory=dict)
-
-    @property
-    def next_position(self) -> int:
-        return self.head + len(self.events) + 1
-
-    def add(
-        self,
-        event: StoreEvent,
-        settlement: Settlement | None = None,
-        secret: bytes | None = None,
-    ) -> int:
-        """Append one event; returns the log position it will have."""
-        position = self.next_position
-        self.events.append(event)
-        self.versions[event.originator_id] = event.originator_version
-        self.fresh.append(Fresh(position, event, settlement, secret))
-        return position
 
 
 class Exchange:
@@ -153,8 +85,7 @@ class Exchange:
         self.profile: PolicyProfile | None = None
         self.committed = threading.Condition()
         self._writer = threading.RLock()
-        self._cases: OrderedDict[UUID, OpenCase] = OrderedDict()
-        self._cached_events = 0
+        self._cases = Cases(log, secrets)
         self._versions: dict[UUID, int] = {}
         self._followed = 0
         self._fresh: deque[Fresh] = deque(maxlen=KEPT_ROWS)
@@ -165,7 +96,7 @@ class Exchange:
     def commit(self, work: Callable[[Draft], T]) -> T:
         """Run `work` on the state at the log's head and store what it drafts, all or nothing."""
         with self._writer:
-            for _ in range(50):
+            for _ in range(TRIES):
                 draft = Draft(self.clock.now(), self._followed)
                 try:
                     result = work(draft)
@@ -194,6 +125,7 @@ class Exchange:
                 self._apply(row.position, row.event)
         self._fresh.extend(draft.fresh)
         self._followed = draft.head + len(draft.events)
+        self._cases.trim(len(draft.events))
         with self.committed:
             self.committed.notify_all()
 
@@ -205,8 +137,8 @@ class Exchange:
                 for one in recorded:
                     event = one.event
                     self._versions.pop(event.originator_id, None)
-                    if isinstance(event, stored.EventAccepted | stored.Settled | stored.HeldBack):
-                        self._drop(event.originator_id)
+                    if isinstance(event, _CASE_ROWS):
+                        self._cases.drop(event.originator_id)
                     self._apply(one.position, event)
                 self._followed = recorded[-1].position
 
@@ -223,6 +155,11 @@ class Exchange:
             if not self._fresh or self._fresh[0].position != position + 1:
                 return []
             return list(islice(self._fresh, limit))
+
+    def forget_fresh(self) -> None:
+        """Followers read back from the log from here on: what is kept may hold a gone secret."""
+        with self._writer:
+            self._fresh.clear()
 
     @property
     def position(self) -> int:
@@ -251,7 +188,7 @@ class Exchange:
 
     def next_case_version(self, case_id: UUID) -> int:
         """Version for one more event of a case outside `record`; call inside `commit` only."""
-        opened = self._open(case_id)
+        opened = self._cases.get(case_id)
         assert opened is not None
         opened.version += 1
         return opened.version
@@ -276,9 +213,9 @@ class Exchange:
         draft.tracking.update(tracking)
         admissions = [self._still_signed(draft, one) for one in admissions]
         known = self._known(admissions)
-        draft.secrets = self._secrets_for(admissions)
+        persons = self._persons(admissions)
         return [
-            [self._outcome(draft, known, event) for event in admission.events]
+            [self._outcome(draft, known, persons, event) for event in admission.events]
             for admission in admissions
         ]
 
@@ -329,6 +266,7 @@ class Exchange:
         self,
         draft: Draft,
         known: dict[tuple[str, bytes], OutcomeFacts],
+        persons: dict[UUID, Person],
         event: AdmittedEvent | RefusedEvent,
     ) -> OutcomeFacts:
         if event.event_id is None:
@@ -337,7 +275,10 @@ class Exchange:
             return self._refuse(draft, event, event.refusal)
         earlier = known.get((event.agency, event.event_id))
         if earlier is None:
-            answer = self._one(draft, event, event.event_id)
+            if isinstance(event, RefusedEvent):
+                answer = self._refuse(draft, event, event.refusal)
+            else:
+                answer = self._one(draft, persons, event)
             known[event.agency, event.event_id] = answer
             position = answer.position or draft.head + len(draft.events)
             draft.admissions.append(
@@ -346,14 +287,10 @@ class Exchange:
             return answer
         if earlier.digest == event.digest:
             return earlier
-        return self._refuse(
-            draft,
-            event,
-            Refused(7, "conflict", "this event id was used for other bytes; nothing was changed"),
-        )
+        return self._refuse(draft, event, CONFLICT)
 
-    def _secrets_for(self, admissions: Sequence[Admission]) -> dict[UUID, tuple[UUID, bytes]]:
-        """(secret id, secret) by subject; those of new persons are durable before any record."""
+    def _persons(self, admissions: Sequence[Admission]) -> dict[UUID, Person]:
+        """Everyone concerned, by subject; new secrets are durable before anything is recorded."""
         subjects = {
             self._subject_of(event)
             for admission in admissions
@@ -362,26 +299,20 @@ class Exchange:
         }
         current = {subject: subject for subject in subjects}
         for subject in self.secrets.erased_among(subjects):
-            current[subject] = self._secret_after(subject)
+            while self.secrets.erased(current[subject]):
+                current[subject] = next_secret(current[subject])
         secrets = self.secrets.ensure(set(current.values()))
-        return {subject: (which, secrets[which]) for subject, which in current.items()}
+        return {
+            subject: Person(subject, secret_id, secrets[secret_id])
+            for subject, secret_id in current.items()
+        }
 
-    def _secret_after(self, secret: UUID) -> UUID:
-        """The person's next secret: the first in their chain that was not shredded."""
-        while self.secrets.erased(secret):
-            secret = uuid5(secret, AFTER_ERASURE)
-        return secret
-
-    def _one(
-        self, draft: Draft, event: AdmittedEvent | RefusedEvent, event_id: bytes
-    ) -> OutcomeFacts:
-        if isinstance(event, RefusedEvent):
-            return self._refuse(draft, event, event.refusal)
+    def _one(self, draft: Draft, persons: dict[UUID, Person], event: AdmittedEvent) -> OutcomeFacts:
         case_id, subject = self._case_of(event), self._subject_of(event)
-        opened = self._open(case_id)
+        opened = self._cases.get(case_id)
         happened = CaseEvent(
             position=draft.next_position,
-            event_id=str(UUID(bytes=event_id)),
+            event_id=str(UUID(bytes=event.event_id)),
             type=event.event_type,
             emitter=event.agency,
             role=event.role,
@@ -392,26 +323,25 @@ class Exchange:
         # (7) State and law, asked in log order.
         case = opened.case if opened else None
         if case is not None and case.find(happened.event_id) is not None:
-            no = Refused(7, "conflict", "this event id stands in the case already; use a new one")
-            return self._refuse(draft, event, no)
+            return self._refuse(draft, event, STANDS_ALREADY)
         if case is not None and case.subject_id != subject:
-            no = Refused(7, "group_case_refused", "one case per person; open another", "G19")
-            return self._refuse(draft, event, no)
+            return self._refuse(draft, event, ANOTHER_PERSON)
         parties, profile = self.agencies.parties(), self.policy()
         refusal = guards.refuse(case, happened, parties, profile, draft.now)
         if refusal is not None:
             no = Refused(7, refusal.reason, refusal.detail, refusal.guard)
             return self._refuse(draft, event, NO_SUCH_CASE if no.reason in _HIDDEN else no)
-        if opened is None:
-            opened = self._cases[case_id] = OpenCase(case_id, Case(case_id, subject), 0)
+        opened = opened or self._cases.begin(case_id, subject)
         settlement = settle(opened.case, happened, parties, profile, draft.now)
-        secret_id, secret = draft.secrets[subject]
+        person = persons[subject]
         if orders_erasure(event.event_type, event.facts):
             # What the person had before is destroyed; this event must outlive it.
-            secret_id = uuid5(secret_id, AFTER_ERASURE)
+            secret_id = next_secret(person.secret_id)
             secret = self.secrets.ensure({secret_id})[secret_id]
-            draft.secrets[subject] = (secret_id, secret)
-        draft.add(self._sealed(event, opened, subject, secret_id, secret, draft.now), secret=secret)
+            person = persons[subject] = Person(subject, secret_id, secret)
+        draft.add(
+            accepted(event, case_id, opened.version + 1, person, draft.now), secret=person.secret
+        )
         draft.add(
             stored.Settled(
                 originator_id=case_id,
@@ -426,69 +356,14 @@ class Exchange:
             settlement=settlement,
         )
         opened.version += 2
-        self._cached_events += 1
         return OutcomeFacts(
-            event.agency, event_id, event.digest, True, happened.position, None, draft.now
-        )
-
-    def _sealed(
-        self,
-        event: AdmittedEvent,
-        opened: OpenCase,
-        subject: UUID,
-        secret_id: UUID,
-        secret: bytes,
-        now: datetime,
-    ) -> stored.EventAccepted:
-        event_id, schema_id = event.event_id, event.schema_id
-        sealing_id = key_context(event.digest)
-        personal = b""
-        if event.personal:
-            personal = seal_compartment(
-                compartment_key(secret, sealing_id, PERSONAL),
-                event_id=event_id,
-                name=PERSONAL,
-                schema_id=schema_id,
-                salt=bytes(16),
-                body=facts_bytes(event.personal),
-            )
-        return stored.EventAccepted(
-            originator_id=opened.case_id,
-            originator_version=opened.version + 1,
-            timestamp=now,
-            event_id=event_id,
-            event_type=event.event_type,
-            emitter=event.agency,
-            role=event.role,
-            schema_id=schema_id,
-            header=event.header,
-            head=event.head,
-            signature=event.signature,
-            index=event.index,
-            path=event.path,
-            leaves=event.leaves,
-            compartments=tuple(
-                stored.SealedCompartment(
-                    name,
-                    index,
-                    seal_compartment(
-                        compartment_key(secret, sealing_id, name),
-                        event_id=event_id,
-                        name=name,
-                        schema_id=schema_id,
-                        salt=salt,
-                        body=body,
-                    ),
-                )
-                for name, index, salt, body in event.compartments
-            ),
-            categories=event.categories,
-            facts=facts_bytes(event.facts),
-            personal=personal,
-            subject_id=subject.bytes,
-            secret_id=secret_id.bytes,
-            occurred_at=event.occurred_at,
-            digest=event.digest,
+            event.agency,
+            event.event_id,
+            event.digest,
+            True,
+            happened.position,
+            None,
+            draft.now,
         )
 
     def _refuse(
@@ -524,81 +399,10 @@ class Exchange:
     def case(self, case_id: UUID) -> Case | None:
         """A case as recorded up to the head, or None if there is none. For decisions only."""
         with self._writer:
-            opened = self._open(case_id)
+            opened = self._cases.get(case_id)
             return opened.case if opened else None
-
-    def _open(self, case_id: UUID) -> OpenCase | None:
-        opened = self._cases.get(case_id)
-        if opened is not None:
-            self._cases.move_to_end(case_id)
-            return opened
-        recorded = self.log.stream(case_id)
-        if not recorded:
-            return None
-        opened = OpenCase(case_id, self.fold([one.event for one in recorded]), len(recorded))
-        self._cases[case_id] = opened
-        self._cached_events += len(recorded) // 2
-        while self._cached_events > CACHED_EVENTS and len(self._cases) > 1:
-            self._drop(next(iter(self._cases)))
-        return opened
-
-    def fold(self, recorded: Sequence[StoreEvent]) -> Case:
-        """A case rebuilt from its stream, by what was decided then; nothing is decided again."""
-        first = recorded[0]
-        assert isinstance(first, stored.EventAccepted)
-        case = Case(first.originator_id, UUID(bytes=first.subject_id))
-        happened: CaseEvent | None = None
-        for event in recorded:
-            if isinstance(event, stored.EventAccepted):
-                happened = self.case_event(event)
-            elif isinstance(event, stored.Settled):
-                assert happened is not None
-                if happened.position != event.position:
-                    happened = happened.at_position(event.position)
-                happened = case.enter(happened)
-                case.hold(Settlement.from_record(json.loads(event.settlement)), happened)
-                case.leave(happened)
-            elif isinstance(event, stored.HeldBack):
-                case.hold_back(event.agency, json.loads(event.items))
-        return case
-
-    def case_event(self, event: stored.EventAccepted, position: int = 0) -> CaseEvent:
-        """The recorded event as the rules see it. Personal facts are gone once shredded."""
-        return CaseEvent(
-            position=position,
-            event_id=str(UUID(bytes=event.event_id)),
-            type=event.event_type,
-            emitter=event.emitter,
-            role=event.role,
-            at=event.timestamp,
-            categories=tuple(event.categories),
-            facts={**json.loads(event.facts), **self._personal(event)},
-        )
-
-    def _personal(self, event: stored.EventAccepted) -> dict[str, Any]:
-        if not event.personal:
-            return {}
-        secret_id = UUID(bytes=event.secret_id)
-        secret = self.secrets.secrets({secret_id}).get(secret_id)
-        if secret is None:
-            return {}
-        _, body = open_compartment(
-            compartment_key(secret, key_context(event.digest), PERSONAL),
-            event.personal,
-            event_id=event.event_id,
-            name=PERSONAL,
-            schema_id=event.schema_id,
-        )
-        facts: dict[str, Any] = json.loads(body)
-        return facts
-
-    def _drop(self, case_id: UUID) -> None:
-        opened = self._cases.pop(case_id, None)
-        if opened is not None:
-            self._cached_events -= opened.version // 2
 
     def _forget(self) -> None:
         """After a failed transaction nothing in memory is trusted beyond the log."""
         self._cases.clear()
-        self._cached_events = 0
         self._versions.clear()

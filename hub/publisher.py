@@ -17,12 +17,9 @@ signature, time) can be matched between two recipients.
 
 from __future__ import annotations
 
-import secrets
-import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
@@ -32,15 +29,16 @@ from uuid import UUID
 import orjson
 
 from hub import crash
-from hub.crypto import compartment, signing
+from hub.crypto import signing
 from hub.crypto.sealing import padme, seal, sealing_key_id
 from hub.crypto.signing import SigningKey
 from hub.deliveries import Owed, Settlement
 from hub.domain.case import Case
-from hub.exchange import Draft, Exchange, Fresh, key_context, stream_id
+from hub.draft import Draft, Fresh, stream_id
+from hub.exchange import Exchange
+from hub.parts import Parts, PartsCache, released
 from hub.release import Released, still_stands
 from hub.store import events as stored
-from hub.tlog import merkle
 from hub.topics.port import Message, Topics, TopicUnavailable
 from schemas import wire
 
@@ -50,8 +48,6 @@ SEND_BATCH = 500  # deliveries in one sealed message
 SEND_BYTES = 4 * 1024 * 1024
 TRIM_EVERY = 2.0  # seconds
 RECALL_DUE = timedelta(days=7)  # T11
-
-
 KEPT_DUE = 20_000  # marked deliveries per recipient kept in memory; the rest wait in the log
 
 
@@ -59,16 +55,6 @@ KEPT_DUE = 20_000  # marked deliveries per recipient kept in memory; the rest wa
 def delivery_stream(agency: str) -> UUID:
     """Stream of a recipient's delivery log."""
     return stream_id("deliveries", agency)
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What is needed to hand out parts of one recorded event."""
-
-    event: stored.EventAccepted
-    secret: bytes | None
-    tree: merkle.Tree
-    encoded: dict[str, bytes]  # what every recipient of the same part is given, by name
 
 
 class Publisher:
@@ -82,17 +68,26 @@ class Publisher:
         self._marked_to = exchange.log.tracking(FOLLOWER)
         self._sent: dict[str, int] = {}
         self._due: dict[str, OrderedDict[int, stored.Sending]] = {}
-        self._parts: OrderedDict[int, _Parts] = OrderedDict()
-        self._parts_lock = threading.Lock()
+        self._parts = PartsCache(exchange.log, exchange.secrets)
         self._ends: dict[str, deque[tuple[int, int]]] = {}
         self._trimmed_at = 0.0
+        self._epoch = exchange.secrets.epoch
 
     def step(self) -> int:
         """Mark and send what is there; returns how much was done (0: nothing to do)."""
+        self._forget_erased()
         done = self.mark() + self.send()
         if not done or time.monotonic() - self._trimmed_at > TRIM_EVERY:
             self.trim()
         return done
+
+    def _forget_erased(self) -> None:
+        """After an erasure, here or in another process, no secret stays behind in memory."""
+        epoch = self._exchange.secrets.epoch
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._parts.forget()
+            self._exchange.forget_fresh()
 
     # -- mark ------------------------------------------------------------------------------
 
@@ -107,7 +102,7 @@ class Publisher:
         settled = [row for row in rows if isinstance(row.event, stored.Settled)]
         for row in rows:
             if isinstance(row.event, stored.EventAccepted):
-                self._remember(row.position, row.event, row.secret)
+                self._parts.remember(row.position, row.event, row.secret)
         end = rows[-1].position
         if settled:
             marked = self._exchange.commit(lambda draft: self._mark(draft, settled, end))
@@ -398,7 +393,7 @@ class Publisher:
                 ],
             }
             return delivery
-        parts = self._parts_of(sending.event_position)
+        parts = self._parts.of(sending.event_position)
         return self._release(agency, delivery, parts, body["bases"])
 
     def _attested(self, agency: str) -> bool:
@@ -412,11 +407,7 @@ class Publisher:
         return event_id
 
     def _release(
-        self,
-        agency: str,
-        delivery: dict[str, Any],
-        parts: _Parts,
-        bases: Mapping[str, str],
+        self, agency: str, delivery: dict[str, Any], parts: Parts, bases: Mapping[str, str]
     ) -> dict[str, Any]:
         event = parts.event
         attested = self._attested(agency)
@@ -428,111 +419,17 @@ class Publisher:
             occurred = occurred.replace(hour=0, minute=0, second=0, microsecond=0)
         else:
             delivery["agency"] = event.emitter
-            delivery["evidence"] = _evidence(parts)
+            delivery["evidence"] = parts.evidence()
         delivery["occurred_at"] = occurred
         if parts.secret is None:  # the person was erased after marking: an empty delivery
             return delivery
-        hand_over = self._attest if attested else self._disclose
+        hand_over = parts.attest if attested else parts.disclose
         delivery["compartments"] = [
-            hand_over(parts, sealed)
+            hand_over(sealed)
             for sealed in event.compartments
-            if _released(sealed.name, bases, agency)
+            if released(sealed.name, bases, agency)
         ]
         delivery["bases"] = [
             {"category": category, "basis": basis} for category, basis in sorted(bases.items())
         ]
         return delivery
-
-    @staticmethod
-    def _disclose(parts: _Parts, sealed: stored.SealedCompartment) -> bytes:
-        assert parts.secret is not None
-        encoded = parts.encoded.get(sealed.name)
-        if encoded is None:
-            key = compartment.compartment_key(
-                parts.secret, key_context(parts.event.digest), sealed.name
-            )
-            encoded = parts.encoded[sealed.name] = wire.DELIVERED_COMPARTMENT.single(
-                {
-                    "name": sealed.name,
-                    "ciphertext": sealed.ciphertext,
-                    "key": key,
-                    "index": sealed.index,
-                    "path": b"".join(parts.tree.path(sealed.index)),
-                },
-                trusted=True,
-            )
-        return encoded
-
-    @staticmethod
-    def _attest(parts: _Parts, sealed: stored.SealedCompartment) -> bytes:
-        assert parts.secret is not None
-        event = parts.event
-        _, body = compartment.open_compartment(
-            compartment.compartment_key(parts.secret, key_context(event.digest), sealed.name),
-            sealed.ciphertext,
-            event_id=event.event_id,
-            name=sealed.name,
-            schema_id=event.schema_id,
-        )
-        key = secrets.token_bytes(32)
-        ciphertext = compartment.seal_compartment(
-            key,
-            event_id=compartment.ATTESTED_ID,
-            name=sealed.name,
-            schema_id=event.schema_id,
-            salt=secrets.token_bytes(16),
-            body=body,
-        )
-        return wire.DELIVERED_COMPARTMENT.single(
-            {"name": sealed.name, "ciphertext": ciphertext, "key": key, "index": -1, "path": b""}
-        )
-
-    # -- recorded events -------------------------------------------------------------------
-
-    def _remember(
-        self, position: int, event: stored.EventAccepted, secret: bytes | None = None
-    ) -> _Parts:
-        if secret is None:
-            secret_id = UUID(bytes=event.secret_id)
-            secret = self._exchange.secrets.secrets({secret_id}).get(secret_id)
-        tree = merkle.Tree([merkle.leaf_hash(leaf) for leaf in event.leaves])
-        parts = _Parts(event, secret, tree, {})
-        with self._parts_lock:
-            self._parts[position] = parts
-            while len(self._parts) > MARK_BATCH * 2:
-                self._parts.popitem(last=False)
-        return parts
-
-    def _parts_of(self, position: int) -> _Parts:
-        parts = self._parts.get(position)
-        if parts is None:
-            recorded = self._exchange.log.read(position - 1, 1)[0].event
-            assert isinstance(recorded, stored.EventAccepted)
-            return self._remember(position, recorded)
-        return parts
-
-
-EVIDENCE = ""  # no compartment has this name
-
-
-def _evidence(parts: _Parts) -> bytes:
-    encoded = parts.encoded.get(EVIDENCE)
-    if encoded is None:
-        event = parts.event
-        encoded = parts.encoded[EVIDENCE] = wire.AGENCY_EVIDENCE.single(
-            {
-                "header": event.header,
-                "head": event.head,
-                "signature": event.signature,
-                "index": event.index,
-                "path": b"".join(event.path),
-            },
-            trusted=True,
-        )
-    return encoded
-
-
-def _released(name: str, bases: Mapping[str, str], agency: str) -> bool:
-    """Whether a compartment goes out: its category is released, its party is the recipient."""
-    category, _, party = name.partition("/")
-    return category in bases and (not party or party == agency)

@@ -312,7 +312,7 @@ def decide(ask: Ask) -> Outcome:
 # -- asked again -----------------------------------------------------------------------------
 
 
-def redecide(  # noqa: PLR0917 - a decision has that many inputs
+def redecide(
     case: Case,
     event: CaseEvent,
     party: Party,
@@ -342,7 +342,7 @@ def redecide(  # noqa: PLR0917 - a decision has that many inputs
     )
 
 
-def still_stands(  # noqa: PLR0917 - a decision has that many inputs
+def still_stands(
     case: Case,
     agency: str,
     event_id: str,

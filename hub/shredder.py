@@ -9,9 +9,11 @@ then the fact is recorded together with the follower's position.
 from __future__ import annotations
 
 import json
-from uuid import UUID, uuid5
+from uuid import UUID
 
-from hub.exchange import AFTER_ERASURE, Draft, Exchange, orders_erasure, stream_id
+from hub.accepted import next_secret, orders_erasure
+from hub.draft import Draft, stream_id
+from hub.exchange import Exchange
 from hub.store import events as stored
 
 FOLLOWER = "shredder"
@@ -53,14 +55,14 @@ class Shredder:
         secret = subject
         while secret != keep:
             if self._exchange.secrets.erased(secret):
-                secret = uuid5(secret, AFTER_ERASURE)
+                secret = next_secret(secret)
                 continue
             if not self._exchange.secrets.secrets({secret}):
                 break
             self._exchange.secrets.shred(secret)
             self._record(subject)
             destroyed += 1
-            secret = uuid5(secret, AFTER_ERASURE)
+            secret = next_secret(secret)
         return destroyed
 
     def _record(self, subject: UUID) -> None:

@@ -22,8 +22,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
-
 from hub.agencies import Agencies, Agency
 from hub.crypto import signing
 from hub.crypto.disclosure import Disclosure, DisclosureError, commit
@@ -147,8 +145,9 @@ class Gate:
         try:
             opened = key.open(sealed["box"], self._info)
         except SealError:
-            no = "the box does not open: damaged or sealed for another"
-            raise Refused(2, "cannot_open", no) from None
+            raise Refused(
+                2, "cannot_open", "the box does not open: damaged, or sealed for another"
+            ) from None
         try:
             submission: dict[str, Any] = wire.SUBMISSION.unsingle(opened)
         except AvroError:
@@ -297,8 +296,3 @@ class Gate:
 def _safe(wrong: Exception) -> str:
     """Only our own errors speak, and they hold no values."""
     return str(wrong) if isinstance(wrong, AvroError | SchemaError) else "a compartment is missing"
-
-
-def facts_bytes(facts: Mapping[str, Any]) -> bytes:
-    """Facts or a decision as they are recorded: JSON, keys sorted, so that equal means equal."""
-    return orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)

@@ -11,14 +11,17 @@ import json
 from dataclasses import dataclass
 from uuid import UUID
 
+from hub.accepted import case_event
 from hub.agencies import Agencies
+from hub.cases import fold
 from hub.deliveries import Settlement, settle
 from hub.domain.case import Case
 from hub.domain.parties import Parties
 from hub.domain.policy import PolicyProfile
 from hub.domain.settlement import Outcome, Released
+from hub.draft import stream_id
 from hub.errors import Inconsistent, Refused
-from hub.exchange import Exchange, stream_id
+from hub.exchange import Exchange
 from hub.store import events as stored
 from hub.store.log import HubLog, Recorded
 
@@ -90,13 +93,13 @@ def why(exchange: Exchange, agency: str, event: str) -> Why:
     if party is None:
         raise Refused(0, "unknown_agency", f"{agency} was not enrolled at that position")
     case = (
-        exchange.fold(before)
+        fold(before, exchange.secrets)
         if before
         else Case(happened.originator_id, UUID(bytes=happened.subject_id))
     )
     again = settle(
         case,
-        exchange.case_event(happened, accepted.position),
+        case_event(happened, exchange.secrets, accepted.position),
         parties,
         profile,
         happened.timestamp,

@@ -117,7 +117,7 @@ class Disclosure:
         return tuple(level[(index >> height) ^ 1] for height, level in enumerate(self._levels[:-1]))
 
 
-def verify_disclosed(  # noqa: PLR0917 - the proof's own parts, in the order of the formula
+def verify_disclosed(
     root: bytes, name: str, salt: bytes, body: bytes, index: int, path: Sequence[bytes]
 ) -> bool:
     """Whether the compartment stands at `index` under `root`. Never raises on bad values."""

@@ -12,7 +12,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from connectors.submit import Publisher
-from hub.exchange import stream_id
+from hub.cases import fold
+from hub.draft import stream_id
 from hub.home import Home
 from hub.hub import Hub
 from hub.publisher import delivery_stream
@@ -107,7 +108,7 @@ def test_a_rebuilt_case_decides_like_the_live_one(road: Road) -> None:
     exchange = road.hub.exchange
     case_id = exchange.pseudonyms.canonical("case", "C1")
     live = exchange.case(case_id)
-    folded = exchange.fold([one.event for one in exchange.log.stream(case_id)])
+    folded = fold([one.event for one in exchange.log.stream(case_id)], exchange.secrets)
     assert live is not None
     assert folded.holdings == live.holdings
     assert folded.involved_agencies() == live.involved_agencies()

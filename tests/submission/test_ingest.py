@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from connectors.submit import Publisher
-from hub.exchange import stream_id
+from hub.draft import stream_id
 from hub.ingest import INGEST_TOPIC
 from hub.store import events as stored
 from hub.topics.port import Message

@@ -1,0 +1,143 @@
+"""Parts: what may be handed out of one recorded event, encoded once for all its recipients.
+
+A part is a compartment as it was sealed at admission, with its key and its place under the signed
+root: chosen, never re-encoded. A hub-attested recipient gets the same content sealed afresh, so
+that nothing (ciphertext, event id, signature) can be matched with what another was given.
+"""
+
+from __future__ import annotations
+
+import secrets as randomness
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from uuid import UUID
+
+from hub.accepted import key_context
+from hub.crypto import compartment
+from hub.store import events as stored
+from hub.store.keystore import KeyStore
+from hub.store.log import HubLog
+from hub.tlog import merkle
+from schemas import wire
+
+KEPT = 4_000  # events whose parts are kept in memory
+
+
+class Parts:
+    """The parts of one event. `secret` is None once the person was erased: nothing opens."""
+
+    __slots__ = ("_disclosed", "_evidence", "_tree", "event", "secret")
+
+    def __init__(self, event: stored.EventAccepted, secret: bytes | None) -> None:
+        self.event = event
+        self.secret = secret
+        self._tree: merkle.Tree | None = None
+        self._evidence: bytes | None = None
+        self._disclosed: dict[str, bytes] = {}
+
+    def evidence(self) -> bytes:
+        """AgencyEvidence: what the agency signed, for every recipient alike."""
+        if self._evidence is None:
+            event = self.event
+            self._evidence = wire.AGENCY_EVIDENCE.single(
+                {
+                    "header": event.header,
+                    "head": event.head,
+                    "signature": event.signature,
+                    "index": event.index,
+                    "path": b"".join(event.path),
+                },
+                trusted=True,
+            )
+        return self._evidence
+
+    def disclose(self, sealed: stored.SealedCompartment) -> bytes:
+        """DeliveredCompartment: the stored ciphertext, its key, its path to the signed root."""
+        encoded = self._disclosed.get(sealed.name)
+        if encoded is None:
+            if self._tree is None:
+                leaves = [merkle.leaf_hash(leaf) for leaf in self.event.leaves]
+                self._tree = merkle.Tree(leaves)
+            encoded = self._disclosed[sealed.name] = wire.DELIVERED_COMPARTMENT.single(
+                {
+                    "name": sealed.name,
+                    "ciphertext": sealed.ciphertext,
+                    "key": self._key(sealed.name),
+                    "index": sealed.index,
+                    "path": b"".join(self._tree.path(sealed.index)),
+                },
+                trusted=True,
+            )
+        return encoded
+
+    def attest(self, sealed: stored.SealedCompartment) -> bytes:
+        """DeliveredCompartment: the same content under a fresh key, on the hub's word."""
+        event = self.event
+        _, body = compartment.open_compartment(
+            self._key(sealed.name),
+            sealed.ciphertext,
+            event_id=event.event_id,
+            name=sealed.name,
+            schema_id=event.schema_id,
+        )
+        key = randomness.token_bytes(32)
+        ciphertext = compartment.seal_compartment(
+            key,
+            event_id=compartment.ATTESTED_ID,
+            name=sealed.name,
+            schema_id=event.schema_id,
+            salt=randomness.token_bytes(16),
+            body=body,
+        )
+        return wire.DELIVERED_COMPARTMENT.single(
+            {"name": sealed.name, "ciphertext": ciphertext, "key": key, "index": -1, "path": b""}
+        )
+
+    def _key(self, name: str) -> bytes:
+        assert self.secret is not None
+        return compartment.compartment_key(self.secret, key_context(self.event.digest), name)
+
+
+class PartsCache:
+    """Parts of events lately recorded or sent. Any thread."""
+
+    def __init__(self, log: HubLog, keys: KeyStore) -> None:
+        self._log = log
+        self._keys = keys
+        self._kept: OrderedDict[int, Parts] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, position: int) -> Parts:
+        """The parts of the event recorded at this position."""
+        parts = self._kept.get(position)
+        if parts is None:
+            recorded = self._log.read(position - 1, 1)[0].event
+            assert isinstance(recorded, stored.EventAccepted)
+            return self.remember(position, recorded)
+        return parts
+
+    def remember(
+        self, position: int, event: stored.EventAccepted, secret: bytes | None = None
+    ) -> Parts:
+        """Keep an event's parts; the secret is looked up unless it is at hand."""
+        if secret is None:
+            secret_id = UUID(bytes=event.secret_id)
+            secret = self._keys.secrets({secret_id}).get(secret_id)
+        parts = Parts(event, secret)
+        with self._lock:
+            self._kept[position] = parts
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return parts
+
+    def forget(self) -> None:
+        """A person was erased: no secret of theirs stays behind in memory."""
+        with self._lock:
+            self._kept.clear()
+
+
+def released(name: str, bases: Mapping[str, str], agency: str) -> bool:
+    """Whether a compartment goes out: its category is released, its party is the recipient."""
+    category, _, party = name.partition("/")
+    return category in bases and (not party or party == agency)
