@@ -13,7 +13,6 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any, cast
@@ -22,14 +21,14 @@ from uuid import UUID
 import fastavro
 from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
-from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 from hub.store.errors import StoreCorrupt
 from hub.store.events import EVENTS, StoreEvent
 from hub.store.writing import writer
+from schemas.avro import Codec
 
-MAGIC = b"\xc3\x01"
 PREFIX = 10  # magic and 8-byte fingerprint before the body
+MAX_STATE = 1 << 26  # 64 MiB: a settlement for every agency of a country fits many times over
 
 
 def leaf_entry(stored: StoredEvent) -> bytes:
@@ -51,42 +50,30 @@ def leaf_entry(stored: StoredEvent) -> bytes:
     return b"\x01" + hashlib.sha256(row).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class _Schema:
-    """A schema some row may have been written with; prefix: the first ten bytes of such a row."""
-
-    parsed: Any
-    prefix: bytes
-
-
-def _schema(text: str) -> _Schema:
-    schema = json.loads(text)
-    mark = bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
-    return _Schema(fastavro.parse_schema(schema), MAGIC + mark)
-
-
 class _Form:
     """How one event class is written, and how all its former writings are read."""
 
     def __init__(self, event_class: type[StoreEvent], current: str, former: Iterable[str]) -> None:
         self.event_class = event_class
-        self.current = _schema(current)
-        self.former = {schema.prefix: schema for schema in map(_schema, former)}
-        self.state = writer(json.loads(current), self.current.prefix)
+        self.codec = Codec(current, max_bytes=MAX_STATE)
+        self.former = {Codec(text).prefix: _parsed(text) for text in former}
+        self.state = writer(json.loads(current), self.codec.prefix)
+        self._current = _parsed(current)
 
     def record(self, state: bytes) -> dict[str, Any]:
+        """Our own writing, so it is not encoded again to compare; its leaf vouches for it."""
         prefix = state[:PREFIX]
-        body = io.BytesIO(state)
-        body.seek(PREFIX)
-        if prefix == self.current.prefix:
-            value = fastavro.schemaless_reader(body, self.current.parsed, None)
-        else:
-            value = fastavro.schemaless_reader(
-                body, self.former[prefix].parsed, self.current.parsed
-            )
-        if body.tell() != len(state):
+        if prefix == self.codec.prefix:
+            return cast(dict[str, Any], self.codec.decode(state[PREFIX:], trusted=True))
+        body = io.BytesIO(state[PREFIX:])
+        value = fastavro.schemaless_reader(body, self.former[prefix], self._current)
+        if body.tell() != len(state) - PREFIX:
             raise ValueError("bytes left over")
         return cast(dict[str, Any], value)
+
+
+def _parsed(text: str) -> Any:
+    return fastavro.parse_schema(json.loads(text))
 
 
 @cache

@@ -1,4 +1,8 @@
-"""Real databases for the store's tests: SQLite files, and a PostgreSQL server started here."""
+"""Real databases for the store's tests: SQLite files, and a PostgreSQL server started here.
+
+The server is not the one other tests share: these restart it, cut its connections and search its
+files.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +50,12 @@ class Server:
             [*self.run, path, *arguments], capture_output=True, text=True, cwd="/", check=False
         )
         assert done.returncode == 0, f"{program}: {done.stdout}{done.stderr}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "server" in getattr(item, "fixturenames", ()):
+            item.add_marker("postgres")
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from hub.store.errors import StoreCorrupt
 from hub.store.events import EVENTS, EventAccepted, SealedCompartment, Sending
 from hub.store.mapper import PREFIX, StoreMapper, leaf_entry
 from hub.store.writing import writer
+from schemas.avro import MAGIC
 from tests.store.samples import accepted, at, one_of_each, sending, stream
 
 MAPPER = StoreMapper()
@@ -85,9 +86,9 @@ def test_schemas_change_only_with_their_former_text_kept() -> None:
     assert set(frozen) == {event.TOPIC for event in EVENTS}
     for topic, marks in frozen.items():
         form = MAPPER._forms[topic]
-        known = {form.current.prefix[2:].hex(), *(prefix[2:].hex() for prefix in form.former)}
+        known = {form.codec.fingerprint.hex(), *(prefix[2:].hex() for prefix in form.former)}
         assert set(marks) <= known, f"{topic}: keep the former schema in schemas/store/former/"
-        assert form.current.prefix[2:].hex() == marks[-1], f"{topic}: append the new fingerprint"
+        assert form.codec.fingerprint.hex() == marks[-1], f"{topic}: append the new fingerprint"
 
 
 # -- bytes ----------------------------------------------------------------------------------------
@@ -229,7 +230,7 @@ def test_a_row_written_with_a_former_schema_is_read_with_todays(
     mark = fastavro.schema.fingerprint(
         fastavro.schema.to_parsing_canonical_form(old), "CRC-64-AVRO"
     )
-    state = mapping.MAGIC + bytes.fromhex(mark) + out.getvalue()
+    state = MAGIC + bytes.fromhex(mark) + out.getvalue()
     row = StoredEvent(event.originator_id, 1, event.TOPIC, state)
 
     with pytest.raises(StoreCorrupt):

@@ -153,7 +153,7 @@ def race(logs: list[HubLog], each: int) -> list[list[StoreEvent]]:
         thread.start()
     for thread in threads:
         thread.join()
-    assert not failures
+    assert failures == []
     return won
 
 
