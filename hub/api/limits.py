@@ -36,6 +36,8 @@ class Limits:
     """A body that is not here by then is given up (408)."""
     head_seconds: float = 10.0
     """A connection whose request line and headers are not here by then is closed."""
+    answer_seconds: float = 120.0
+    """A connection that has not taken what was written to it by then is closed."""
     connections: int = 1_000
     """Open connections, all callers together; more are told 503."""
     submitting: int = 64

@@ -40,11 +40,12 @@ GRACE: Final = 30  # seconds calls in hand may take when stopping
 START: Final = 20.0  # seconds the server may take to answer
 
 
-def _hasty(seconds: float) -> type[H11Protocol]:
-    """HTTP/1.1 that closes a connection whose headers are not here in time (slow loris)."""
+def _hasty(limits: Limits) -> type[H11Protocol]:
+    """HTTP/1.1 that drops a connection whose headers do not come, or whose answer is not taken."""
 
     class Hasty(H11Protocol):
         _late: asyncio.TimerHandle | None = None
+        _stuck: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -60,10 +61,25 @@ def _hasty(seconds: float) -> type[H11Protocol]:
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._calm()
+            self._unstick()
             super().connection_lost(exc)
 
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._unstick()
+            self._stuck = self.loop.call_later(limits.answer_seconds, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            self._unstick()
+            super().resume_writing()
+
+        def _unstick(self) -> None:
+            if self._stuck is not None:
+                self._stuck.cancel()
+                self._stuck = None
+
         def _hurry(self) -> None:
-            self._late = self.loop.call_later(seconds, self._give_up)
+            self._late = self.loop.call_later(limits.head_seconds, self._give_up)
 
         def _calm(self) -> None:
             if self._late is not None:
@@ -188,7 +204,7 @@ def _config(
         files = {"ssl_certfile": certificate[0], "ssl_keyfile": certificate[1]}
     return uvicorn.Config(
         app,
-        http=_hasty(limits.head_seconds),
+        http=_hasty(limits),
         ws="none",
         lifespan="on",
         log_config=None,

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import socket
+import ssl
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from connectors.http_auth import request_claims, sign_claims, sign_request
 from hub.api.limits import Limits, Rate
 from hub.api.problems import KINDS
+from hub.api.server import _bind
 from hub.crypto.signing import SigningKey
 from tests.api.conftest import GENEROUS, MESSAGE, Api
 
@@ -282,3 +291,75 @@ def test_strangers_share_one_allowance_that_does_not_touch_agencies(serve: Any) 
         assert api.call("GET", "/v1/registry").status_code == 200
     expired = token(api, iat=int(time.time()) - 300, exp=int(time.time()) - 290)
     assert with_token(api, "GET", "/v1/registry", expired).json()["code"] == "token_expired"
+
+
+def test_an_answer_that_is_not_taken_is_given_up(serve: Any) -> None:
+    api = serve(Limits(answer_seconds=0.5, public=GENEROUS.public))
+    asked = 400
+    with socket.create_connection(("127.0.0.1", api.server.port), timeout=10) as connection:
+        connection.settimeout(1)
+        with pytest.raises(ConnectionError):
+            for _ in range(asked):
+                connection.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: hub\r\n\r\n")
+                time.sleep(0.02)
+    assert api.client.get("/healthz").status_code == 200
+
+
+def test_answers_are_not_held_back_for_acknowledgements() -> None:
+    """asyncio turns Nagle's algorithm off only for sockets that name TCP."""
+    with _bind("127.0.0.1", 0) as bound:
+        assert bound.proto == socket.IPPROTO_TCP
+
+
+def test_addresses_are_taken_from_trusted_proxies_only(serve: Any) -> None:
+    one = Limits(unknown=Rate(0.01, 1))
+    believed, alone = serve(one, trusted_proxies="127.0.0.1"), serve(one)
+    for api, expected in ((believed, [401, 401, 429]), (alone, [401, 429, 429])):
+        asked = [("192.0.2.1"), ("192.0.2.2"), ("192.0.2.2")]
+        codes = [
+            api.client.get("/v1/registry", headers={"x-forwarded-for": address}).status_code
+            for address in asked
+        ]
+        assert codes == expected
+
+
+def test_tls_without_a_proxy(serve: Any, tmp_path: Path) -> None:
+    certificate, key = _self_signed(tmp_path)
+    api = serve(GENEROUS, certificate=(str(certificate), str(key)))
+    assert api.server.url.startswith("https://")
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    with httpx2.Client(
+        base_url=api.server.url, verify=trusting, auth=api.signature("NGO-1")
+    ) as client:
+        answer = client.get("/v1/registry")
+    assert answer.status_code == 200
+    assert answer.headers["strict-transport-security"] == "max-age=31536000"
+
+
+def _self_signed(folder: Path) -> tuple[Path, Path]:
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hub")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .sign(private, hashes.SHA256())
+    )
+    certificate, key = folder / "hub.pem", folder / "hub.key"
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    key.write_bytes(
+        private.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return certificate, key
