@@ -207,7 +207,7 @@ def _outsiders(sitting: _Sitting) -> Outsiders:
             outcomes[role] = {name: _first_only(outcome) for name, outcome in decided.items()}
         if len(_OUTSIDE) >= _OUTSIDE_LIMIT:
             _OUTSIDE.clear()
-        known = _OUTSIDE[key] = Outsiders(event.categories, outcomes)
+        known = _OUTSIDE[key] = Outsiders.of(event.categories, outcomes)
     return known
 
 

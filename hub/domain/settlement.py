@@ -78,26 +78,51 @@ class Owed:
 class Outsiders:
     """Outcomes by role for agencies that are not concerned, and their written form."""
 
-    __slots__ = ("by_role", "written")
+    __slots__ = ("_by_role", "_categories", "_receiving", "written")
 
-    def __init__(self, categories: tuple[str, ...], by_role: Mapping[str, Outcomes]) -> None:
-        self.by_role = by_role
+    def __init__(self, categories: tuple[str, ...], written: list[Any]) -> None:
+        self._categories = categories
+        self.written = written
+        self._by_role: Mapping[str, Outcomes] | None = None
+        self._receiving: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, categories: tuple[str, ...], by_role: Mapping[str, Outcomes]) -> Outsiders:
         alike: dict[tuple[Outcome, ...], list[str]] = {}
         for role in sorted(by_role):
             alike.setdefault(tuple(by_role[role][c] for c in categories), []).append(role)
-        self.written = [
-            [[_written(outcome) for outcome in outcomes], roles]
-            for outcomes, roles in alike.items()
-        ]
+        return cls(
+            categories,
+            [
+                [[_written(outcome) for outcome in outcomes], roles]
+                for outcomes, roles in alike.items()
+            ],
+        )
+
+    @property
+    def by_role(self) -> Mapping[str, Outcomes]:
+        """Read when first asked for: folding a case never asks."""
+        if self._by_role is None:
+            self._by_role = {
+                role: {
+                    category: _read(one)
+                    for category, one in zip(self._categories, written, strict=True)
+                }
+                for written, roles in self.written
+                for role in roles
+            }
+        return self._by_role
 
     @property
     def receiving(self) -> tuple[str, ...]:
         """Roles that receive something although not concerned."""
-        return tuple(
-            role
-            for role, outcomes in self.by_role.items()
-            if any(isinstance(outcome, Released) for outcome in outcomes.values())
-        )
+        if self._receiving is None:
+            self._receiving = tuple(
+                role
+                for role, outcomes in self.by_role.items()
+                if any(isinstance(outcome, Released) for outcome in outcomes.values())
+            )
+        return self._receiving
 
 
 Bases = dict[str, dict[str, dict[str, str]]]  # agency → event id → category → basis
@@ -114,7 +139,7 @@ class Settlement:
     categories: tuple[str, ...] = ()
     concerned: tuple[str, ...] = ()  # 2.2, as of the decision, the emitter left out
     decided: dict[str, Outcomes] = field(default_factory=dict)
-    outsiders: Outsiders = field(default_factory=lambda: Outsiders((), {}))
+    outsiders: Outsiders = field(default_factory=lambda: Outsiders((), []))
     recalls: tuple[Recall, ...] = ()
     rebased: Bases = field(default_factory=dict)
     left: tuple[str, ...] = ()
@@ -218,17 +243,7 @@ class Settlement:
                 }
                 for agency, written in record.get("decided", {}).items()
             },
-            outsiders=Outsiders(
-                categories,
-                {
-                    role: {
-                        category: _read(one)
-                        for category, one in zip(categories, written, strict=True)
-                    }
-                    for written, roles in record.get("outsiders", ())
-                    for role in roles
-                },
-            ),
+            outsiders=Outsiders(categories, record.get("outsiders", [])),
             recalls=tuple(
                 Recall(
                     one["to"],
