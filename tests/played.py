@@ -26,8 +26,9 @@ def event_id(name: str) -> UUID:
     return uuid5(NAMESPACE_URL, f"test/{name}")
 
 
-def play(folder: Path, document: dict[str, Any]) -> Road:
-    road = Road.open(folder, document["agencies"])
+def play(folder: Path, document: dict[str, Any], **where: str) -> Road:
+    """where: `store`, `keys` and `topics` URLs; embedded without."""
+    road = Road.open(folder, document["agencies"], **where)
     for agency in document["agencies"]:
         if agency != "HUB":
             road.partner(agency)

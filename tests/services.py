@@ -145,6 +145,11 @@ class PostgresServer:
                 process.kill()
                 process.wait()
 
+    @property
+    def folder(self) -> Path:
+        """Where every file of the cluster lies, its write-ahead log included."""
+        return self._home
+
     def url(self, database: str) -> str:
         return f"postgresql://nrm:{self._password}@127.0.0.1:{self._port}/{database}"
 

@@ -65,9 +65,23 @@ def test_every_canary_is_where_it_was_released_and_nowhere_else(
         road.close()
 
 
-def test_an_erased_person_is_nowhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["sqlite and embedded", "postgres and kafka"])
+def test_an_erased_person_is_nowhere(
+    where: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """I7: content and key are gone from every file: data, WAL, segments, partners."""
     document, canaries = planted(scenario("S1"))
-    road = play(tmp_path, document)
+    folders, urls = [tmp_path], {}
+    if where == "postgres and kafka":
+        server = request.getfixturevalue("postgres")
+        broker = request.getfixturevalue("kafka_broker")
+        folders += [server.folder, Path(broker.home)]
+        urls = {
+            "store": server.new_database(),
+            "keys": f"{server.new_database()}?epoch_key={tmp_path / 'epoch.key'}",
+            "topics": f"{broker.url}?prefix=erasure",
+        }
+    road = play(tmp_path, document, **urls)
     try:
         case = road.hub.exchange.pseudonyms.canonical("subject", document["events"][0]["case"])
         secret = road.hub.exchange.secrets.secrets({case})[case]
@@ -86,7 +100,8 @@ def test_an_erased_person_is_nowhere(tmp_path: Path) -> None:
         assert road.publish(ngo, "SubjectRequestDecided", ref, **granted).accepted
         road.settle()
 
-        everything = files(tmp_path)
+        everything = [path for folder in folders for path in files(folder)]
+        assert len(everything) > 10
         assert found_in(everything, canaries) == []
         key = Canary(secret.hex(), "", "the person's secret")
         shapes = [secret, *key.shapes()]
