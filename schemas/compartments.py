@@ -32,7 +32,7 @@ class Field:
 
     category: `unreleasable` if the schema gives none. ref: what kind of thing a reference names.
     codelist: id of the list its codes come from (`schemas/codelists/`). avro: the type as written.
-    correctable: whether a correction can state its value.
+    form: `json`, `long` or nothing, of a text. correctable: whether a correction can state it.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Field:
     codelist: str | None
     avro: Any
     doc: str
+    form: str
     correctable: bool
     values: Converters = field(repr=False, compare=False)
 
@@ -61,7 +62,8 @@ class Compartment:
     blank: Mapping[str, None]
 
     def encode(self, values: Mapping[str, Any]) -> bytes:
-        return self.codec.encode({**self.blank, **values})
+        """Of values that their fields' `inward` returned; those of other members are null."""
+        return self.codec.encode({**self.blank, **values}, trusted=True)
 
 
 def read_field(document: Mapping[str, Any]) -> Field:
@@ -77,6 +79,7 @@ def read_field(document: Mapping[str, Any]) -> Field:
         codelist=document.get("codelist"),
         avro=document["type"],
         doc=document.get("doc", ""),
+        form="json" if document.get("json") else "long" if document.get("long") else "",
         correctable=not (per_party or document.get("json") or category == INHERIT),
         values=converters(document),
     )
