@@ -107,8 +107,9 @@ class Receipts:
                 first, last = one.receipt["first_sequence"], one.receipt["last_sequence"]
                 if last <= known and not one.receipt["exceptions"]:
                     continue  # told before
-                sent = self._exchange.last_version(stream_id("deliveries", agency))
-                if last > sent:
+                if last > self._exchange.last_version(stream_id("deliveries", agency)):
+                    if not tracking:
+                        raise ReceiptError("never_sent")
                     self.refused["never_sent"] = self.refused.get("never_sent", 0) + 1
                     continue  # a receipt for what was never sent proves nothing
                 stream = stream_id("receipts", agency)

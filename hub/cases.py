@@ -99,4 +99,5 @@ def fold(recorded: Sequence[StoreEvent], secrets: KeyStore) -> Case:
             case.leave(happened)
         elif isinstance(event, stored.HeldBack):
             case.hold_back(event.agency, json.loads(event.items))
+            case.rebase(event.agency, json.loads(event.rebased))
     return case

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from hub import crash
@@ -30,6 +30,7 @@ from hub.crypto.pseudonyms import Pseudonyms
 from hub.deliveries import settle
 from hub.domain import guards
 from hub.domain.case import Case, CaseEvent
+from hub.domain.facts import EVENT_REFERENCES
 from hub.domain.policy import PolicyProfile
 from hub.draft import Draft, Fresh, stream_id
 from hub.errors import Inconsistent, Refused, RetryLater
@@ -318,7 +319,7 @@ class Exchange:
             role=event.role,
             at=draft.now,
             categories=event.categories,
-            facts={**event.facts, **event.personal},
+            facts=self._facts_of(event),
         )
         # (7) State and law, asked in log order.
         case = opened.case if opened else None
@@ -332,7 +333,14 @@ class Exchange:
             no = Refused(7, refusal.reason, refusal.detail, refusal.guard)
             return self._refuse(draft, event, NO_SUCH_CASE if no.reason in _HIDDEN else no)
         opened = opened or self._cases.begin(case_id, subject)
-        settlement = settle(opened.case, happened, parties, profile, draft.now)
+        settlement = settle(
+            opened.case,
+            happened,
+            parties,
+            profile,
+            draft.now,
+            clock_trusted=self.clock.trusted,
+        )
         person = persons[subject]
         if orders_erasure(event.event_type, event.facts):
             # What the person had before is destroyed; this event must outlive it.
@@ -385,6 +393,15 @@ class Exchange:
             )
         )
         return OutcomeFacts(event.agency, event.event_id, event.digest, False, None, why, draft.now)
+
+    def _facts_of(self, event: AdmittedEvent) -> dict[str, Any]:
+        """The event's facts; an event it refers to by the agency's pseudonym under its own id."""
+        facts = {**event.facts, **event.personal}
+        name = EVENT_REFERENCES.get(event.event_type)
+        if name is not None and isinstance(facts.get(name), str):
+            own = self.pseudonyms.resolve(event.agency, "event", facts[name])
+            facts[name] = str(own) if own else facts[name]
+        return facts
 
     # -- cases -----------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
@@ -55,6 +56,22 @@ KEPT_DUE = 20_000  # marked deliveries per recipient kept in memory; the rest wa
 def delivery_stream(agency: str) -> UUID:
     """Stream of a recipient's delivery log."""
     return stream_id("deliveries", agency)
+
+
+@dataclass
+class _Overtaken:
+    """What a decision released to one agency and, by the time of sending, stood no longer so."""
+
+    held_back: dict[str, list[str]] = field(default_factory=dict)
+    rebased: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def note(self, item: Owed, standing: Mapping[str, str]) -> None:
+        gone = sorted(set(item.bases) - set(standing))
+        if gone:
+            self.held_back[item.event_id] = gone
+        other = {c: basis for c, basis in standing.items() if basis != item.bases[c]}
+        if other:
+            self.rebased[item.event_id] = other
 
 
 class Publisher:
@@ -126,14 +143,14 @@ class Publisher:
                 continue
             case = self._exchange.case(decided.originator_id)
             assert case is not None
-            held_back: dict[str, dict[str, list[str]]] = {}
+            overtaken: dict[str, _Overtaken] = {}
             for item in owed:
-                sending = self._sending(draft, row.position, decided, case, item, held_back)
+                sending = self._sending(draft, row.position, decided, case, item, overtaken)
                 if sending is not None:
                     draft.add(sending)
                     marked.append(sending)
-            for agency, items in held_back.items():
-                self._hold_back(draft, decided.originator_id, case, agency, items)
+            for agency, changes in overtaken.items():
+                self._record(draft, decided.originator_id, case, agency, changes)
         return marked
 
     def _sending(
@@ -143,7 +160,7 @@ class Publisher:
         decided: stored.Settled,
         case: Case,
         item: Owed,
-        held_back: dict[str, dict[str, list[str]]],
+        overtaken: dict[str, _Overtaken],
     ) -> stored.Sending | None:
         """The next delivery of one recipient, or None if nothing of it stands any more."""
         kind: Literal["release", "recall"] = "release"
@@ -157,9 +174,8 @@ class Publisher:
             }
         else:
             standing = self._standing(case, item.agency, item.event_id, item.bases, draft)
-            gone = sorted(set(item.bases) - set(standing))
-            if gone:
-                held_back.setdefault(item.agency, {})[item.event_id] = gone
+            if standing != item.bases:
+                overtaken.setdefault(item.agency, _Overtaken()).note(item, standing)
             if not standing:
                 return None
             about = case.position_of(item.event_id)
@@ -194,26 +210,22 @@ class Publisher:
                 standing[category] = answer.basis
         return standing
 
-    def _hold_back(
-        self,
-        draft: Draft,
-        case_id: UUID,
-        case: Case,
-        agency: str,
-        items: Mapping[str, list[str]],
+    def _record(
+        self, draft: Draft, case_id: UUID, case: Case, agency: str, changes: _Overtaken
     ) -> None:
-        """Record that what was released is no longer sent: the decision was overtaken."""
-        version = self._exchange.next_case_version(case_id)
+        """Record what is not sent after all, or sent on another basis than was decided."""
         draft.add(
             stored.HeldBack(
                 originator_id=case_id,
-                originator_version=version,
+                originator_version=self._exchange.next_case_version(case_id),
                 timestamp=draft.now,
                 agency=agency,
-                items=orjson.dumps(items),
+                items=orjson.dumps(changes.held_back),
+                rebased=orjson.dumps(changes.rebased),
             )
         )
-        case.hold_back(agency, items)
+        case.hold_back(agency, changes.held_back)
+        case.rebase(agency, changes.rebased)
 
     # -- send ------------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ class Road:
                 keys=keys or "sqlite:///secrets.db",
             )
         time = ScenarioTime(START)
-        road = cls(folder, Hub.open(home, Clock(time)), time)
+        road = cls(folder, Hub.open(home, Clock(time, steady=None)), time)
         for agency, role in roles.items():
             road.enrol(agency, role)
         road.settle()

@@ -91,7 +91,7 @@ class Stage:
     def open(cls, scenario: Scenario, home: Path) -> Stage:
         """A stage that was built here before, as it was left."""
         time = ScenarioTime(scenario.events[0].at)
-        stage = cls(scenario, home, time, Hub.open(Home(home / "hub"), Clock(time)))
+        stage = cls(scenario, home, time, Hub.open(Home(home / "hub"), Clock(time, steady=None)))
         for agency, role in scenario.agencies.items():
             if (home / agency / "partner.toml").exists():
                 stage._bring_in(agency, role)

@@ -94,12 +94,13 @@ class Settled(StoreEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldBack(StoreEvent):
-    """What had been released and was not sent after all: by then it no longer stood."""
+    """What had been released and, when it was to be sent, no longer stood or stood differently."""
 
     TOPIC = "nrm.Case.HeldBack"
 
     agency: str
     items: bytes
+    rebased: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -205,3 +205,40 @@ def test_refusals_are_recorded_without_content(road: Road) -> None:
     assert isinstance(refused.event, stored.Refused)
     assert secret not in repr(refused.event)
     assert refused.event.reason == outcome.reason
+
+
+def test_an_untrusted_clock_withholds_what_can_expire(road: Road) -> None:
+    join_shelter(road, "C1")
+    clock = road.hub.exchange.clock
+    clock._steady = lambda: 0.0
+    clock._distrusted_until = 1.0
+    outcome = road.publish("NGO-1", "NeedsAssessed", "C1", domains=["medical"], health_needs="x")
+    [settled] = [
+        one.event
+        for one in road.hub.exchange.log.read(outcome.position or 0, 1)
+        if isinstance(one.event, stored.Settled)
+    ]
+    decided = json.loads(settled.settlement)
+    assert decided["decided"]["SH-1"]["health"] == ["expired"]
+
+
+def test_a_new_basis_at_sending_is_recorded_and_recalled_by(road: Road) -> None:
+    """Released on c1, which is withdrawn before sending while c2 covers the same: sent on c2."""
+    scope = {"SH-1": ["protection", "health"]}
+    join_shelter(road, "C1")
+    road.publish("NGO-1", "ConsentGiven", "C1", consent_id="c2", scope=scope, **CONSENT)
+    road.settle()
+    exchange, publisher = road.hub.exchange, Publisher(road.identities["NGO-1"])
+    needs = road.event("NeedsAssessed", "C1", domains=["medical"], health_needs="x")
+    gone = {"consent_id": "c1", "extent": "all", "leave_nrm": False}
+    for event in (needs, road.event("ConsentWithdrawn", "C1", **gone)):
+        [[answer]] = exchange.record([road.hub.ingest.admit(publisher.prepare([event]))])
+        assert answer.accepted
+    road.settle()
+    case_id = exchange.pseudonyms.canonical("case", "C1")
+    live = exchange.case(case_id)
+    folded = fold([one.event for one in exchange.log.stream(case_id)], exchange.secrets)
+    assert live is not None
+    assert live.holdings == folded.holdings
+    topics = exchange.log.counts().by_topic
+    assert topics["nrm.Case.HeldBack"] >= 1

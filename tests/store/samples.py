@@ -101,7 +101,9 @@ def one_of_each() -> list[StoreEvent]:
             policy="default-1",
             parties=4,
         ),
-        stored.HeldBack(**shared, originator_version=3, agency="shelter-1", items=b"{}"),
+        stored.HeldBack(
+            **shared, originator_version=3, agency="shelter-1", items=b"{}", rebased=b"{}"
+        ),
         stored.Refused(**shared, **refused, originator_version=4, event_id=None, guard=None),
         stored.Refused(
             **shared, **refused, originator_version=5, event_id=octets(16, "id"), guard="G01"
