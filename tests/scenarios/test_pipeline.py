@@ -1,0 +1,169 @@
+"""Whole cases from the agencies' desks to the partners' tables, against what is expected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub import scenarios
+from hub.exchange import Exchange
+from hub.scenario import Scenario, Servers, load, run
+from hub.scenario.story import read
+from tests.scenarios.completing import completed
+from tests.scenarios.stories import consent, corrected, erased, identity, opened, referral, story
+
+
+def shipped(name: str) -> Scenario:
+    [scenario] = load(Path(str(resources.files("hub.scenarios").joinpath(f"{name}.json"))))
+    return scenario
+
+
+def played(scenario: Scenario, **servers: Any) -> list[str]:
+    """Every difference, as text."""
+    with Servers(**servers) as opened_servers:
+        result = run(scenario, opened_servers)
+    assert list(result.steps) == [event.id for event in scenario.events]
+    return [str(one) for one in result.differences]
+
+
+@pytest.mark.parametrize("name", scenarios.ids())
+def test_shipped_scenarios_embedded(name: str) -> None:
+    assert played(shipped(name)) == []
+
+
+@pytest.mark.kafka
+@pytest.mark.postgres
+@pytest.mark.parametrize("name", scenarios.ids())
+def test_shipped_scenarios_on_kafka_and_postgresql(
+    name: str, kafka_url: str, new_postgres_database: Callable[[], str]
+) -> None:
+    assert played(shipped(name), store=new_postgres_database(), topics=kafka_url) == []
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_random_stories_equal_the_rules_alone(seed: int) -> None:
+    """What the whole road records is what the rules say without any of it; refusals included."""
+    assert played(read(completed(seed, length=80))) == []
+
+
+def test_an_erasure_leaves_nothing_at_any_partner() -> None:
+    scenario = story(
+        "erasure",
+        opened(),
+        consent({"SH-1": ["identity", "protection", "health", "demographics"]}),
+        *referral("SH-1"),
+        identity(),
+        erased(),
+        ("NGO-1", "NeedsAssessed", {"domains": ["medical"], "health_needs": "new"}),
+    )
+    with Servers() as servers:
+        result = run(scenario, servers)
+    assert [str(one) for one in result.differences] == []
+    recalls = {one["to"]: one["action"] for one in result.steps["e6"]["recalls"]}
+    assert recalls == {"AUD-1": "delete", "NGO-1": "delete", "SH-1": "delete"}
+    assert result.steps["e7"]["releases"]["SH-1"]["categories"] == ["health", "protection"]
+
+
+CORRECTIONS = [corrected("e2", "family_name", name) for name in ("One", "Two", "Three", "Last")]
+
+
+@pytest.mark.parametrize("from_the_log", [False, True])
+def test_the_last_correction_wins_at_a_partner_that_joins_later(
+    from_the_log: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Also if the hub was restarted between deciding and sending, and reads its decision back."""
+    if from_the_log:
+        monkeypatch.setattr(Exchange, "fresh_after", lambda *_: [])
+    scenario = story(
+        "corrections",
+        opened(),
+        identity(family_name="Wrong"),
+        *CORRECTIONS,
+        consent({"SH-1": ["identity"]}),
+        *referral("SH-1"),
+    )
+    with Servers() as servers:
+        result = run(scenario, servers, home=tmp_path / "home")
+    assert [str(one) for one in result.differences] == []
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "home" / "SH-1" / "partner.db") as database:
+        assert database.execute("SELECT family_name FROM identity_recorded").fetchall() == [
+            ("Last",)
+        ]
+
+
+def test_five_hundred_events_in_seconds() -> None:
+    """A few seconds on a quiet machine; the limit is for a very busy one."""
+    lines = [opened(), consent({"SH-1": ["protection", "health"]}), *referral("SH-1")]
+    lines += [
+        ("NGO-1", "NeedsAssessed", {"domains": ["legal"], "health_needs": f"need {number}"})
+        for number in range(496)
+    ]
+    with Servers() as servers:
+        result = run(story("long", *lines), servers)
+    assert [str(one) for one in result.differences] == []
+    assert result.seconds < 60
+
+
+def test_events_refused_are_reported_with_step_reason_and_guard() -> None:
+    scenario = story(
+        "refused",
+        opened(),
+        referral("SH-1")[0],  # no consent: G01
+        ("POL-1", "NeedsAssessed", {"domains": ["legal"]}),  # has no part in the case
+        ("NGO-1", "CaseOpened", {"channel": "outreach", "age_status": "adult"}),  # field missing
+    )
+    found = played(scenario)
+    assert len(found) == 3
+    assert found[0].startswith("refused: e2 NGO-1: refused at step 7: consent_required, guard G01")
+    assert found[1].startswith("refused: e3 POL-1: refused at step")
+    assert "desk: invalid_event" in found[2]
+    assert "jurisdiction" in found[2]
+
+
+def test_a_refusal_may_be_what_is_expected() -> None:
+    scenario = story("expected", opened(), referral("SH-1")[0])
+    events = list(scenario.events)
+
+    def expecting(refused: object) -> list[str]:
+        from dataclasses import replace
+
+        events[1] = replace(scenario.events[1], expected={"refused": refused})
+        return played(replace(scenario, events=tuple(events)))
+
+    assert expecting(True) == []
+    assert expecting({"reason": "consent_required", "guard": "G01"}) == []
+    [difference] = expecting({"guard": "G02"})
+    assert "expected guard G02" in difference
+
+
+def test_a_profile_of_ones_own_decides(tmp_path: Path) -> None:
+    import json
+
+    from hub.domain.policy import default_document
+
+    document = default_document()
+    document["version"] = "strict-1"
+    document["matrix"]["shelter"]["health"] = "N"
+    profile = tmp_path / "strict.json"
+    profile.write_text(json.dumps(document), "utf-8")
+    scenario = story(
+        "profile",
+        opened(),
+        consent({"SH-1": ["protection", "health"]}),
+        *referral("SH-1"),
+        ("NGO-1", "NeedsAssessed", {"domains": ["medical"], "health_needs": "none"}),
+    )
+    with Servers() as servers:
+        usual = run(scenario, servers)
+        strict = run(scenario, servers, profile=profile)
+    assert usual.steps["e5"]["releases"]["SH-1"]["categories"] == ["health", "protection"]
+    assert strict.steps["e5"]["releases"]["SH-1"]["categories"] == ["protection"]
+    assert strict.steps["e5"]["withheld"] == {"SH-1": {"health": "never_rule"}}
+    assert usual.ok
+    assert strict.ok
