@@ -125,6 +125,7 @@ class LandingSink:
     def redrive(self, row: int, items: Sequence[Arrived | Poison], at: datetime) -> None:
         self._ready(items)
         with self._database.writing() as db:
+            self._ledger.lock(db)  # a recall under way must not be missed
             waiting = {
                 one.sequence: one
                 for one in self._ledger.quarantined(db, waiting_only=True)

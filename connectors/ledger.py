@@ -78,7 +78,7 @@ EVIDENCE: Final = Codec(
 
 def instant(when: datetime) -> str:
     """UTC with microseconds, so that text sorts as time does."""
-    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return when.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def from_instant(text: str) -> datetime:
@@ -247,6 +247,10 @@ class Ledger:
                 "If that was not meant, stop one of the two and start the other again"
             )
         return Position(int(row.last_sequence), row.cursor)
+
+    def lock(self, db: Connection) -> None:
+        """Wait for the runner's transaction, and keep it waiting until this one ends."""
+        self._row(db)
 
     def position(self, db: Connection) -> Position:
         row = db.execute(

@@ -218,8 +218,9 @@ class _Reader:
             self._wrong(start, "no columns: write them in a [map.columns] section")
             columns = {}
         sources = {}
+        section = self._find("map.columns", start, end)
         for column, spec in columns.items():
-            line = self._find(column, start, end)
+            line = self._find(column, section, end)
             if column in key:
                 self._wrong(line, f"column {column!r} is a key column already")
             source = self._source(column, spec, schema, line)

@@ -1,0 +1,220 @@
+"""Commands for an agency: its identity, and publishing events.
+
+`agency` is a group of commands, `publish` one command; `nrm-hub` mounts both.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from connectors.errors import ConnectorError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+HOME = typer.Option("--home", help="The identity's directory.", envvar="NRM_AGENCY_HOME")
+DEFAULT_HOME = Path("agency")
+
+agency = typer.Typer(help="This agency's identity: keys, and the hub it trusts.")
+
+
+def reported(command: Callable[P, R]) -> Callable[P, R]:
+    """Errors we raise on purpose become one line on stderr and exit status 1."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except ConnectorError as wrong:
+            typer.secho(f"Error: {wrong}", err=True, fg=typer.colors.RED)
+            raise typer.Exit(1) from None
+
+    return run
+
+
+@agency.command()
+@reported
+def init(
+    agency: Annotated[str, typer.Argument(help="Identifier, e.g. SH-1.")],
+    name: Annotated[str, typer.Option(help="Public name.")],
+    role: Annotated[str, typer.Option(help="Role, e.g. shelter, police, ngo_support.")],
+    home: Annotated[Path, HOME] = DEFAULT_HOME,
+) -> None:
+    """Make an identity with fresh keys."""
+    from connectors.identity import AgencyIdentity
+
+    identity = AgencyIdentity.create(home, agency, name, role)
+    typer.echo(f"Made {identity.home}. Back up its *.key files; without them nothing opens.")
+    typer.echo("Next: nrm-hub agency request")
+
+
+@agency.command()
+@reported
+def request(
+    home: Annotated[Path, HOME] = DEFAULT_HOME,
+    out: Annotated[
+        Path | None, typer.Option(help="Write it here instead of to the terminal.")
+    ] = None,
+) -> None:
+    """Write the enrolment request for the hub's operator."""
+    from connectors.enrolment import verify_request
+    from connectors.identity import AgencyIdentity
+
+    document = AgencyIdentity.load(home).enrolment_request()
+    _hand_out(document, out, verify_request(document).fingerprint)
+
+
+@agency.command()
+@reported
+def rotate(
+    home: Annotated[Path, HOME] = DEFAULT_HOME,
+    out: Annotated[
+        Path | None, typer.Option(help="Write it here instead of to the terminal.")
+    ] = None,
+) -> None:
+    """Make new keys and write the request for them; the old ones serve until the answer."""
+    from connectors.enrolment import verify_request
+    from connectors.identity import AgencyIdentity
+
+    document = AgencyIdentity.load(home).rotate()
+    _hand_out(document, out, verify_request(document).fingerprint)
+
+
+@agency.command()
+@reported
+def install(
+    approval: Annotated[Path, typer.Argument(help="The hub's answer.", exists=True)],
+    home: Annotated[Path, HOME] = DEFAULT_HOME,
+    fingerprint: Annotated[
+        str | None, typer.Option(help="Of the hub's key, as its operator told you.")
+    ] = None,
+) -> None:
+    """Install the hub's approval; finishes an enrolment or a rotation."""
+    from connectors.identity import AgencyIdentity
+
+    identity = AgencyIdentity.load(home)
+    first = not identity.enrolled
+    installed = identity.install_approval(approval.read_bytes(), fingerprint=fingerprint)
+    typer.echo(f"{identity.agency} is enrolled with hub {installed.hub} as {installed.role}.")
+    if first and fingerprint is None:
+        typer.secho(
+            f"The hub's key has fingerprint {installed.fingerprint}. Ask its operator, by another "
+            "channel, whether that is right before you send anything.",
+            fg=typer.colors.YELLOW,
+        )
+
+
+@agency.command()
+@reported
+def show(home: Annotated[Path, HOME] = DEFAULT_HOME) -> None:
+    """Say who this is and which hub it trusts. Nothing secret is shown."""
+    from connectors.enrolment import fingerprint
+    from connectors.identity import AgencyIdentity
+
+    identity = AgencyIdentity.load(home)
+    typer.echo(f"agency       {identity.agency}  ({identity.role}, {identity.name})")
+    typer.echo(f"signing key  {identity.signing.key_id.hex()}")
+    typer.echo(f"sealing key  {identity.sealing.key_id.hex()}")
+    if not identity.enrolled:
+        typer.echo("hub          none yet: nrm-hub agency request")
+        return
+    typer.echo(f"hub          {identity.hub.hub}")
+    for key in identity.hub.keys.values():
+        typer.echo(f"hub key      {fingerprint(key.public)}")
+    typer.echo(f"topics       {identity.hub.topics_url or '-'}")
+    typer.echo(f"http         {identity.hub.http_url or '-'}")
+
+
+def _hand_out(document: bytes, out: Path | None, told: str) -> None:
+    if out is None:
+        typer.echo(document.decode(), nl=False)
+    else:
+        out.write_bytes(document)
+        typer.echo(f"Wrote {out}: send it to the hub's operator.", err=True)
+    typer.echo(f"Its fingerprint, to tell by another channel: {told}", err=True)
+
+
+@reported
+def publish(
+    file: Annotated[Path, typer.Argument(help="Events: .json (one or a list) or .jsonl.")],
+    home: Annotated[Path, HOME] = DEFAULT_HOME,
+    via: Annotated[
+        Literal["topics", "http"], typer.Option(help="How to reach the hub.")
+    ] = "topics",
+    url: Annotated[
+        str | None, typer.Option(help="Address; what the approval says, if left out.")
+    ] = None,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for the hub's answer.")] = 120.0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per event.")] = False,
+) -> None:
+    """Publish the events of a file and print the hub's answer to each.
+
+    Exit status 0 if all were accepted, 3 if any was refused. Publishing the same file again is
+    safe: the hub gives the same answers.
+    """
+    from connectors.documents import read_events
+    from connectors.identity import AgencyIdentity
+    from connectors.submit import Limits, Publisher
+
+    identity = AgencyIdentity.load(home)
+    events = read_events(file)
+    transport = _transport(identity, via, url)
+    limits = Limits(give_up_seconds=wait, answer_seconds=min(wait, Limits().answer_seconds))
+    with Console(stderr=True).status(f"Publishing {len(events)} events"):
+        outcomes = Publisher(identity, transport, limits=limits).publish(events)
+    rows = [_row(event.type, outcome) for event, outcome in zip(events, outcomes, strict=True)]
+    if as_json:
+        for row in rows:
+            typer.echo(json.dumps(row))
+    else:
+        table = Table("event", "id", "outcome", "what to do")
+        for row in rows:
+            table.add_row(row["type"], row["event_id"], _said(row), row["detail"] or "")
+        Console().print(table)
+    if not all(outcome.accepted for outcome in outcomes):
+        raise typer.Exit(3)
+
+
+def _row(event_type: str, outcome: Any) -> dict[str, Any]:
+    return {
+        "type": event_type,
+        "event_id": str(outcome.event_id),
+        "accepted": outcome.accepted,
+        "position": outcome.position,
+        "step": outcome.step,
+        "reason": outcome.reason,
+        "guard": outcome.guard,
+        "detail": outcome.detail,
+    }
+
+
+def _said(row: dict[str, Any]) -> str:
+    if row["accepted"]:
+        return f"accepted at {row['position']}"
+    guard = f" ({row['guard']})" if row["guard"] else ""
+    return f"refused at step {row['step']}: {row['reason']}{guard}"
+
+
+def _transport(identity: Any, via: str, url: str | None) -> Any:
+    from connectors.errors import SettingsError
+    from connectors.http_auth import signed_requests
+    from connectors.transport import HttpTransport, TopicTransport
+    from hub.topics import TopicError, open_topics
+
+    address = url or (identity.hub.http_url if via == "http" else identity.hub.topics_url)
+    if address is None:
+        raise SettingsError(f"the approval names no address for {via}: give one with --url")
+    if via == "http":
+        return HttpTransport(address, signed_requests(identity))
+    try:
+        return TopicTransport(open_topics(address), identity)
+    except TopicError as wrong:
+        raise SettingsError(str(wrong)) from None

@@ -1,0 +1,169 @@
+"""Commands of a partner's connector: `nrm-hub connector …`."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from connectors.agency_cli import reported
+
+connector = typer.Typer(help="Bring the hub's deliveries into this partner's own database.")
+
+File = Annotated[Path, typer.Argument(help="Settings of the connector: partner.toml.")]
+
+
+@connector.command()
+@reported
+def run(
+    settings: File,
+    once: Annotated[
+        bool, typer.Option(help="Take what is there and end, instead of waiting for more.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say every round.")] = False,
+) -> None:
+    """Run the connector until it is told to stop (SIGTERM, Ctrl-C)."""
+    from connectors.runner import Runner
+    from connectors.settings import open_inbox
+
+    loaded, identity, sink = _opened(settings)
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
+    inbox = open_inbox(loaded, identity)
+    runner = Runner(inbox, sink, identity, pace=loaded.pace.pace(), on_alarm=_tell)
+    try:
+        if once:
+            _run_once(runner)
+        else:
+            stop = threading.Event()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: stop.set())
+            typer.echo(f"{identity.agency}: waiting for deliveries of {identity.hub.hub}", err=True)
+            runner.run(stop)
+    finally:
+        inbox.close()
+        sink.close()
+
+
+def _run_once(runner: Any) -> None:
+    applied = quarantined = 0
+    while True:
+        progress = runner.run_once()
+        applied += progress.applied
+        quarantined += progress.quarantined
+        if progress.idle:
+            break
+    typer.echo(f"{applied} applied, {quarantined} quarantined")
+    if "sequence_gap" in runner.alarms:
+        typer.secho(f"Stopped: {runner.alarms['sequence_gap'].detail}", err=True)
+        raise typer.Exit(4)
+
+
+def _tell(alarm: Any, raised: bool) -> None:
+    from connectors.runner import ALARMS
+
+    if raised:
+        typer.secho(f"ALARM {alarm.reason}: {ALARMS[alarm.reason]} ({alarm.detail})", err=True)
+    else:
+        typer.secho(f"over  {alarm.reason}", err=True)
+
+
+@connector.command()
+@reported
+def check(settings: File) -> None:
+    """Check settings, identity, hub and database; make the connector's own tables."""
+    from connectors.registry_cache import RegistryCache
+    from connectors.settings import open_inbox
+
+    loaded, identity, sink = _opened(settings)
+    typer.echo(f"ok  settings  {settings}")
+    typer.echo(f"ok  identity  {identity.agency} at hub {identity.hub.hub}")
+    sink.prepare()
+    position = sink.position()
+    waiting = len(sink.quarantine())
+    typer.echo(f"ok  sink      {loaded.sink.kind}, at sequence {position.sequence}")
+    if waiting:
+        typer.echo(f"!!  sink      {waiting} in quarantine: nrm-hub connector quarantine")
+    inbox = open_inbox(loaded, identity)
+    registry = RegistryCache(identity)
+    signed = inbox.registry()
+    if signed is None:
+        typer.echo("!!  hub       reached, but it has published no registry yet")
+    else:
+        registry.update(signed)
+        typer.echo(f"ok  hub       reached; registry as of position {registry.position}")
+    inbox.close()
+    sink.close()
+
+
+@connector.command()
+@reported
+def quarantine(
+    settings: File,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Also those redriven or recalled since.")
+    ] = False,
+) -> None:
+    """List what could not be applied, and why."""
+    from connectors.delivery import REASONS
+
+    _, _, sink = _opened(settings)
+    sink.prepare()
+    table = Table("row", "sequence", "reason", "what it means", "since", "state")
+    for row in sink.quarantine(waiting_only=not all_):
+        table.add_row(
+            str(row.id),
+            "-" if row.sequence is None else str(row.sequence),
+            row.reason,
+            f"{REASONS.get(row.reason, '')} {row.detail}".strip(),
+            row.arrived_at.isoformat(timespec="seconds"),
+            row.state,
+        )
+    Console().print(table if table.row_count else "Nothing in quarantine.")
+    sink.close()
+
+
+@connector.command()
+@reported
+def redrive(
+    settings: File,
+    row: Annotated[int | None, typer.Option(help="Only this row of the quarantine.")] = None,
+) -> None:
+    """Try what is in quarantine again, after its cause was removed."""
+    from connectors.opening import Opener
+    from connectors.registry_cache import RegistryCache
+    from connectors.runner import redrive as drive
+    from connectors.settings import open_inbox
+
+    loaded, identity, sink = _opened(settings)
+    sink.prepare()
+    registry = RegistryCache(identity)
+    inbox = open_inbox(loaded, identity)
+    signed = inbox.registry()
+    if signed is not None:
+        registry.update(signed)
+    inbox.close()
+    applied, failed = drive(sink, Opener(identity, registry), at=datetime.now(UTC), only=row)
+    typer.echo(f"{applied} applied, {failed} still in quarantine")
+    typer.echo("The running connector sends the receipts.")
+    sink.close()
+    if failed:
+        raise typer.Exit(3)
+
+
+def _opened(path: Path) -> tuple[Any, Any, Any]:
+    from connectors.identity import AgencyIdentity
+    from connectors.settings import load_settings, open_sink
+
+    settings = load_settings(path)
+    identity = AgencyIdentity.load(settings.home)
+    return settings, identity, open_sink(settings, identity)
