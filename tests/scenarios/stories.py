@@ -9,6 +9,7 @@ from hub.scenario.story import Scenario, read
 
 AGENCIES = {
     "NGO-1": "ngo_support",
+    "NGO-2": "ngo_support",
     "SH-1": "shelter",
     "POL-1": "police",
     "CPS-1": "child_protection",

@@ -79,19 +79,19 @@ def test_the_last_correction_wins_at_a_partner_that_joins_later(
     if from_the_log:
         monkeypatch.setattr(Exchange, "fresh_after", lambda *_: [])
     scenario = story(
-        "corrections",
+        "backwards",  # under this name the corrections' ids do not sort in their order
         opened(),
         identity(family_name="Wrong"),
         *CORRECTIONS,
-        consent({"SH-1": ["identity"]}),
-        *referral("SH-1"),
+        consent({"NGO-2": ["identity"]}),
+        *referral("NGO-2"),
     )
     with Servers() as servers:
         result = run(scenario, servers, home=tmp_path / "home")
     assert [str(one) for one in result.differences] == []
     import sqlite3
 
-    with sqlite3.connect(tmp_path / "home" / "SH-1" / "partner.db") as database:
+    with sqlite3.connect(tmp_path / "home" / "NGO-2" / "partner.db") as database:
         assert database.execute("SELECT family_name FROM identity_recorded").fetchall() == [
             ("Last",)
         ]
