@@ -25,6 +25,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from connectors.bulk import insert_all
 from connectors.delivery import BadMessage, Evidence, Poison
 from connectors.errors import FencedError, SettingsError
 from connectors.sink import (
@@ -377,8 +378,7 @@ class Ledger:
                     "sequence": event.sequence,
                     "statement": _statement(event.evidence, addition.categories),
                 }
-        if new:
-            db.execute(self.holding.insert(), new)
+        insert_all(db, self.holding, new)
         h = self.holding.c
         for row in again:
             db.execute(
@@ -386,8 +386,7 @@ class Ledger:
                 .where(h.event_ref == row["event_ref"], h.category == row["category"])
                 .values(basis=row["basis"], sequence=row["sequence"])
             )
-        if statements:
-            db.execute(self.evidence.insert(), list(statements.values()))
+        insert_all(db, self.evidence, list(statements.values()))
 
     def set_basis(self, db: Connection, event_ref: str, category: str, basis: str) -> None:
         h = self.holding.c

@@ -10,12 +10,17 @@ Numbered steps; each names the reason codes it can end with (`connectors/deliver
 
 Pure but for the registry, which may be asked to fetch a newer one when a key is not known.
 What is not the hub's raises `NotOurs`; everything after step 2 ends in `Arrived` or `Poison`.
+
+What the pinned hub signed, or an agency signed and the hub admitted, was held to be the one proper
+encoding by the hub already: here it must decode with nothing left over, and is not encoded again
+to compare. What comes back from the quarantine lay in a partner's database: it is read strictly.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
+from struct import Struct
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +39,7 @@ from schemas.registry import EventSchema, SchemaError, Schemas
 
 _INHERIT = "inherit"
 _KNOWN_BATCHES = 1024
+_CUTS = {32 * hashes: Struct("32s" * hashes).unpack for hashes in range(17)}
 
 
 class NotOurs(Exception):
@@ -167,9 +173,10 @@ class Opener:
             raise Unreadable("box_unopenable") from None
         # (4) It holds exactly the sequences it announces.
         try:
-            deliveries: list[bytes] = wire.DELIVERY_BATCH.unsingle(plain)["deliveries"]
+            batch = wire.DELIVERY_BATCH.unsingle(plain, trusted=True)
         except AvroError:
             raise Unreadable("batch_malformed") from None
+        deliveries: list[bytes] = batch["deliveries"]
         if len(deliveries) != last - first + 1:
             raise Unreadable("batch_incomplete", f"{len(deliveries)} deliveries")
         return deliveries
@@ -178,8 +185,9 @@ class Opener:
         event_ref = ""
         try:
             # (5) Decodes, complete.
+            signed = hub_key is not None
             try:
-                delivery = wire.DELIVERY.unsingle(raw)
+                delivery = wire.DELIVERY.unsingle(raw, trusted=signed)
             except AvroError:
                 raise Unreadable("delivery_malformed") from None
             event_ref = delivery["event_ref"] or ""
@@ -189,7 +197,7 @@ class Opener:
                 raise Unreadable("hub_key_not_valid")
             if delivery["kind"] == "recall":
                 return self._recall(delivery, raw)
-            return self._release(delivery, raw)
+            return self._release(delivery, raw, signed)
         except Unreadable as wrong:
             return Poison(sequence, wrong.reason, wrong.detail, raw, event_ref)
 
@@ -213,7 +221,7 @@ class Opener:
             raw=raw,
         )
 
-    def _release(self, delivery: dict[str, Any], raw: bytes) -> Arrived:
+    def _release(self, delivery: dict[str, Any], raw: bytes, signed: bool) -> Arrived:
         needed = ("event_ref", "event_type", "schema", "occurred_at")
         if delivery["recall"] is not None or any(delivery[name] is None for name in needed):
             raise Unreadable("delivery_incomplete", "a release without its event")
@@ -222,20 +230,21 @@ class Opener:
         schema = self._schemas.by_id(delivery["schema"])
         if schema is None or schema.type != delivery["event_type"]:
             raise Unreadable("unknown_schema", f"{delivery['event_type']}")
-        given = _evidence_in(delivery)
-        header = None if given is None else self._evidence(delivery, given)
+        given = _evidence_in(delivery, signed)
+        header = None
+        path: tuple[bytes, ...] = ()
+        if given is not None:
+            path = _hashes(given["path"])
+            header = self._evidence(delivery, given, path, signed)
         bases = {entry["category"]: entry["basis"] for entry in delivery["bases"]}
-        disclosed = self._compartments(delivery, header, bases)
+        disclosed = self._compartments(delivery, header, bases, signed)
         evidence = None
         if given is not None:
             evidence = Evidence(
-                given["header"],
-                given["head"],
-                given["signature"],
-                given["index"],
-                _hashes(given["path"]),
-                disclosed,
+                given["header"], given["head"], given["signature"], given["index"], path, disclosed
             )
+        # Content that stands under an agency's signed root was read strictly at admission.
+        fields = _content(schema, disclosed, signed and header is not None)
         return Arrived(
             sequence=delivery["sequence"],
             kind="release",
@@ -247,17 +256,23 @@ class Opener:
             schema_id=delivery["schema"],
             agency=delivery["agency"],
             occurred_at=delivery["occurred_at"],
-            categories=tuple(sorted({_category(part.name) for part in disclosed})),
-            fields=_content(schema, disclosed),
+            categories=tuple(fields),
+            fields=fields,
             bases=bases,
             evidence=evidence,
             raw=raw,
         )
 
-    def _evidence(self, delivery: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    def _evidence(
+        self,
+        delivery: dict[str, Any],
+        given: dict[str, Any],
+        path: tuple[bytes, ...],
+        signed: bool,
+    ) -> dict[str, Any]:
         """(6) This agency said it: returns the header, or Unreadable."""
         try:
-            header: dict[str, Any] = wire.HEADER.unsingle(given["header"])
+            header: dict[str, Any] = wire.HEADER.unsingle(given["header"], trusted=signed)
         except AvroError:
             raise Unreadable("evidence_malformed") from None
         head = self._standing_head(given["head"], given["signature"], delivery)
@@ -265,7 +280,7 @@ class Opener:
             merkle.leaf_hash(given["header"]),
             given["index"],
             head["size"],
-            _hashes(given["path"]),
+            path,
             head["root"],
         ):
             raise Unreadable("bad_batch_path")
@@ -320,7 +335,10 @@ class Opener:
 
     @staticmethod
     def _compartments(
-        delivery: dict[str, Any], header: dict[str, Any] | None, bases: dict[str, str]
+        delivery: dict[str, Any],
+        header: dict[str, Any] | None,
+        bases: dict[str, str],
+        signed: bool,
     ) -> tuple[Disclosed, ...]:
         """(7) Released, open, and under the signed root."""
         event_id = ATTESTED_ID if header is None else header["event_id"]
@@ -328,7 +346,7 @@ class Opener:
         seen: set[str] = set()
         for encoded in delivery["compartments"]:
             try:
-                part = wire.DELIVERED_COMPARTMENT.unsingle(encoded)
+                part = wire.DELIVERED_COMPARTMENT.unsingle(encoded, trusted=signed)
             except AvroError:
                 raise Unreadable("delivery_malformed") from None
             name = part["name"]
@@ -354,19 +372,21 @@ class Opener:
         return tuple(opened)
 
 
-def _content(schema: EventSchema, disclosed: Sequence[Disclosed]) -> dict[str, dict[str, Any]]:
+def _content(
+    schema: EventSchema, disclosed: Sequence[Disclosed], trusted: bool
+) -> dict[str, dict[str, Any]]:
     """(8) Values by category: every field of a delivered category, None where it is empty."""
     if not disclosed:  # the person was erased on the way: there is nothing left to read
         return {}
     try:
-        values = schema.join({part.name: part.body for part in disclosed})
+        values = schema.join({part.name: part.body for part in disclosed}, trusted=trusted)
     except (AvroError, SchemaError):
         raise Unreadable("content_malformed") from None
     categories = {_category(part.name) for part in disclosed}
-    inherited = categories - {known.category for known in schema.fields}
+    inherited = categories.difference(schema.categories, (_INHERIT,))
     content: dict[str, dict[str, Any]] = {category: {} for category in sorted(categories)}
     for known in schema.fields:
-        category = known.category or ""
+        category = known.category
         if category == _INHERIT:
             # The value has the corrected field's category: its own compartment if there is one.
             category = next(iter(inherited), "") or next(
@@ -381,11 +401,11 @@ def _valid_at(key: HubKey, position: int) -> bool:
     return key.valid_from <= position and (key.valid_to is None or position < key.valid_to)
 
 
-def _evidence_in(delivery: dict[str, Any]) -> dict[str, Any] | None:
+def _evidence_in(delivery: dict[str, Any], signed: bool) -> dict[str, Any] | None:
     if delivery["evidence"] is None:
         return None
     try:
-        given: dict[str, Any] = wire.AGENCY_EVIDENCE.unsingle(delivery["evidence"])
+        given: dict[str, Any] = wire.AGENCY_EVIDENCE.unsingle(delivery["evidence"], trusted=signed)
     except AvroError:
         raise Unreadable("evidence_malformed") from None
     return given
@@ -393,7 +413,8 @@ def _evidence_in(delivery: dict[str, Any]) -> dict[str, Any] | None:
 
 def _hashes(path: bytes) -> tuple[bytes, ...]:
     """A path as it travels, cut into its hashes; what is left over makes it no path."""
-    return tuple(path[at : at + 32] for at in range(0, len(path), 32))
+    cut = _CUTS.get(len(path))
+    return cut(path) if cut else tuple(path[at : at + 32] for at in range(0, len(path), 32))
 
 
 def _category(name: str) -> str:

@@ -23,6 +23,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from connectors.bulk import insert_all
 from connectors.columns import JSON, Instant, Target, targets
 from connectors.errors import SinkRefusedError
 from connectors.landing import Database
@@ -212,7 +213,7 @@ class DefaultTables:
             by_type.setdefault(types[ref], []).append(row)
         for event_type, rows in by_type.items():
             if event_type not in self._leave_out:
-                db.execute(self._layout(event_type).table.insert(), rows)
+                insert_all(db, self._layout(event_type).table, rows)
         if new:
             self._enter(db, new, types)
         self._fill(db, fills)
@@ -294,7 +295,7 @@ class DefaultTables:
             }
             for ref, row in new.items()
         ]
-        db.execute(self.timeline.insert(), entries)
+        insert_all(db, self.timeline, entries)
         states: dict[str, dict[str, Any]] = {}
         refs = sorted({entry["case_ref"] for entry in entries})
         for at in range(0, len(refs), _CHUNK):
