@@ -23,6 +23,7 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
@@ -99,6 +100,14 @@ def kind_of(avro: Any) -> str:
         "float": "number",
         "double": "number",
     }.get(avro, "json")
+
+
+def json_text(value: Any) -> str:
+    """A JSON column's text. Numbers beyond 64 bits take the standard library's slower way."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def to_text(value: Any) -> str:

@@ -380,7 +380,7 @@ def _content(
         return {}
     try:
         values = schema.join({part.name: part.body for part in disclosed}, trusted=trusted)
-    except (AvroError, SchemaError):
+    except (AvroError, SchemaError, ValueError):
         raise Unreadable("content_malformed") from None
     categories = {_category(part.name) for part in disclosed}
     inherited = categories.difference(schema.categories, (_INHERIT,))

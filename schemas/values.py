@@ -306,6 +306,9 @@ def _text(field: Mapping[str, Any]) -> Convert:
 
 
 def _each(convert: Convert) -> Convert:
+    if convert is _same:
+        return _same
+
     def each(value: Any) -> list[Any]:
         if not isinstance(value, list | tuple):
             raise ValueProblem("not_a_list")

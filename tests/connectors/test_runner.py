@@ -123,7 +123,7 @@ def test_from_topic_to_row_to_receipt(site: Site) -> None:
         None,
         "SH-1",
         site.hub.case_ref(TO, "C-1"),
-        '{"identity": "consent:c1"}',
+        '{"identity":"consent:c1"}',
     )
     [receipt] = site.receipts()
     assert (receipt["first_sequence"], receipt["last_sequence"]) == (1, 1)
