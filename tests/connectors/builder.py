@@ -64,8 +64,11 @@ class Recorded:
 class MiniHub:
     """Enough of a hub to talk to connectors."""
 
-    def __init__(self, hub_id: str = "test-hub", topics_url: str | None = None) -> None:
+    def __init__(
+        self, hub_id: str = "test-hub", topics_url: str | None = None, prefix: str = "nrm"
+    ) -> None:
         self.hub_id = hub_id
+        self.prefix = prefix  # of topic names, where a broker is shared
         self.topics_url = topics_url
         self.key = SigningKey.generate()
         self.ingest = SealingKey.generate()
@@ -103,7 +106,7 @@ class MiniHub:
                 signing_key_id=new.key_id,
                 sealing_key_id=sealing_key_id(asked.sealing_public),
                 topics={
-                    name: f"nrm.{name}" + (f".{asked.agency}" if name[0] in "od" else "")
+                    name: f"{self.prefix}.{name}" + (f".{asked.agency}" if name[0] in "od" else "")
                     for name in TOPIC_NAMES
                 },
                 topics_url=self.topics_url,
