@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
+from operator import itemgetter
 from typing import Any, Literal
 from uuid import UUID
 
@@ -72,6 +73,14 @@ class _Overtaken:
         other = {c: basis for c, basis in standing.items() if basis != item.bases[c]}
         if other:
             self.rebased[item.event_id] = other
+
+
+def _turn(item: Owed, event_id: str, case: Case) -> int:
+    """Recalls, then the event, then what is caught up on as it was recorded: of two corrections
+    the later one has to arrive last, also when the decision was read back from the log."""
+    if item.recall is not None:
+        return -1
+    return 0 if item.event_id == event_id else case.position_of(item.event_id)
 
 
 class Publisher:
@@ -144,6 +153,9 @@ class Publisher:
             case = self._exchange.case(decided.originator_id)
             assert case is not None
             overtaken: dict[str, _Overtaken] = {}
+            if settlement.backfill:
+                turns = [(_turn(item, settlement.event_id, case), item) for item in owed]
+                owed = [item for _, item in sorted(turns, key=itemgetter(0))]
             for item in owed:
                 sending = self._sending(draft, row.position, decided, case, item, overtaken)
                 if sending is not None:
