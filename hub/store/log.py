@@ -43,6 +43,7 @@ from hub.store.writing import micros
 __all__ = ["AdmissionKey", "Counts", "HubLog", "Recorded", "leaf_entry"]
 
 _UNSAFE = "POSTGRES_ENABLE_DB_FUNCTIONS"
+MOST = 2**62  # no limit
 _OFF = ("", "n", "no", "f", "false", "off", "0")
 
 
@@ -163,10 +164,9 @@ class HubLog(Application[UUID]):
         except PersistenceError as error:
             raise StoreUnavailable(f"the log cannot be read: {type(error).__name__}") from error
 
-    def stream(self, stream_id: UUID, after_version: int = 0, limit: int = -1) -> list[Recorded]:
+    def stream(self, stream_id: UUID, after_version: int = 0, limit: int = MOST) -> list[Recorded]:
         """Events of one stream after a version, in order; all of them unless limited."""
-        wanted = limit if limit >= 0 else 2**62
-        rows = self._tables.select_stream(stream_id, after_version, wanted)
+        rows = self._tables.select_stream(stream_id, after_version, limit)
         return [Recorded(one.id, self._event(one)) for one in rows]
 
     def last_version(self, stream_id: UUID) -> int:
@@ -219,11 +219,12 @@ class HubLog(Application[UUID]):
         self._tables.put_checkpoint(size, note_text, tiles or {}, dropped)
 
     def latest_checkpoint(self) -> tuple[int, str] | None:
-        found = self._tables.checkpoints(limit=1)
-        return found[0] if found else None
+        """Size and note of the last one."""
+        return self._tables.latest_checkpoint()
 
-    def checkpoints(self) -> list[tuple[int, str]]:
-        return self._tables.checkpoints()
+    def checkpoints(self, after: int = 0, limit: int = MOST) -> list[tuple[int, str]]:
+        """Size and note of those larger than `after`, in order; all of them unless limited."""
+        return self._tables.checkpoints(after, limit)
 
     def read_tile(self, path: str) -> bytes | None:
         return self._tables.read_tile(path)

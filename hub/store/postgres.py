@@ -137,6 +137,8 @@ class _Datastore(PostgresDatastore):
 class PostgresLogTables(LogTables, PostgresApplicationRecorder):
     """The recorder. The library's own reads run unchanged over the same table."""
 
+    numbering = "notification_id"
+
     def __init__(self, datastore: PostgresDatastore) -> None:
         super().__init__(datastore)
         # Neither the library's types nor its function, which inserts without the lock.

@@ -105,11 +105,15 @@ class _Pool(SQLiteConnectionPool):
 class _Datastore(SQLiteDatastore):
     def __init__(self, path: str) -> None:
         super().__init__(path, lock_timeout=LOCK_SECONDS)
-        self.pool = _Pool(db_name=path, lock_timeout=LOCK_SECONDS, pool_timeout=LOCK_SECONDS)
+        self.pool = _Pool(
+            db_name=path, lock_timeout=LOCK_SECONDS, pool_timeout=LOCK_SECONDS, max_overflow=60
+        )
 
 
 class SQLiteLogTables(LogTables, SQLiteApplicationRecorder):
     """The recorder. The library's own reads run unchanged over the same table."""
+
+    numbering = "rowid"
 
     def construct_create_table_statements(self) -> list[str]:
         return TABLES.split(";")
@@ -193,9 +197,12 @@ class SQLiteLogTables(LogTables, SQLiteApplicationRecorder):
             connection.close()
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> Sequence[Row]:
-        with self.datastore.transaction(commit=False) as c:
-            c.execute(sql, params)
-            return cast(Sequence[Row], c.fetchall())
+        try:
+            with self.datastore.transaction(commit=False) as c:
+                c.execute(sql, params)
+                return cast(Sequence[Row], c.fetchall())
+        except (sqlite3.Error, PersistenceError) as error:
+            raise StoreUnavailable(f"the log cannot be read: {type(error).__name__}") from error
 
     def insert_rows(self, c: Cursor, first: int, stored: Sequence[StoredEvent]) -> None:
         c.executemany(

@@ -22,7 +22,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 from eventsourcing.persistence import ApplicationRecorder, Notification, StoredEvent
@@ -68,6 +68,9 @@ class LogTables(ApplicationRecorder):
     Subclasses give the connection, the bulk insert and the meaning of a failed commit. Reads may
     run in any thread and process beside the one writer.
     """
+
+    numbering: ClassVar[str]
+    """The column of stored_events that holds the position."""
 
     failed: str | None = None
 
@@ -246,10 +249,16 @@ class LogTables(ApplicationRecorder):
                 (size, note),
             )
 
-    def checkpoints(self, limit: int | None = None) -> list[tuple[int, str]]:
-        """Latest first if limited, else all in order."""
-        sql = "SELECT size, note FROM checkpoints ORDER BY size"
-        rows = self.query(sql) if limit is None else self.query(f"{sql} DESC LIMIT ?", (limit,))
+    def latest_checkpoint(self) -> tuple[int, str] | None:
+        for row in self.query("SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1"):
+            return row["size"], row["note"]
+        return None
+
+    def checkpoints(self, after: int, limit: int) -> list[tuple[int, str]]:
+        rows = self.query(
+            "SELECT size, note FROM checkpoints WHERE size > ? ORDER BY size LIMIT ?",
+            (after, limit),
+        )
         return [(row["size"], row["note"]) for row in rows]
 
     def write_tiles(self, tiles: Mapping[str, bytes]) -> None:
@@ -290,7 +299,12 @@ class LogTables(ApplicationRecorder):
             raise StoreRefused("this database is not a hub's log")
         if about.get("format") != FORMAT:
             raise StoreRefused(f"log format {about.get('format')} needs another release of the hub")
-        rows = self.max_notification_id() or 0
-        if rows != self.head():
-            raise StoreCorrupt(f"{rows} rows but {self.head()} leaves")
+        ends = self.query(  # one statement: another process may be appending
+            f"SELECT (SELECT max({self.numbering}) FROM stored_events) AS last_row,"  # noqa: S608
+            " (SELECT max(position) FROM leaves) AS last_leaf"
+        )[0]
+        if ends["last_row"] != ends["last_leaf"]:
+            raise StoreCorrupt(
+                f"the last row is {ends['last_row']}, the last leaf {ends['last_leaf']}"
+            )
         return None

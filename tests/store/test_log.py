@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,7 +13,7 @@ import pytest
 
 from hub.store.errors import HeadMoved, StoreConflict, StoreCorrupt, StoreRefused
 from hub.store.events import EventAccepted, Sending, StoreEvent
-from hub.store.log import AdmissionKey, HubLog, leaf_entry
+from hub.store.log import AdmissionKey, HubLog, Recorded, leaf_entry
 from tests.store.conftest import Server, postgres_url
 from tests.store.samples import accepted, at, octets, one_of_each, sending, stream
 
@@ -175,6 +177,49 @@ def test_racing_writers_lose_nothing_and_never_interleave(url: str, shared: bool
             log.close()
 
 
+RACER = """
+import sys
+from hub.store.errors import HeadMoved
+from hub.store.log import HubLog
+from tests.store.samples import sending
+with HubLog.open(sys.argv[1]) as log:
+    for turn in range(20):
+        events = [sending((sys.argv[2], turn), v) for v in (1, 2, 3)]
+        while True:
+            try:
+                log.append(events, expected_head=log.head)
+                break
+            except HeadMoved:
+                pass
+"""
+
+
+def test_processes_racing_and_a_process_following(url: str) -> None:
+    """Two processes append; this one follows by polling and sees every position once, in order."""
+    with HubLog.open(url) as log:
+        racers = [
+            subprocess.Popen(
+                [sys.executable, "-c", RACER, url, name],
+                env={"PYTHONPATH": ":".join(sys.path)},
+                stderr=subprocess.PIPE,
+            )
+            for name in ("left", "right")
+        ]
+        seen: list[Recorded] = []
+        ended = False
+        while not ended or log.head > len(seen):
+            ended = all(racer.poll() is not None for racer in racers)
+            seen += log.read(len(seen), 7)
+        for racer in racers:
+            _, errors = racer.communicate()
+            assert racer.returncode == 0, errors.decode()
+        assert [one.position for one in seen] == list(range(1, 121))
+        for start in range(0, 120, 3):
+            whole = {one.event.originator_id for one in seen[start : start + 3]}
+            assert len(whole) == 1
+        assert [leaf for _, leaf in log.leaves(1, 200)] == [leaf_entry(r) for r in log.rows(0, 200)]
+
+
 def test_readers_do_not_wait_for_the_writer_and_see_whole_appends_only(url: str) -> None:
     with HubLog.open(url) as writer, HubLog.open(url) as reader:
         writer.append([sending("a", 1)], expected_head=0)
@@ -281,6 +326,8 @@ def test_checkpoints_grow_and_never_pass_the_head(log: HubLog) -> None:
             log.put_checkpoint(size, "wrong")
     assert log.latest_checkpoint() == (4, "four, cosigned")
     assert log.checkpoints() == [(2, "two"), (4, "four, cosigned")]
+    assert log.checkpoints(after=2) == [(4, "four, cosigned")]
+    assert log.checkpoints(limit=1) == [(2, "two")]
 
 
 def test_a_checkpoint_comes_with_its_tiles(log: HubLog) -> None:
