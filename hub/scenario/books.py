@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from hub.domain.settlement import Owed
 from hub.scenario.recorded import Record
 from hub.scenario.story import Scenario, ScriptEvent
 from schemas.registry import INHERIT, EventSchema, Routing, SchemaError, Schemas
@@ -175,11 +176,19 @@ def books(
         for agency in scenario.recipients
     }
     overtaken = set(record.held_back)
+    places = {event.id: number for number, event in enumerate(scenario.events, 1)}
     for event in scenario.events:
         decided = record.decided.get(event.id)
         if decided is None:
             continue
-        for owed in decided.settlement.owed():
+
+        def turn(owed: Owed, this: str = event.id) -> int:
+            if owed.recall is not None:
+                return -1
+            return 0 if owed.event_id == this else places[owed.event_id]
+
+        # Recalls, the event, then what is caught up on in the order it was recorded.
+        for owed in sorted(decided.settlement.owed(), key=turn):
             book = made[owed.agency]
             if owed.recall is not None:
                 for about, categories in owed.recall.items:

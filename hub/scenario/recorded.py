@@ -42,6 +42,7 @@ class Record:
     decided: dict[str, Decided] = field(default_factory=dict)
     refused: dict[str, Refused] = field(default_factory=dict)
     held_back: list[tuple[str, str, str]] = field(default_factory=list)  # agency, event, category
+    rebased: list[tuple[str, str, str, str]] = field(default_factory=list)  # …, and basis sent on
     strangers: list[str] = field(default_factory=list)  # refusals of no event of the file
 
     def step(self, event_id: str) -> dict[str, Any]:
@@ -89,6 +90,9 @@ def read(log: HubLog, scenario: Scenario) -> Record:
             for event_id, categories in json.loads(event.items).items():
                 about = texts.get(event_id, event_id)
                 record.held_back += [(event.agency, about, one) for one in categories]
+            for event_id, bases in json.loads(event.rebased or b"{}").items():
+                about = texts.get(event_id, event_id)
+                record.rebased += [(event.agency, about, *one) for one in bases.items()]
     return record
 
 

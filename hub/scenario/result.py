@@ -161,6 +161,9 @@ def _of_the_hub(scenario: Scenario, record: Record) -> list[Difference]:
     for agency, event_id, category in record.held_back:
         told = "released, and overtaken before it was sent"
         found.append(Difference("hub", told, event_id, agency, category))
+    for agency, event_id, category, basis in record.rebased:
+        told = f"sent on another basis than it was decided on: {basis}"
+        found.append(Difference("hub", told, event_id, agency, category))
     for event in scenario.events:
         decided = record.decided.get(event.id)
         if decided is None or event.categories is None:
