@@ -107,6 +107,11 @@ class Publisher:
             self.trim()
         return done
 
+    @property
+    def idle(self) -> bool:
+        """Whether everything recorded so far was followed, and everything marked is sent."""
+        return self._marked_to >= self._exchange.position and not any(self._due.values())
+
     def _forget_erased(self) -> None:
         """After an erasure, here or in another process, no secret stays behind in memory."""
         epoch = self._exchange.secrets.epoch

@@ -15,7 +15,7 @@ import typer
 
 from connectors import agency_cli
 from connectors.cli import connector
-from hub.cli import audit, operator, scenario, serve
+from hub.cli import audit, demo, operator, scenario, serve
 
 PACKAGES = ("hub", "schemas", "connectors", "consumers")
 
@@ -30,6 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(serve.serve)
+app.command()(demo.demo)
 app.command()(agency_cli.publish)
 operator.mount(agency_cli.agency)
 app.add_typer(agency_cli.agency, name="agency")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -44,9 +45,12 @@ class Names:
         return cls(exchange, agency, exchange.policy().evidence_for(known.role) == "hub")
 
     def event(self, one: Stated) -> str:
+        return self.ref(one.event.uuid)
+
+    def ref(self, event_id: UUID) -> str:
         if not self.attested:
-            return str(one.event.uuid)
-        return self.exchange.pseudonyms.pseudonym(self.agency, "event", one.event.uuid)
+            return str(event_id)
+        return self.exchange.pseudonyms.pseudonym(self.agency, "event", event_id)
 
     def case(self, one: Stated) -> str:
         names = self.exchange.pseudonyms

@@ -94,7 +94,7 @@ def run(
         stage = Stage.build(scenario, home, places, profile=profile)
         try:
             unsent = _play(stage, progress)
-            result = _judged(stage, unsent)
+            result = judged(stage, unsent)
         finally:
             stage.close()
     result.seconds = wall.monotonic() - started
@@ -117,7 +117,7 @@ def judge(scenario: Scenario, home: Path) -> Result:
     started = wall.monotonic()
     stage = Stage.open(scenario, home)
     try:
-        result = _judged(stage, {})
+        result = judged(stage, {})
     finally:
         stage.close()
     result.seconds = wall.monotonic() - started
@@ -139,7 +139,8 @@ def _play(stage: Stage, progress: Progress) -> dict[str, Refused]:
     return unsent
 
 
-def _judged(stage: Stage, unsent: Mapping[str, Refused]) -> Result:
+def judged(stage: Stage, unsent: Mapping[str, Refused]) -> Result:
+    """Compare what was recorded, and what partners hold, with what the file expects."""
     scenario, exchange = stage.scenario, stage.hub.exchange
     record = recorded.read(exchange.log, scenario)
     record.refused.update(unsent)
