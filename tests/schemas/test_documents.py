@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from schemas import codelists
+from schemas.avro import Codec
+from schemas.compatibility import shipped_wire
 from schemas.describe import GROUPS, describe
 from schemas.registry import INHERIT, Schemas
+from tests.schemas import outsider
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = Schemas.load()
@@ -109,3 +112,19 @@ def test_others_work_is_credited() -> None:
             assert f"`{list_id}`" in text
     for words in ("CC BY 4.0", "Open Government Licence v3.0", "not endorsed"):
         assert words in text
+
+
+def test_the_fingerprints_in_the_formats_are_those_of_the_schemas() -> None:
+    written = (ROOT / "docs" / "formats.md").read_text("utf-8")
+    table = written.partition("<!-- fingerprints: a test compares -->\n")[2].partition("<!--")[0]
+    assert table == fingerprints()
+
+
+def fingerprints() -> str:
+    """The table of docs/formats.md §1. Both implementations must agree."""
+    lines = ["| message | fingerprint |", "|---|---|"]
+    for name, document in sorted(shipped_wire().items()):
+        found = Codec(document).fingerprint
+        assert found == outsider.fingerprint(document)
+        lines.append(f"| `{name}` | `{found.hex(' ')}` |")
+    return "\n".join(lines) + "\n"
