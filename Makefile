@@ -31,7 +31,7 @@ setup: $(VENV)/.developer
 	@echo 'Ready: . $(VENV)/bin/activate'
 
 demo: $(VENV)/$(if $(KAFKA),.developer,.user)
-	$(BIN)/nrm-hub demo $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(KAFKA),--kafka)
+	$(BIN)/nrm-hub demo --fresh $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(KAFKA),--kafka)
 
 test: $(VENV)/.developer test-services static
 	$(BIN)/python -m pytest
