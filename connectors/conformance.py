@@ -257,6 +257,16 @@ class SinkConformance:
         assert (bench.shown("e-1") or {})["family_name"] == "Right"
         assert (bench.shown("e-9") or {})["new_value"] == "Right"
 
+    def test_a_correction_in_the_category_that_tells_of_it(self, bench: Bench) -> None:
+        told = {"corrects_event": "e-0", "field": "channel", "new_value": "police"}
+        fixed = released(2, "e-9", "RecordCorrected", {"case_management": told})
+        sink = claimed(bench)
+        sink.apply(batch(opened_case(1), fixed))
+        assert (bench.shown("e-0") or {})["channel"] == "police"
+        sink.apply(batch(recalled(3, ("e-9", ["case_management"]))))
+        assert bench.shown("e-9") is None
+        assert (bench.shown("e-0") or {})["channel"] is None
+
     def test_a_correction_waits_for_what_it_corrects(self, bench: Bench) -> None:
         sink = claimed(bench)
         sink.apply(batch(corrected(1, "e-1", "family_name", "Right"), demographics(2)))

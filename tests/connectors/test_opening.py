@@ -134,6 +134,16 @@ def test_a_correction_shows_its_value_in_the_corrected_category(
     assert "new_value" not in only.values
 
 
+def test_a_correction_of_a_case_management_field(
+    hub: MiniHub, opener: Opener, shelter: AgencyIdentity
+) -> None:
+    [first] = hub.stated(shelter, case_opened())
+    [fixed] = hub.stated(shelter, correction(first, "channel", "self"))
+    item = arrived(opener, hub.message("POL-1", [hub.release("POL-1", fixed)]))
+    assert item.categories == ("case_management",)
+    assert item.values["new_value"] == "self"
+
+
 def test_a_recall(hub: MiniHub, opener: Opener, event: Recorded) -> None:
     recall = hub.recall("POL-1", [(event, ["identity"])])
     item = arrived(opener, hub.message("POL-1", [recall]))
