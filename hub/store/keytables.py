@@ -20,7 +20,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from hub.store.errors import StoreBusy, StoreFailed, StoreRefused, StoreUnavailable
-from hub.store.postgres import LOCK_SECONDS, PostgresCursor, probe
+from hub.store.postgres import LOCK_SECONDS, ONE_MAKER, PostgresCursor, probe
 from hub.store.sqlite import make_file
 from hub.store.tables import Cursor
 
@@ -132,6 +132,7 @@ class PostgresKeyTables(KeyTables):
         }
         self._connection = self._connect()
         with self.write_unlocked() as c:
+            c.execute(ONE_MAKER.decode())
             for statement in TABLES:
                 c.execute(statement.format(bytes="bytea", long="bigint"))
 

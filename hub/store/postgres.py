@@ -39,6 +39,9 @@ from hub.store.tables import Append, Cursor, LogTables, Row
 LOCK_SECONDS = 10
 CONNECT_SECONDS = 5
 READ_BACK_SECONDS = 15
+ONE_MAKER = b"SELECT pg_advisory_xact_lock(7209081)"
+"""CREATE … IF NOT EXISTS fails when two do it at once; whoever makes tables takes this lock."""
+
 TABLES = (
     "CREATE TABLE IF NOT EXISTS stored_events ("
     " originator_id uuid NOT NULL, originator_version bigint NOT NULL, topic text NOT NULL,"
@@ -74,10 +77,14 @@ def probe(url: str, schema: str) -> dict[str, Any]:
                 row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
                 if row is None or row[0] != "on":
                     raise StoreRefused(f"PostgreSQL at {where} has {name} off: turn it on")
-            connection.execute(
-                sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema))
-            )
-    except psycopg.OperationalError as error:
+            with connection.transaction():
+                connection.execute(ONE_MAKER)
+                there = connection.execute(
+                    "SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema,)
+                ).fetchone()
+                if there is None:  # asking with IF NOT EXISTS would need the right to create
+                    connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+    except psycopg.Error as error:
         reason = str(error).strip().splitlines()[-1]
         raise StoreRefused(f"PostgreSQL at {where} cannot be used: {reason}") from error
     return params
@@ -143,6 +150,10 @@ class PostgresLogTables(LogTables, PostgresApplicationRecorder):
         super().__init__(datastore)
         # Neither the library's types nor its function, which inserts without the lock.
         self.sql_create_statements = [sql.SQL(one).format() for one in TABLES]
+
+    def _create_table(self, curs: psycopg.Cursor[DictRow]) -> None:
+        curs.execute(ONE_MAKER)
+        super()._create_table(curs)
 
     @contextmanager
     def write(self) -> Iterator[Cursor]:
@@ -270,6 +281,9 @@ class PostgresLogFactory(PostgresFactory):
         try:
             recorder = PostgresLogTables(self.datastore)
             recorder.create_table()
+        except PersistenceError as error:
+            self.datastore.close()
+            raise StoreRefused(f"the log's tables cannot be made: {error}") from error
         except BaseException:
             self.datastore.close()
             raise

@@ -209,6 +209,44 @@ def test_a_process_killed_at_the_commit_leaves_all_or_nothing(
         log.append([sending("a", 1)], expected_head=head)
 
 
+OPEN = """
+import sys
+from hub.store.keystore import KeyStore
+from hub.store.log import HubLog
+log, keys = sys.argv[1:3]
+print("ready", flush=True)
+sys.stdin.readline()
+HubLog.open(log).close()
+KeyStore.open(keys).close()
+"""
+
+
+def test_processes_that_open_a_new_store_at_once_all_get_it(url: str, tmp_path: Path) -> None:
+    keys = f"sqlite:///{tmp_path}/secrets.db"
+    if url.startswith("postgresql"):
+        keys = f"{url}&epoch_key={tmp_path}/epoch.key"
+    openers = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPEN, url, keys],
+            env={"PYTHONPATH": ":".join(sys.path)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(4)
+    ]
+    for opener in openers:
+        assert opener.stdout is not None
+        assert opener.stdout.readline() == b"ready\n"
+    for opener in openers:
+        assert opener.stdin is not None
+        opener.stdin.write(b"go\n")
+        opener.stdin.flush()
+    for opener in openers:
+        _, errors = opener.communicate()
+        assert opener.returncode == 0, errors.decode()
+
+
 # -- PostgreSQL: a connection lost around the commit ----------------------------------------------
 
 
