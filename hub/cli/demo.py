@@ -144,10 +144,13 @@ def _next(console: Console, home: Path, story: Scenario, played: Played) -> None
         ),
         (story.recipients[0], story.events[0].uuid),
     )
+    program = "nrm-hub"
+    if shutil.which(program) is None and Path(sys.argv[0]).name == program:
+        program = sys.argv[0]  # installed, but not where the shell looks
     console.print("\nTry next:")
     for command in (
-        f"nrm-hub audit replay --home {home / 'hub'} --case {case}",
-        f"nrm-hub audit why --home {home / 'hub'} --agency {agency} --event {event_id}",
-        f"nrm-hub audit verify --home {home / 'hub'}",
+        f"{program} audit replay --home {home / 'hub'} --case {case}",
+        f"{program} audit why --home {home / 'hub'} --agency {agency} --event {event_id}",
+        f"{program} audit verify --home {home / 'hub'}",
     ):
         console.print(f"  {command}", soft_wrap=True, highlight=False)
