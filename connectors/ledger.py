@@ -1,16 +1,8 @@
-"""The connector's own tables, written in the partner's transaction.
+"""The ledger: the connector's bookkeeping, written in the partner's transaction.
 
-    nrm_connector_state  last applied sequence, cursor, generation of the writing runner
-    nrm_receipt_outbox   receipts owed to the hub, and those sent
-    nrm_quarantine       what could not be applied, with its reason
-    nrm_holding          what the partner holds now: event and category, on which basis
-    nrm_evidence         the agencies' signed statements, apart from the data
-    nrm_tombstone        what was recalled, at which sequence
-    nrm_restricted       content taken out of use on recall but kept
-    nrm_correction       corrections received, for events that may come later
-
-Every method takes the open connection: the caller's transaction decides. Times are ISO 8601
-text in UTC, so that they sort and look the same in every database.
+Position and generation, receipts owed, holdings and evidence, tombstones and corrections,
+quarantine; the tables are in `connectors/ledger_tables.py`. Every method takes the open connection:
+the caller's transaction decides.
 """
 
 from __future__ import annotations
@@ -26,8 +18,11 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.bulk import insert_all
-from connectors.delivery import BadMessage, Evidence, Poison
+from connectors.delivery import BadMessage, Poison
 from connectors.errors import FencedError, SettingsError
+from connectors.evidence import EVIDENCE as EVIDENCE  # noqa: PLC0414 - also read from here
+from connectors.evidence import statement, without
+from connectors.ledger_tables import LedgerTables
 from connectors.sink import (
     Addition,
     Correction,
@@ -36,45 +31,9 @@ from connectors.sink import (
     Quarantined,
     ReceiptException,
 )
-from schemas.avro import Codec
 
 LAYOUT: Final = 1
 _CHUNK: Final = 400  # parameters of one IN list; SQLite takes 999 in old builds
-
-_BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite numbers only INTEGER keys
-
-EVIDENCE: Final = Codec(
-    {
-        "type": "record",
-        "name": "KeptEvidence",
-        "namespace": "nrm.connector",
-        "doc": "Agency evidence as kept by a partner; fields as in nrm.wire.Delivery.",
-        "fields": [
-            {"name": "header", "type": "bytes"},
-            {"name": "head", "type": "bytes"},
-            {"name": "signature", "type": "bytes"},
-            {"name": "index", "type": "long"},
-            {"name": "path", "type": "bytes"},
-            {
-                "name": "disclosed",
-                "type": {
-                    "type": "array",
-                    "items": {
-                        "type": "record",
-                        "name": "KeptDisclosure",
-                        "fields": [
-                            {"name": "name", "type": "string"},
-                            {"name": "salt", "type": "bytes"},
-                            {"name": "body", "type": "bytes"},
-                            {"name": "index", "type": "int"},
-                            {"name": "path", "type": "bytes"},
-                        ],
-                    },
-                },
-            },
-        ],
-    }
-)
 
 
 def instant(when: datetime) -> str:
@@ -107,105 +66,8 @@ class CorrectionPart:
     value: tuple[Any] | None = None
 
 
-class Ledger:
-    """The tables of one agency's connector in one database (and schema, if given)."""
-
-    def __init__(self, agency: str, hub: str, metadata: sa.MetaData) -> None:
-        self._agency = agency
-        self._hub = hub
-        text = sa.Text
-        # Keys are bounded strings, because MariaDB cannot index unbounded text.
-        ref, name = sa.String(100), sa.String(64)
-        self.state = sa.Table(
-            "nrm_connector_state",
-            metadata,
-            sa.Column("agency", ref, primary_key=True),
-            sa.Column("hub", text, nullable=False),
-            sa.Column("layout", sa.Integer, nullable=False),
-            sa.Column("last_sequence", sa.BigInteger, nullable=False),
-            sa.Column("cursor", text, nullable=False),
-            sa.Column("generation", sa.BigInteger, nullable=False),
-            sa.Column("updated_at", text, nullable=False),
-        )
-        self.outbox = sa.Table(
-            "nrm_receipt_outbox",
-            metadata,
-            sa.Column("id", _BIG, primary_key=True, autoincrement=True),
-            sa.Column("first_sequence", sa.BigInteger, nullable=False),
-            sa.Column("last_sequence", sa.BigInteger, nullable=False, index=True),
-            sa.Column("applied_at", text, nullable=False),
-            sa.Column("exceptions", text, nullable=False),
-            sa.Column("sent_at", sa.String(40), index=True),
-        )
-        self.quarantine = sa.Table(
-            "nrm_quarantine",
-            metadata,
-            sa.Column("id", _BIG, primary_key=True, autoincrement=True),
-            sa.Column("sequence", sa.BigInteger, index=True),
-            sa.Column("digest", name, nullable=False, index=True),
-            sa.Column("reason", name, nullable=False),
-            sa.Column("detail", text, nullable=False),
-            sa.Column("event_ref", ref, nullable=False, index=True),
-            sa.Column("raw", sa.LargeBinary, nullable=False),
-            sa.Column("arrived_at", text, nullable=False),
-            sa.Column("state", sa.String(16), nullable=False),
-        )
-        self.holding = sa.Table(
-            "nrm_holding",
-            metadata,
-            sa.Column("event_ref", ref, primary_key=True),
-            sa.Column("category", name, primary_key=True),
-            sa.Column("basis", sa.String(200), nullable=False),
-            sa.Column("event_type", name, nullable=False),
-            sa.Column("case_ref", ref, nullable=False),
-            sa.Column("sequence", sa.BigInteger, nullable=False),
-        )
-        self.evidence = sa.Table(
-            "nrm_evidence",
-            metadata,
-            sa.Column("event_ref", ref, primary_key=True),
-            sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
-            sa.Column("statement", sa.LargeBinary, nullable=False),
-        )
-        self.tombstone = sa.Table(
-            "nrm_tombstone",
-            metadata,
-            sa.Column("event_ref", ref, primary_key=True),
-            sa.Column("category", name, primary_key=True),
-            sa.Column("sequence", sa.BigInteger, nullable=False),
-            sa.Column("recall_ref", text, nullable=False),
-            sa.Column("recalled_at", text, nullable=False),
-        )
-        self.restricted = sa.Table(
-            "nrm_restricted",
-            metadata,
-            sa.Column("event_ref", ref, primary_key=True),
-            sa.Column("category", name, primary_key=True),
-            sa.Column("sequence", sa.BigInteger, nullable=False),
-            sa.Column("content", text, nullable=False),
-        )
-        self.correction = sa.Table(
-            "nrm_correction",
-            metadata,
-            sa.Column("event_ref", ref, primary_key=True),
-            sa.Column("sequence", sa.BigInteger, nullable=False),
-            # Which field and which value may be of two categories, and come at different times.
-            sa.Column("told_in", name),
-            sa.Column("corrects_event", ref, index=True),
-            sa.Column("field", name),
-            sa.Column("category", name),
-            sa.Column("value", text),
-        )
-        self.tables = (
-            self.state,
-            self.outbox,
-            self.quarantine,
-            self.holding,
-            self.evidence,
-            self.tombstone,
-            self.restricted,
-            self.correction,
-        )
+class Ledger(LedgerTables):
+    """What is written to and read from the ledger's tables."""
 
     # -- state -----------------------------------------------------------------------------
 
@@ -376,7 +238,7 @@ class Ledger:
                 statements[event.event_ref, event.sequence] = {
                     "event_ref": event.event_ref,
                     "sequence": event.sequence,
-                    "statement": _statement(event.evidence, addition.categories),
+                    "statement": statement(event.evidence, addition.categories),
                 }
         insert_all(db, self.holding, new)
         h = self.holding.c
@@ -403,20 +265,13 @@ class Ledger:
             self.holding.delete().where(h.event_ref == event_ref, h.category.in_(categories))
         )
         query = sa.select(e.sequence, e.statement).where(e.event_ref == event_ref)
-        for sequence, statement in db.execute(query).all():
-            kept = EVIDENCE.decode(statement, trusted=True)
-            disclosed = kept["disclosed"]
-            kept["disclosed"] = [
-                part for part in disclosed if part["name"].partition("/")[0] not in categories
-            ]
-            if len(kept["disclosed"]) == len(disclosed):
-                continue
+        for sequence, kept in db.execute(query).all():
             mine = (e.event_ref == event_ref, e.sequence == sequence)
-            if kept["disclosed"]:
-                less = EVIDENCE.encode(kept)
-                db.execute(self.evidence.update().where(*mine).values(statement=less))
-            else:
+            less = without(kept, categories)
+            if less is None:
                 db.execute(self.evidence.delete().where(*mine))
+            else:
+                db.execute(self.evidence.update().where(*mine).values(statement=less))
 
     def bury(
         self,
@@ -631,31 +486,6 @@ class Ledger:
             .where(q.event_ref == event_ref, q.state == "waiting")
             .values(state="recalled", reason="recalled", raw=b"")
         )
-
-
-def _statement(evidence: Evidence, categories: Sequence[str]) -> bytes:
-    """The evidence of these categories only."""
-    return EVIDENCE.encode(
-        {
-            "header": evidence.header,
-            "head": evidence.head,
-            "signature": evidence.signature,
-            "index": evidence.index,
-            "path": b"".join(evidence.path),
-            "disclosed": [
-                {
-                    "name": part.name,
-                    "salt": part.salt,
-                    "body": part.body,
-                    "index": part.index,
-                    "path": b"".join(part.path),
-                }
-                for part in evidence.disclosed
-                if part.name.partition("/")[0] in categories
-            ],
-        },
-        trusted=True,
-    )
 
 
 def _chunks(values: list[Any]) -> Iterable[list[Any]]:

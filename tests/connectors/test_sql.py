@@ -19,7 +19,7 @@ from connectors.conformance import (
     released,
 )
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
-from connectors.ledger import EVIDENCE
+from connectors.evidence import EVIDENCE
 from connectors.sql import SqlSink
 from connectors.tables import PROVENANCE, table_name
 from schemas.registry import Schemas

@@ -1,0 +1,80 @@
+"""Evidence as a partner keeps it: the agency's signed statement, and a proof for each part held.
+
+Kept apart from the data. With the agency's public key anyone can check, without hub or partner,
+that this agency said this; of a recalled part nothing is left in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from connectors.delivery import Evidence
+from schemas.avro import Codec
+
+EVIDENCE: Final = Codec(
+    {
+        "type": "record",
+        "name": "KeptEvidence",
+        "namespace": "nrm.connector",
+        "doc": "Agency evidence as kept by a partner; fields as in nrm.wire.Delivery.",
+        "fields": [
+            {"name": "header", "type": "bytes"},
+            {"name": "head", "type": "bytes"},
+            {"name": "signature", "type": "bytes"},
+            {"name": "index", "type": "long"},
+            {"name": "path", "type": "bytes"},
+            {
+                "name": "disclosed",
+                "type": {
+                    "type": "array",
+                    "items": {
+                        "type": "record",
+                        "name": "KeptDisclosure",
+                        "fields": [
+                            {"name": "name", "type": "string"},
+                            {"name": "salt", "type": "bytes"},
+                            {"name": "body", "type": "bytes"},
+                            {"name": "index", "type": "int"},
+                            {"name": "path", "type": "bytes"},
+                        ],
+                    },
+                },
+            },
+        ],
+    }
+)
+
+
+def statement(evidence: Evidence, categories: Sequence[str]) -> bytes:
+    """The evidence of these categories only."""
+    return EVIDENCE.encode(
+        {
+            "header": evidence.header,
+            "head": evidence.head,
+            "signature": evidence.signature,
+            "index": evidence.index,
+            "path": b"".join(evidence.path),
+            "disclosed": [
+                {
+                    "name": part.name,
+                    "salt": part.salt,
+                    "body": part.body,
+                    "index": part.index,
+                    "path": b"".join(part.path),
+                }
+                for part in evidence.disclosed
+                if part.name.partition("/")[0] in categories
+            ],
+        },
+        trusted=True,
+    )
+
+
+def without(kept: bytes, categories: Sequence[str]) -> bytes | None:
+    """The statement less these categories; None if nothing is left to prove."""
+    value = EVIDENCE.decode(kept, trusted=True)
+    value["disclosed"] = [
+        part for part in value["disclosed"] if part["name"].partition("/")[0] not in categories
+    ]
+    return EVIDENCE.encode(value) if value["disclosed"] else None
