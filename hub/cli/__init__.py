@@ -1,22 +1,31 @@
 """`nrm-hub`: every command, for agencies, partners, operators and auditors.
 
 Exit codes: 0 done; 1 refused or not possible, the message says what to do; 2 wrong usage;
-3 an audit or a scenario found a difference. Errors raised on purpose are one line on standard
-error, never a traceback. Commands import what they need late, so that help is quick.
+3 done, and a difference was found (scenario, demo, audit) or something was refused (publish,
+redrive); 4 a connector waits for a missing delivery. Errors raised on purpose are one line on
+standard error, never a traceback. Results go to standard output, all else to standard error.
+Commands import what they need late, so that help is quick.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
+from collections.abc import Callable
+from functools import wraps
 from importlib import metadata
 from pathlib import Path
+from typing import NoReturn, ParamSpec, TypeVar
 
 import typer
 
 from connectors import agency_cli
 from connectors.cli import connector
-from hub.cli import audit, demo, operator, scenario, serve
+from hub.cli import agencies, audit, demo, operator, scenario, serve
 
+P = ParamSpec("P")
+R = TypeVar("R")
 PACKAGES = ("hub", "schemas", "connectors", "consumers")
 
 app = typer.Typer(
@@ -29,10 +38,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(serve.serve)
 app.command()(demo.demo)
+app.command()(serve.serve)
 app.command()(agency_cli.publish)
-operator.mount(agency_cli.agency)
+agencies.mount(agency_cli.agency)
 app.add_typer(agency_cli.agency, name="agency")
 app.add_typer(connector, name="connector")
 app.add_typer(audit.app, name="audit")
@@ -44,26 +53,64 @@ app.command()(operator.status)
 app.command()(operator.refusals)
 
 
+@app.callback()
+def configured() -> None:
+    """Consent-scoped case events between the agencies of a National Referral Mechanism.
+
+    New here? Run: nrm-hub demo
+    """
+    from hub.cli import logs
+
+    logs.configure(logging.WARNING)
+
+
 @app.command()
 def version() -> None:
-    """The version of this program."""
+    """The version of this program.
+
+    Example: nrm-hub version
+    """
     typer.echo(metadata.version("nrm-hub"))
 
 
-def main() -> None:
-    """Run a command; errors raised on purpose end as one line."""
-    from connectors.errors import ConnectorError
-    from hub.errors import HubError
-    from hub.topics.port import TopicError
+def in_one_line(run: Callable[P, R]) -> Callable[P, R]:
+    """Errors raised on purpose, and files that are not there, end as one line and exit code 1."""
 
+    @wraps(run)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        from connectors.errors import ConnectorError
+        from hub.domain.policy import PolicyError
+        from hub.errors import HubError
+        from hub.topics.broker import BrokerError
+        from hub.topics.jars import JarsError
+        from hub.topics.port import TopicError
+
+        ours = (HubError, ConnectorError, TopicError, PolicyError, BrokerError, JarsError)
+        try:
+            return run(*args, **kwargs)
+        except ours as wrong:
+            _fail(str(wrong))
+        except BrokenPipeError:  # the reader of our output had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        except OSError as wrong:
+            if wrong.filename is None:
+                raise
+            _fail(f"{wrong.filename}: {wrong.strerror}")
+
+    return wrapped
+
+
+def _fail(message: str) -> NoReturn:
+    typer.secho(f"Error: {message}", err=True, fg=typer.colors.RED)
+    sys.exit(1)
+
+
+@in_one_line
+def main() -> None:
+    """Run a command."""
     _refuse_foreign_packages()
-    try:
-        app()
-    except (HubError, ConnectorError, TopicError) as wrong:
-        typer.echo(f"Error: {wrong}", err=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    app()
 
 
 def _refuse_foreign_packages() -> None:
@@ -73,9 +120,7 @@ def _refuse_foreign_packages() -> None:
         loaded = sys.modules.get(name)
         origin = Path(str(getattr(loaded, "__file__", None) or here / name / "__init__.py"))
         if origin.resolve().parent != here / name:
-            typer.echo(
-                f"Error: the package {name!r} comes from {origin.parent}, not from NRM Hub. "
-                "Another distribution has overwritten it: use an environment of its own.",
-                err=True,
+            _fail(
+                f"the package {name!r} comes from {origin.parent}, not from NRM Hub. "
+                "Another distribution has overwritten it: use an environment of its own."
             )
-            sys.exit(1)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 
 from hub.audit import Entry, Verdict, Why, replay_case, verify_log, why
+from hub.cli.options import HUB_HOME, AsJson, HubHome
+from hub.cli.printed import console, lines, progress, table
 from hub.home import Home
 from hub.hub import Reading
 
@@ -23,16 +21,11 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-HomeOption = Annotated[
-    Path, typer.Option("--home", envvar="NRM_HUB_HOME", help="The hub's home directory.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-
 
 @app.command()
 def replay(
-    home: HomeOption,
     case: Annotated[str, typer.Option(help="The case's common reference, e.g. C1.")],
+    home: HubHome = HUB_HOME,
     as_of: Annotated[
         str | None,
         typer.Option("--as-of", help="Log position, date (its end, UTC) or instant; default: now."),
@@ -48,12 +41,12 @@ def replay(
     if json_:
         typer.echo(json.dumps([asdict(entry) for entry in entries], indent=1))
         return
-    table = Table(title=f"Case {case}" + (f" as of {as_of}" if as_of else ""), show_lines=True)
-    for heading in ("position", "recorded", "event", "released", "withheld", "then"):
-        table.add_column(heading, justify="right" if heading == "position" else "left")
+    title = f"Case {case}" + (f" as of {as_of}" if as_of else "")
+    headings = (">position", "recorded", "event", "released", "withheld", "then")
+    shown = table(*headings, title=title, lines=True)
     for entry in entries:
-        table.add_row(*_row(entry))
-    Console().print(table)
+        shown.add_row(*_row(entry))
+    console().print(shown)
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
@@ -74,18 +67,18 @@ def _row(entry: Entry) -> tuple[str, ...]:
     return (
         str(entry.position),
         entry.recorded_at[:19],
-        f"{entry.type}{erased}\nby {entry.agency}\n{entry.event_id}",
-        "\n".join(released),
-        "\n".join(withheld),
-        "\n".join(after),
+        lines(f"{entry.type}{erased}", f"by {entry.agency}", entry.event_id),
+        lines(*released),
+        lines(*withheld),
+        lines(*after),
     )
 
 
 @app.command("why")
 def why_(
-    home: HomeOption,
     agency: Annotated[str, typer.Option(help="The agency that was told, or not told.")],
     event: Annotated[str, typer.Option(help="Event id (UUID) or the event's log position.")],
+    home: HubHome = HUB_HOME,
     json_: AsJson = False,
 ) -> None:
     """Why an agency was, or was not, told of an event; decided again from what was recorded.
@@ -105,39 +98,37 @@ def why_(
 
 
 def _explain(answer: Why) -> None:
-    console = Console()
-    console.print(
+    out = console()
+    out.print(
         f"{answer.type} by {answer.emitter}, position {answer.position}, recorded "
         f"{answer.recorded_at[:19]}; policy {answer.policy}, register as of position "
         f"{answer.parties}. For {answer.agency} ({answer.role}):"
     )
     if not answer.categories:
-        console.print("It is the agency's own event: nothing was decided about it.")
+        out.print("It is the agency's own event: nothing was decided about it.")
         return
-    table = Table()
-    for heading in ("category", "recorded decision", "rule", "decided again", "how it went"):
-        table.add_column(heading)
+    shown = table("category", "recorded decision", "rule", "decided again", "how it went")
     for category, line in sorted(answer.categories.items()):
-        table.add_row(
+        shown.add_row(
             category, line.recorded, line.rule, "same" if line.same else line.again, line.fate
         )
-    console.print(table)
+    out.print(shown)
     if answer.divergent:
-        console.print("[bold]The decision made again differs: report this to the operator.[/bold]")
+        out.print("[bold]The decision made again differs: report this to the operator.[/bold]")
 
 
 @app.command()
-def verify(home: HomeOption, json_: AsJson = False) -> None:
+def verify(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
     """Recompute the whole log against its rows and its signed checkpoints. Exit code 3: problems.
 
     Example: nrm-hub audit verify --home hub-home
     """
     verdict = Verdict(0, 0, 0)
-    with Reading.open(Home(home)) as reading, Progress(disable=json_, transient=True) as progress:
+    with Reading.open(Home(home)) as reading, progress(disable=json_) as bar:
         verifier, hub_id = reading.log_verifier, reading.settings.hub_id
-        task = progress.add_task("verifying", total=max(reading.exchange.log.head, 1))
+        task = bar.add_task("verifying", total=max(reading.exchange.log.head, 1))
         for verdict in verify_log(reading.exchange.log, hub_id, verifier):
-            progress.update(task, completed=verdict.checked)
+            bar.update(task, completed=verdict.checked)
     if json_:
         typer.echo(json.dumps(verdict.as_dict()))
     else:

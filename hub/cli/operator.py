@@ -1,215 +1,115 @@
-"""The operator's commands: agencies, status, refusals, erasure, policy, a broker to try."""
+"""The operator's commands: status, refusals, erasure, policy, a broker to try things with.
+
+They work on a hub's home whether `serve` is running or not.
+"""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from collections import deque
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from connectors.agency_cli import reported
-
-HomeOption = Annotated[
-    Path, typer.Option("--home", envvar="NRM_HUB_HOME", help="The hub's home directory.")
-]
-By = Annotated[str, typer.Option(help="Who decides this; recorded.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+from hub.cli.options import HUB_HOME, AsJson, HubHome
+from hub.cli.printed import console, table
 
 subject = typer.Typer(help="A person's data as a whole.", no_args_is_help=True)
 policy = typer.Typer(help="The policy profile in force.", no_args_is_help=True)
 dev = typer.Typer(help="Servers to try things with; not for production.", no_args_is_help=True)
 
 
-def mount(agency: typer.Typer) -> None:
-    """Add the operator's side to the `agency` group."""
-    agency.command()(approve)
-    agency.command("list")(list_)
-    agency.command()(revoke)
-    agency.command("end-agreement")(end_agreement)
+# -- what is going on --------------------------------------------------------------------------
 
 
 @reported
-def approve(
-    request: Annotated[Path, typer.Argument(help="The agency's enrolment request.")],
-    home: HomeOption,
-    role: Annotated[
-        str | None, typer.Option(help="Role to enrol it in, if not the one it asks for.")
-    ] = None,
-    by: By = "operator",
-    out: Annotated[Path | None, typer.Option(help="Write the approval here.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="The fingerprint was compared.")] = False,
-) -> None:
-    """Operator: enrol the agency of a request, or renew its keys.
+def status(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
+    """Positions, checkpoints, refusals, and per recipient what was sent and what was answered.
 
-    Compare the fingerprint with the agency by another channel, e.g. by telephone, first.
-
-    Example: nrm-hub agency approve sh-1-request.json --home hub-home --out sh-1-approval.json
-    """
-    from connectors.enrolment import verify_request
-    from hub.home import Home
-    from hub.hub import Hub
-
-    asked = verify_request(request.read_bytes())
-    typer.echo(f"{asked.agency} ({asked.name}) asks to take part as {role or asked.role}.")
-    typer.echo(f"Fingerprint: {asked.fingerprint}")
-    if not yes and out is not None and typer.get_text_stream("stdin").isatty():
-        typer.confirm("Has the agency confirmed this fingerprint?", abort=True)
-    opened = Hub.open(Home(home))
-    try:
-        document = opened.enrolment.approve(request.read_bytes(), by=by, role=role)
-        opened.ensure_topics()
-    finally:
-        opened.stop()
-    if out is None:
-        typer.echo(document.decode())
-    else:
-        out.write_bytes(document)
-        typer.echo(f"Approved. Send {out} to the agency, which runs: nrm-hub agency install {out}")
-
-
-@reported
-def list_(home: HomeOption, json_: AsJson = False) -> None:
-    """Operator: who takes part, with keys, agreement and opaque recipient reference."""
-    from hub.home import Home
-    from hub.hub import Reading
-
-    rows = []
-    with Reading.open(Home(home)) as reading:
-        for one in reading.exchange.agencies:
-            keys = [k.key_id.hex() for k in one.keys.values() if k.valid_to is None]
-            rows.append(
-                {
-                    "agency": one.agency,
-                    "name": one.name,
-                    "role": one.role,
-                    "agreement": one.agreement or "",
-                    "keys": keys,
-                    "recipient_ref": reading.exchange.pseudonyms.recipient_ref(one.agency),
-                }
-            )
-    if json_:
-        typer.echo(json.dumps(rows, indent=1))
-        return
-    table = Table()
-    for heading in ("agency", "name", "role", "agreement", "valid keys", "recipient"):
-        table.add_column(heading)
-    for row in rows:
-        table.add_row(
-            str(row["agency"]),
-            str(row["name"]),
-            str(row["role"]),
-            str(row["agreement"]) or "none: receives nothing",
-            "\n".join(row["keys"]) or "none: can publish nothing",
-            str(row["recipient_ref"]),
-        )
-    Console().print(table)
-
-
-@reported
-def revoke(
-    agency: Annotated[str, typer.Argument(help="Whose key.")],
-    home: HomeOption,
-    reason: Annotated[str, typer.Option(help="Why; recorded.")],
-    key: Annotated[str | None, typer.Option(help="Key id (hex); without it, all keys.")] = None,
-    by: By = "operator",
-) -> None:
-    """Operator: refuse everything signed with a key from this log position on.
-
-    Example: nrm-hub agency revoke SH-1 --home hub-home --reason "laptop stolen"
-    """
-    from hub.home import Home
-    from hub.hub import Hub
-
-    opened = Hub.open(Home(home))
-    try:
-        wanted = bytes.fromhex(key) if key else None
-        position = opened.enrolment.revoke(agency, wanted, reason=reason, by=by)
-    finally:
-        opened.stop()
-    typer.echo(
-        f"Revoked at log position {position}: nothing later is accepted, nothing earlier changes."
-    )
-
-
-@reported
-def end_agreement(
-    agency: Annotated[str, typer.Argument(help="With whom.")], home: HomeOption, by: By = "operator"
-) -> None:
-    """Operator: end the data-sharing agreement; the agency receives nothing from here on."""
-    from hub.home import Home
-    from hub.hub import Hub
-
-    opened = Hub.open(Home(home))
-    try:
-        position = opened.enrolment.end_agreement(agency, by=by)
-    finally:
-        opened.stop()
-    typer.echo(f"Ended at log position {position}.")
-
-
-@reported
-def status(home: HomeOption, json_: AsJson = False) -> None:
-    """Positions, checkpoints, and per recipient what was sent and what was answered.
+    Sequences are delivery numbers, per recipient and without gap. "waiting" are deliveries the
+    partner has not answered: look there first when something does not arrive.
 
     Example: nrm-hub status --home hub-home
     """
     from hub.draft import stream_id
     from hub.home import Home
     from hub.hub import Reading
+    from hub.publisher import FOLLOWER
+    from hub.store import events as stored
 
     with Reading.open(Home(home)) as reading:
-        counts = reading.exchange.log.counts()
+        exchange = reading.exchange
+        counts = exchange.log.counts()
         followers = counts.followers
+        undecided = exchange.log.read(
+            followers.get(FOLLOWER, 0), 1_000, frozenset({stored.Settled.TOPIC})
+        )
         rows = [
             {
                 "agency": one.agency,
-                "marked": reading.exchange.last_version(stream_id("deliveries", one.agency)),
+                "role": one.role,
+                "marked": (marked := exchange.last_version(stream_id("deliveries", one.agency))),
                 "sent": followers.get(f"sent/{one.agency}", 0),
-                "acknowledged": followers.get(f"acknowledged/{one.agency}", 0),
+                "acknowledged": (answered := followers.get(f"acknowledged/{one.agency}", 0)),
+                "waiting": marked - answered,
             }
-            for one in reading.exchange.agencies
+            for one in exchange.agencies
         ]
+        profile = exchange.profile.version if exchange.profile else ""
+        settings = reading.settings
+    recorded = counts.by_topic
     said = {
+        "hub": settings.hub_id,
+        "store": settings.store_url.partition("://")[0],
+        "topics": settings.topics_url.partition("://")[0],
+        "policy": profile,
         "position": counts.head,
         "checkpoint": counts.checkpoint,
-        "recorded": dict(counts.by_topic),
+        "accepted": recorded.get(stored.EventAccepted.TOPIC, 0),
+        "refused": recorded.get(stored.Refused.TOPIC, 0),
+        "publisher_lag": len(undecided),
+        "recorded": dict(recorded),
         "recipients": rows,
     }
     if json_:
         typer.echo(json.dumps(said, indent=1))
         return
-    typer.echo(f"Log position {counts.head}, {counts.checkpoint} under a signed checkpoint.")
-    table = Table(title="Recipients (delivery sequences)")
-    for heading in ("agency", "marked", "sent", "acknowledged", "waiting"):
-        table.add_column(heading, justify="left" if heading == "agency" else "right")
+    typer.echo(
+        f"Hub {said['hub']}: {said['store']} store, {said['topics']} topics, policy {profile}"
+    )
+    typer.echo(
+        f"Log position {counts.head}, {counts.checkpoint} under a signed checkpoint; "
+        f"{said['accepted']} events accepted, {said['refused']} refused (nrm-hub refusals); "
+        f"{len(undecided)} settled events not yet followed by the publisher"
+    )
+    shown = table("recipient", "role", ">marked", ">sent", ">acknowledged", ">waiting")
     for row in rows:
-        waiting = int(row["marked"]) - int(row["acknowledged"])
-        table.add_row(*(str(row[name]) for name in list(row)), str(waiting))
-    Console().print(table)
+        shown.add_row(*(str(value) for value in row.values()))
+    console().print(shown)
 
 
 @reported
 def refusals(
-    home: HomeOption,
+    home: HubHome = HUB_HOME,
     agency: Annotated[str | None, typer.Option(help="Only of this sender.")] = None,
-    last: Annotated[int, typer.Option(help="How many, newest last.")] = 50,
+    last: Annotated[int, typer.Option(min=1, help="How many, newest last.")] = 50,
     json_: AsJson = False,
 ) -> None:
     """What was refused: sender, step, reason and what to do; never content.
 
+    Steps and reasons: docs/admission.md.
+
     Example: nrm-hub refusals --home hub-home --agency SH-1
     """
-    from collections import deque
+    from uuid import UUID
 
     from hub.home import Home
     from hub.hub import Reading
     from hub.store import events as stored
 
-    found: deque[dict[str, object]] = deque(maxlen=last)
+    found: deque[dict[str, Any]] = deque(maxlen=last)
     with Reading.open(Home(home)) as reading:
         log, after = reading.exchange.log, 0
         while page := log.read(after, 5_000, frozenset({stored.Refused.TOPIC})):
@@ -222,7 +122,7 @@ def refusals(
                             "position": one.position,
                             "at": event.timestamp.isoformat(),
                             "agency": event.agency,
-                            "event_id": event.event_id.hex() if event.event_id else None,
+                            "event_id": str(UUID(bytes=event.event_id)) if event.event_id else None,
                             "step": event.step,
                             "reason": event.reason,
                             "guard": event.guard,
@@ -233,27 +133,29 @@ def refusals(
     if json_:
         typer.echo(json.dumps(list(found), indent=1))
         return
-    table = Table()
-    for heading in ("position", "at", "agency", "step", "reason", "what to do"):
-        table.add_column(heading)
+    shown = table(">position", "at", "sender", "event", ">step", "reason", "what to do")
     for row in found:
         reason = f"{row['reason']}" + (f" ({row['guard']})" if row["guard"] else "")
-        table.add_row(
+        shown.add_row(
             str(row["position"]),
-            str(row["at"])[:19],
-            str(row["agency"]),
+            row["at"][:19],
+            row["agency"],
+            row["event_id"] or "-",
             str(row["step"]),
             reason,
-            str(row["detail"]),
+            row["detail"],
         )
-    Console().print(table)
+    console().print(shown if found else "Nothing was refused.")
+
+
+# -- persons and policy ------------------------------------------------------------------------
 
 
 @subject.command()
 @reported
 def shred(
     person: Annotated[str, typer.Argument(help="The person's common reference.")],
-    home: HomeOption,
+    home: HubHome = HUB_HOME,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Destroy a person's secret: nothing recorded about them can be read again, ever.
@@ -261,13 +163,13 @@ def shred(
     The log and all proofs still verify. Partners are told to delete by an erasure granted as an
     event (SubjectRequestDecided, action key_destroyed); this command alone tells nobody.
 
-    Example: nrm-hub subject shred C1 --home hub-home
+    Example: nrm-hub subject shred C1 --home hub-home --yes
     """
     from hub.home import Home
     from hub.hub import Hub
 
     if not yes:
-        typer.confirm("This cannot be undone. Destroy the person's secret?", abort=True)
+        typer.confirm("This cannot be undone. Destroy the person's secret?", abort=True, err=True)
     opened = Hub.open(Home(home))
     try:
         known = opened.exchange.pseudonyms.canonical("subject", person)
@@ -282,8 +184,11 @@ def shred(
 
 @policy.command()
 @reported
-def show(home: HomeOption, json_: AsJson = False) -> None:
-    """The release matrix in force: roles by categories.
+def show(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
+    """The release matrix in force: categories by roles.
+
+    Modes: A always, D once concerned, C with consent, K child by default else consent, X child
+    only, N never; docs/release.md.
 
     Example: nrm-hub policy show --home hub-home
     """
@@ -293,39 +198,44 @@ def show(home: HomeOption, json_: AsJson = False) -> None:
     with Reading.open(Home(home)) as reading:
         profile = reading.exchange.policy()
     if json_:
-        typer.echo(json.dumps({r: dict(row) for r, row in profile.matrix.items()}, indent=1))
+        matrix = {role: dict(row) for role, row in profile.matrix.items()}
+        typer.echo(json.dumps({"version": profile.version, "matrix": matrix}, indent=1))
         return
     roles = list(profile.matrix)
-    table = Table(title=f"Policy profile {profile.version}; modes: docs/release.md")
-    table.add_column("category")
-    for role in roles:
-        table.add_column(role.replace("_", " "))
+    typer.echo(f"Policy profile {profile.version}")
+    shown = table("category", *(role.replace("_", " ") for role in roles))
     categories = sorted({category for row in profile.matrix.values() for category in row})
     for category in categories:
-        table.add_row(category, *(profile.mode(role, category) for role in roles))
-    Console().print(table)
+        shown.add_row(category, *(profile.mode(role, category) for role in roles))
+    console().print(shown)
+
+
+# -- to try things -----------------------------------------------------------------------------
 
 
 @dev.command()
 @reported
 def kafka(
-    home: Annotated[Path, typer.Option(help="Where the broker keeps its data.")] = Path("kafka"),
+    home: Annotated[Path, typer.Option("--home", help="Where the broker keeps its data.")] = Path(
+        "kafka"
+    ),
 ) -> None:
     """Run a real Kafka on this machine until Ctrl-C; fetches it if needed, Java included.
 
-    Example: nrm-hub dev kafka --home kafka, then: nrm-hub serve --topics kafka://…
+    Example: nrm-hub dev kafka --home kafka, then: nrm-hub serve --topics kafka://127.0.0.1:PORT
     """
+    import signal
     import threading
 
-    from hub.topics.broker import BrokerError, LocalBroker
-    from hub.topics.jars import JarsError
+    from hub.topics.broker import LocalBroker
 
-    try:
-        with LocalBroker(home) as broker:
-            typer.echo(f"Kafka is running: {broker.url} (Ctrl-C stops it)")
-            threading.Event().wait()
-    except (BrokerError, JarsError) as wrong:
-        typer.echo(f"Error: {wrong}", err=True)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        typer.echo(f"Stopped at {datetime.now(UTC):%H:%M}.")
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    typer.echo("Starting Kafka; the first time its jars are fetched …", err=True)
+    with LocalBroker(home) as broker:
+        typer.echo(f"Kafka is running: {broker.url} (Ctrl-C stops it)")
+        while not stop.wait(1.0):
+            if broker.pid is None:
+                raise typer.Exit(1)
+    typer.echo("Stopped.")

@@ -1,0 +1,16 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+HUB_HOME: Final = Path("hub-home")
+
+HubHome = Annotated[
+    Path, typer.Option("--home", envvar="NRM_HUB_HOME", help="The hub's home directory.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+DecidedBy = Annotated[str, typer.Option("--by", help="Who decides this; recorded in the log.")]
