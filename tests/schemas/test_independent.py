@@ -55,5 +55,7 @@ def test_apache_avro_agrees(event_type: str, data: st.DataObject) -> None:
         record = outsider.derived(json.loads(json.dumps(schema.document)), name)
         theirs = outsider.schemaless(record, body)
         assert theirs == bare(schema.compartments(name).decode(body))
-        again[name] = written(record, theirs)
+        # That writer takes any number, and even a boolean, for the union's double.
+        number = isinstance(theirs.get("new_value"), bool | int | float)
+        again[name] = body if number else written(record, theirs)
     assert schema.join(again, whole=True) == stated
