@@ -83,7 +83,7 @@ class Opener:
         self._registry = registry
         self._schemas = schemas or Schemas.load()
         self._refresh = refresh
-        self._standing: dict[tuple[bytes, bytes], dict[str, Any]] = {}
+        self._standing: dict[tuple[bytes, bytes], tuple[dict[str, Any], HubKey]] = {}
 
     def open(self, raw: bytes, expected: int | None = None) -> Opened | BadMessage:
         """Never raises on what was sent; RetryError when the registry is needed and away.
@@ -310,7 +310,7 @@ class Opener:
         """A batch head whose signature stands. One verification serves its whole batch."""
         known = self._standing.get((raw, signature))
         if known is not None:
-            return known
+            return _signed_in_time(*known, delivery)
         try:
             head: dict[str, Any] = wire.BATCH_HEAD.unsingle(raw)
         except AvroError:
@@ -320,9 +320,7 @@ class Opener:
         key = self._registry.signing_key(head["agency"], head["key_id"])
         if key is None and self._refresh():
             key = self._registry.signing_key(head["agency"], head["key_id"])
-        # The event was recorded before it was decided on, so its key was registered before that.
-        # Whether the key ended before the event was recorded only the hub's log can tell.
-        if key is None or key.valid_from > delivery["decision"]:
+        if key is None:
             raise Unreadable("unknown_agency_key", f"{head['agency']} {head['key_id'].hex()}")
         try:
             signing.verify(key.public, signing.BATCH, raw, signature)
@@ -330,8 +328,8 @@ class Opener:
             raise Unreadable("bad_agency_signature") from None
         if len(self._standing) >= _KNOWN_BATCHES:
             self._standing.clear()
-        self._standing[raw, signature] = head
-        return head
+        self._standing[raw, signature] = head, key
+        return _signed_in_time(head, key, delivery)
 
     @staticmethod
     def _compartments(
@@ -395,6 +393,13 @@ def _content(
         if category in content:
             content[category][known.name] = values.get(known.name)
     return content
+
+
+def _signed_in_time(head: dict[str, Any], key: HubKey, delivery: dict[str, Any]) -> dict[str, Any]:
+    """The head, if its key was valid at the log position the event was recorded at."""
+    if not _valid_at(key, delivery["recorded"]):
+        raise Unreadable("unknown_agency_key", f"{head['agency']}: not valid when recorded")
+    return head
 
 
 def _valid_at(key: HubKey, position: int) -> bool:

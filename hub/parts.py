@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets as randomness
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from hub.accepted import key_context
@@ -20,6 +20,7 @@ from hub.store.keystore import KeyStore
 from hub.store.log import HubLog
 from hub.tlog import merkle
 from schemas import wire
+from schemas.registry import Schemas
 
 KEPT = 4_000  # events whose parts are kept in memory
 
@@ -71,8 +72,12 @@ class Parts:
             )
         return encoded
 
-    def attest(self, sealed: stored.SealedCompartment) -> bytes:
-        """DeliveredCompartment: the same content under a fresh key, on the hub's word."""
+    def attest(self, sealed: stored.SealedCompartment, rename: Callable[[str], str]) -> bytes:
+        """DeliveredCompartment: the same content under a fresh key, on the hub's word.
+
+        rename: event id → what the recipient calls the event. References to other events are
+        renamed in the content too: the agency's ids would let two recipients compare.
+        """
         event = self.event
         _, body = compartment.open_compartment(
             self._key(sealed.name),
@@ -81,6 +86,7 @@ class Parts:
             name=sealed.name,
             schema_id=event.schema_id,
         )
+        body = _renamed(event.schema_id, sealed.name, body, rename)
         key = randomness.token_bytes(32)
         ciphertext = compartment.seal_compartment(
             key,
@@ -135,6 +141,25 @@ class PartsCache:
         """A person was erased: no secret of theirs stays behind in memory."""
         with self._lock:
             self._kept.clear()
+
+
+def _renamed(schema_id: bytes, name: str, body: bytes, rename: Callable[[str], str]) -> bytes:
+    schema = Schemas.load().by_id(schema_id)
+    if schema is None:
+        return body
+    references = [field.name for field in schema.fields if field.ref == "event"]
+    if not references:
+        return body
+    codec = schema.compartments(name)
+    record = codec.decode(body, trusted=True)
+    for reference in references:
+        value = record.get(reference)
+        if isinstance(value, str):
+            try:
+                record[reference] = rename(str(UUID(value)))
+            except ValueError:
+                record[reference] = ""  # not an event id: nothing a recipient could use
+    return codec.encode(record)
 
 
 def released(name: str, bases: Mapping[str, str], agency: str) -> bool:

@@ -22,7 +22,7 @@ from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from operator import itemgetter
 from typing import Any, Literal
@@ -400,7 +400,8 @@ class Publisher:
             "kind": sending.kind,
             "case_ref": names.pseudonym(agency, "case", case_id),
             "subject_ref": names.pseudonym(agency, "subject", subject_id),
-            "decision": sending.decision,
+            "decision": 0 if self._attested(agency) else sending.decision,
+            "recorded": 0,
             "event_ref": None,
             "event_type": None,
             "schema": None,
@@ -413,7 +414,7 @@ class Publisher:
         }
         if sending.kind == "recall":
             delivery["recall"] = {
-                "recall_ref": f"r{sending.decision}-{sending.originator_version}",
+                "recall_ref": f"r{delivery['decision']}-{sending.originator_version}",
                 "action": body["action"],
                 "due": datetime.fromisoformat(body["due"]),
                 "items": [
@@ -423,7 +424,7 @@ class Publisher:
             }
             return delivery
         parts = self._parts.of(sending.event_position)
-        return self._release(agency, delivery, parts, body["bases"])
+        return self._release(agency, delivery, sending.event_position, parts, body["bases"])
 
     def _attested(self, agency: str) -> bool:
         party = self._exchange.agencies.get(agency)
@@ -436,7 +437,12 @@ class Publisher:
         return event_id
 
     def _release(
-        self, agency: str, delivery: dict[str, Any], parts: Parts, bases: Mapping[str, str]
+        self,
+        agency: str,
+        delivery: dict[str, Any],
+        position: int,
+        parts: Parts,
+        bases: Mapping[str, str],
     ) -> dict[str, Any]:
         event = parts.event
         attested = self._attested(agency)
@@ -448,13 +454,14 @@ class Publisher:
             occurred = occurred.replace(hour=0, minute=0, second=0, microsecond=0)
         else:
             delivery["agency"] = event.emitter
+            delivery["recorded"] = position
             delivery["evidence"] = parts.evidence()
         delivery["occurred_at"] = occurred
         if parts.secret is None:  # the person was erased after marking: an empty delivery
             return delivery
-        hand_over = parts.attest if attested else parts.disclose
+        rename = partial(self._event_ref, agency)
         delivery["compartments"] = [
-            hand_over(sealed)
+            parts.attest(sealed, rename) if attested else parts.disclose(sealed)
             for sealed in event.compartments
             if released(sealed.name, bases, agency)
         ]

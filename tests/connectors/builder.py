@@ -357,6 +357,7 @@ class MiniHub:
             "case_ref": self.case_ref(to, event.case),
             "subject_ref": self.names.pseudonym(to, "subject", subject),
             "decision": self.decision,
+            "recorded": self.decision,
             "event_ref": None,
             "event_type": None,
             "schema": None,

@@ -244,7 +244,8 @@ def _evidence(delivery: dict[str, Any], hub: str, known: dict[str, Any]) -> dict
     assert head["audience"] == hub
     [agency] = [one for one in known["agencies"] if one["agency"] == head["agency"]]
     [key] = [one for one in agency["keys"] if one["key_id"] == head["key_id"]]
-    assert key["valid_from"] <= delivery["decision"]
+    assert key["valid_from"] <= delivery["recorded"]
+    assert key["valid_to"] is None or delivery["recorded"] < key["valid_to"]
     kind = "application/vnd.nrm.batch.v1+avro"
     verify(key["public"], kind, given["head"], given["signature"])
     assert str(UUID(bytes=header["event_id"])) == delivery["event_ref"]
