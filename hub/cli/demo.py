@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import shutil
+import signal
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 
 from connectors.agency_cli import reported
+from hub.cli.printed import console, lines, progress, table
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from hub.scenario.live import Played
     from hub.scenario.story import Scenario
 
-DIFFERS = 3
+DIFFERS: Final = 3
+PACE: Final = 0.2  # seconds between two events
+LONGEST: Final = 30.0  # seconds all of them may take
+MARKER: Final = "demo.json"  # only what a demo made, and listed here, is ever removed
 
 
 @reported
@@ -32,125 +39,165 @@ def demo(
     kafka: Annotated[
         bool, typer.Option("--kafka", help="On a real Kafka, fetched and started here.")
     ] = False,
+    store: Annotated[
+        str,
+        typer.Option(help="sqlite, postgres (started for the demo) or a server: postgresql://…"),
+    ] = "sqlite",
     fresh: Annotated[bool, typer.Option("--fresh", help="Remove an earlier demo first.")] = False,
 ) -> None:
-    """Play a story: hub, consumers and one connector per agency; then read every database back.
+    """Play a story live and read every partner's database back.
 
-    Exit code 3 if a partner holds anything else than was released to it.
+    Hub and consumers run here, with one connector process per agency. Every event is signed and
+    published by the agency it comes from, one after another at a steady pace. Exit code 3 if a
+    partner holds anything else than was released to it.
 
     Example: nrm-hub demo --scenario S4
     """
     from hub import scenarios
-    from hub.cli.serve import quiet_logs
     from hub.scenario.live import Live
-    from hub.scenario.places import Places
+    from hub.scenario.places import Servers
     from hub.scenario.story import read
 
     if scenario not in scenarios.ids():
-        raise typer.BadParameter(f"choose from {', '.join(scenarios.ids())}")
-    home = home.resolve()
-    if (home / "hub").exists() and not fresh:
-        typer.echo(f"Error: {home} holds an earlier demo; add --fresh to replace it.", err=True)
-        raise typer.Exit(1)
-    if fresh and (home / "hub").exists():
-        shutil.rmtree(home)
-    quiet_logs()
-    console = Console(width=None if sys.stdout.isatty() else 160)
+        raise typer.BadParameter(
+            f"choose from {', '.join(scenarios.ids())}; files of your own: nrm-hub scenario run",
+            param_hint="--scenario",
+        )
     story = read(scenarios.load(scenario), scenario, scenario)
-    console.print(f"[bold]{story.id}: {story.title}[/bold]")
+    home = home.absolute()
+    _make_room(home, story, fresh)
+    signal.signal(signal.SIGTERM, _interrupt)
+    out = console()
+    out.print(f"{story.id}: {story.title}", style="bold", markup=False)
     with ExitStack() as stack:
-        places = Places()
         if kafka:
-            from hub.topics.broker import LocalBroker
-
-            console.print("Fetching and starting a real Kafka …")
-            places = Places(topics=stack.enter_context(LocalBroker(home / "kafka")).url)
-        console.print(f"Enrolling {len(story.agencies)} agencies, starting hub and connectors …")
+            out.print("Starting a real Kafka; the first time its jars are fetched …")
+        servers = stack.enter_context(Servers(store, "kafka" if kafka else "embedded", keep=True))
+        out.print(f"Enrolling {len(story.agencies)} agencies, starting hub and connectors …")
+        places = servers.places(home, story.recipients)
         live = stack.enter_context(Live.open(story, home, places))
-        started = time.monotonic()
-        with Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console
-        ) as bar:
-            task = bar.add_task("publishing, each event as its agency", total=len(story.events))
-            for event in story.events:
+        started, pace = time.monotonic(), min(PACE, LONGEST / len(story.events))
+        with progress() as bar:
+            task = bar.add_task("each event published by its agency", total=len(story.events))
+            for number, event in enumerate(story.events):
+                # Paced, so that what is timed is the road and not a queue.
+                time.sleep(max(0.0, started + number * pace - time.monotonic()))
                 outcome = live.publish(event)
                 if not outcome.accepted:
-                    console.print(f"{event.id} refused: {outcome.reason}: {outcome.detail}")
+                    out.print(f"{event.id} refused: {outcome.reason}: {outcome.detail}")
                 bar.advance(task)
         live.finish()
         played = live.judge(time.monotonic() - started)
-    _show(console, story, played)
-    _next(console, home, story, played)
+    _show(out, story, played)
+    if store == "postgres":
+        out.print("\nThe PostgreSQL of this demo was started for it and is stopped again.")
+    else:
+        _next(out, home, story, played)
     if not played.result.ok:
         raise typer.Exit(DIFFERS)
 
 
-def _show(console: Console, story: Scenario, played: Played) -> None:
-    table = Table(
-        title="Read back from each partner's own database (own: its own event; – reason: withheld)",
-        show_lines=True,
-    )
-    table.add_column("event")
-    for agency in story.recipients:
-        table.add_column(f"{agency}\n{story.agencies[agency]}")
+def _interrupt(*_: object) -> None:
+    """SIGTERM ends the demo as Ctrl-C does: connectors and servers are stopped."""
+    raise KeyboardInterrupt
+
+
+def _make_room(home: Path, story: Scenario, fresh: bool) -> None:
+    """An empty home with a list of what will be made in it. Exits if something is in the way."""
+    marker = home / MARKER
+    if marker.exists() and fresh:
+        for name in json.loads(marker.read_text("utf-8"))["made"]:
+            shutil.rmtree(home / name, ignore_errors=True)
+        marker.unlink()
+    made = ["hub", *story.agencies]
+    if marker.exists():
+        told = f"{home} holds an earlier demo; add --fresh to replace it, or give another --home"
+    elif taken := [name for name in made if (home / name).exists()]:
+        told = f"{home / taken[0]} exists and is not a demo's; give another --home"
+    else:
+        home.mkdir(parents=True, exist_ok=True)
+        marker.write_text(json.dumps({"scenario": story.id, "made": made}), encoding="utf-8")
+        return
+    typer.secho(f"Error: {told}", err=True, fg=typer.colors.RED)
+    raise typer.Exit(1)
+
+
+def _show(out: Console, story: Scenario, played: Played) -> None:
+    out.print("Read back from each partner's own database:")
+    headings = [f"{agency}\n{story.agencies[agency]}" for agency in story.recipients]
+    shown = table("event", *(one if out.is_terminal else one.split()[0] for one in headings),
+                  lines=True)  # fmt: skip
     for event in story.events:
-        step = played.result.steps[event.id]
-        cells = [f"{event.id} {event.type}\nby {event.agency}"]
-        for agency in story.recipients:
-            if agency == event.agency:
-                cells.append("[dim]own[/dim]")
-                continue
-            lines = []
-            held = played.held.get((agency, event.id), {})
-            if held:
-                lines.append("[green]" + ", ".join(sorted(held)) + "[/green]")
-            gone = set(step.get("releases", {}).get(agency, {}).get("categories", ())) - set(held)
-            if gone:
-                lines.append("[yellow]recalled: " + ", ".join(sorted(gone)) + "[/yellow]")
-            withheld = {
-                category: reason
-                for category, reason in step.get("withheld", {}).get(agency, {}).items()
-                if category not in held
-            }
-            by_reason: dict[str, list[str]] = {}
-            for category, reason in sorted(withheld.items()):
-                by_reason.setdefault(reason, []).append(category)
-            for reason, names in by_reason.items():
-                lines.append(f"[dim]– {', '.join(names)}: {reason}[/dim]")
-            cells.append("\n".join(lines))
-        table.add_row(*cells)
-    console.print(table)
+        cells = [_cell(played, event.id, agency, event.agency) for agency in story.recipients]
+        shown.add_row(lines(f"{event.id} {event.type}", f"by {event.agency}"), *cells)
+    out.print(shown)
+    out.print(
+        "own: its own event. recalled: it was told to delete this. no …: withheld, and the reason. "
+        "Empty: not involved, nothing was sent."
+    )
     result = played.result
     if result.ok:
-        console.print(
-            "Every partner holds exactly what was released to it, less what it was told to delete."
+        out.print(
+            "Every partner holds exactly what was released to it, less what it was told to delete.",
+            style="bold",
         )
     for difference in result.differences:
-        console.print(f"[red]DIFFERS[/red] {difference}")
-    console.print(
-        f"{len(story.events)} events in {played.seconds:.1f} s; submit → row in a partner's "
-        f"database: p50 {played.median * 1000:.0f} ms, p99 {played.percentile(0.99) * 1000:.0f} ms "
-        f"({len(played.latencies)} rows). Empty cells: not involved, nothing sent."
+        out.print(f"DIFFERS: {difference}", style="bold red", markup=False)
+    out.print(
+        f"{len(story.events)} events in {played.seconds:.1f} s. Submitted → row committed in a "
+        f"partner's database: p50 {played.percentile(0.5) * 1000:.0f} ms, "
+        f"p99 {played.percentile(0.99) * 1000:.0f} ms ({len(played.latencies)} deliveries)"
     )
 
 
-def _next(console: Console, home: Path, story: Scenario, played: Played) -> None:
-    case = story.events[0].case
-    agency, event_id = next(
-        (
-            (agency, event.uuid)
-            for event in story.events
-            for agency in played.result.steps[event.id].get("withheld", {})
-        ),
-        (story.recipients[0], story.events[0].uuid),
+def _cell(played: Played, event_id: str, agency: str, emitter: str) -> str:
+    """What one partner holds of one event, what it gave back, and what was withheld and why."""
+    if agency == emitter:
+        return "[dim]own[/dim]"
+    step = played.result.steps[event_id]
+    held = set(played.held.get((agency, event_id), ()))
+    gone = played.given.get((agency, event_id), set()) - held
+    parts = []
+    if held:
+        parts.append(f"[green]{', '.join(sorted(held))}[/green]")
+    if gone:
+        parts.append(f"[yellow]recalled {', '.join(sorted(gone))}[/yellow]")
+    by_reason: dict[str, list[str]] = {}
+    for category, reason in sorted(step.get("withheld", {}).get(agency, {}).items()):
+        if category not in held | gone:
+            by_reason.setdefault(reason, []).append(category)
+    for reason, names in by_reason.items():
+        parts.append(f"[dim]no {', '.join(names)}: {reason}[/dim]")
+    return lines(*parts)
+
+
+def _next(out: Console, home: Path, story: Scenario, played: Played) -> None:
+    """Three commands that work as printed, from here."""
+    withheld = (
+        (agency, event.uuid)
+        for event in story.events
+        for agency in played.result.steps[event.id].get("withheld", {})
     )
-    program = "nrm-hub"
-    if shutil.which(program) is None and Path(sys.argv[0]).name == program:
-        program = sys.argv[0]  # installed, but not where the shell looks
-    console.print("\nTry next:")
-    for command in (
-        f"{program} audit replay --home {home / 'hub'} --case {case}",
-        f"{program} audit why --home {home / 'hub'} --agency {agency} --event {event_id}",
-        f"{program} audit verify --home {home / 'hub'}",
-    ):
-        console.print(f"  {command}", soft_wrap=True, highlight=False)
+    agency, event_id = next(withheld, (story.recipients[0], story.events[0].uuid))
+    place = home / "hub"
+    if place.is_relative_to(Path.cwd()):
+        place = place.relative_to(Path.cwd())
+    commands: Sequence[Sequence[str]] = (
+        ("audit", "replay", "--home", str(place), "--case", story.events[0].case),
+        ("audit", "why", "--home", str(place), "--agency", agency, "--event", str(event_id)),
+        ("audit", "verify", "--home", str(place)),
+    )
+    out.print("\nTry next:")
+    for command in commands:
+        out.print(f"  {program()} {shlex.join(command)}", soft_wrap=True, markup=False)
+
+
+def program() -> str:
+    """How this program is called from a shell that stands where this process does."""
+    called = Path(sys.argv[0])
+    found = shutil.which("nrm-hub")
+    if called.name != "nrm-hub":
+        return f"{shlex.quote(sys.executable)} -m hub.cli"
+    if found is not None and Path(found).resolve() == called.resolve():
+        return "nrm-hub"
+    return shlex.quote(str(called))

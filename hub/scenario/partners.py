@@ -19,7 +19,6 @@ import sqlalchemy as sa
 
 from connectors.columns import targets
 from connectors.ledger import EVIDENCE
-from connectors.sql import open_engine
 from connectors.tables import PROVENANCE, table_name
 from hub.exchange import Exchange
 from hub.publisher import delivery_stream
@@ -71,6 +70,15 @@ class Names:
         }
 
 
+def reader(url: str) -> sa.Engine:
+    """A plain connection to a partner's database, as any other program would have: no locks."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+        return sa.create_engine(parsed, isolation_level="AUTOCOMMIT")
+    return sa.create_engine(parsed)
+
+
 def check(exchange: Exchange, book: Book, url: str) -> list[Difference]:
     """Everything in which this partner's database is not what it should be."""
     reader = _Reader(book, Names.of(exchange, book.agency), url)
@@ -84,7 +92,7 @@ class _Reader:
     def __init__(self, book: Book, names: Names, url: str) -> None:
         self._book = book
         self._names = names
-        self._engine = open_engine(url)
+        self._engine = reader(url)
         self._tables = sa.MetaData()
         self._tables.reflect(self._engine)
         self._types = {table_name(kind): kind for kind in Schemas.load().types()}
