@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from schemas import wire
 from schemas.avro import AvroError, Codec
+from schemas.safe import UnsafeSchema, check
 
 # One field of each kind. The good body below is written out by hand from the Avro specification.
 EVERYTHING: dict[str, Any] = {
@@ -143,6 +144,11 @@ def test_items_are_counted_before_they_are_made() -> None:
     assert time.monotonic() - started < 0.5
 
 
+def test_a_second_block_does_not_escape_the_count() -> None:
+    with pytest.raises(AvroError, match="several blocks"):
+        WALKED.decode(body(list=b"\x02\x02\x02\x04\x00"))
+
+
 def test_a_full_batch_is_within_the_count() -> None:
     event = {
         "header": b"h" * 150,
@@ -248,6 +254,12 @@ DANGEROUS: dict[str, Any] = {
 def test_dangerous_schemas_are_refused(schema: Any) -> None:
     with pytest.raises(AvroError, match="schema"):
         Codec(schema)
+
+
+@pytest.mark.parametrize("schema", [record(EMPTY, EMPTY), record("Missing"), [], deep(40)])
+def test_the_check_stands_without_the_library(schema: Any) -> None:
+    with pytest.raises(UnsafeSchema):
+        check(schema)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hub import scenarios
 from schemas.avro import AvroError
-from schemas.registry import Routing, SchemaError, Schemas
+from schemas.registry import EventSchema, Routing, SchemaError, Schemas
 from tests.schemas.strategies import events
 
 SCHEMAS = Schemas.load()
@@ -180,11 +180,22 @@ def test_the_whole_event_must_be_there() -> None:
 
 
 def test_a_party_compartment_without_its_category_is_not_whole() -> None:
-    schema = SCHEMAS.by_type("ConsentWithdrawn")
-    data = {"consent_id": "c", "extent": "all", "leave_nrm": False, "recipients": ["SH-1"]}
-    bodies = split(schema, data)
+    seen_by = {"type": ["null", {"type": "array", "items": "string"}], "per_party": True}
+    schema = EventSchema(
+        {
+            "type": "record",
+            "name": "Test",
+            "namespace": "nrm.case",
+            "group": "test",
+            "emitters": [],
+            "fields": [{"name": "seen_by", "category": "consent", "ref": "agency", **seen_by}],
+        }
+    )
+    bodies = split(schema, {"seen_by": ["SH-1"]})
+    assert set(bodies) == {"consent", "consent/SH-1", "routing"}
+    assert schema.join(bodies, whole=True) == {"seen_by": ["SH-1"]}
     del bodies["consent"]
-    with pytest.raises(SchemaError):
+    with pytest.raises(SchemaError, match="missing_compartment"):
         schema.join(bodies, whole=True)
 
 
