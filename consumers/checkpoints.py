@@ -14,6 +14,7 @@ from datetime import timedelta
 from hub.clock import Clock
 from hub.crypto.signing import SigningKey
 from hub.errors import Inconsistent
+from hub.store.errors import StoreConflict
 from hub.store.log import HubLog
 from hub.tlog.checkpoint import Checkpoint, CheckpointError, open_checkpoint
 from hub.tlog.merkle import EMPTY_ROOT
@@ -33,9 +34,8 @@ class Checkpoints:
         self._origin = origin
         self._signer = NoteSigner(origin, key)
         self._clock = clock
-        latest = log.latest_checkpoint()
-        self.size = latest[0] if latest else 0
-        self._root = self._signed_root(latest[1]) if latest else EMPTY_ROOT
+        self.size, self._root = 0, EMPTY_ROOT
+        self._resume()
         self._signed_at = -EVERY
         self.waiting_since: float | None = None
 
@@ -65,16 +65,25 @@ class Checkpoints:
         full = writer.append_entries([entry for _, entry in leaves])
         root = TileReader(staged.read, writer.size).root()
         signed = Checkpoint(self._origin, writer.size, root).sign([self._signer])
-        self._log.put_checkpoint(
-            writer.size,
-            signed.decode(),
-            tiles=staged.tiles,
-            dropped=[path for tile in full for path in tile.partials()],
-        )
+        try:
+            self._log.put_checkpoint(
+                writer.size,
+                signed.decode(),
+                tiles=staged.tiles,
+                dropped=[path for tile in full for path in tile.partials()],
+            )
+        except StoreConflict:  # another process signed further: go on from there
+            self._resume()
+            return 0
         self.size, self._root = writer.size, root
         self._signed_at = time.monotonic()
         self.waiting_since = None
         return len(leaves)
+
+    def _resume(self) -> None:
+        latest = self._log.latest_checkpoint()
+        if latest is not None:
+            self.size, self._root = latest[0], self._signed_root(latest[1])
 
     def _signed_root(self, note: str) -> bytes:
         try:

@@ -8,6 +8,7 @@ recording one again changes nothing. Behind what is acknowledged the partner's t
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from hub.draft import Draft, stream_id
 from hub.exchange import Exchange
 from hub.ingest import topic_follower
 from hub.store import events as stored
+from hub.store.errors import StoreConflict
 from hub.topics.port import Topics
 from schemas import wire
 from schemas.avro import AvroError
@@ -85,7 +87,8 @@ class Receipts:
                 verified.append(self._verify(message.value))
             except ReceiptError as wrong:
                 self.refused[str(wrong)] = self.refused.get(str(wrong), 0) + 1
-        self._record(verified, {follower: messages[-1].offset + 1})
+        with suppress(StoreConflict):  # another process recorded them
+            self._record(verified, {follower: messages[-1].offset + 1})
         self._topics.trim(RECEIPTS_TOPIC, messages[-1].offset + 1)
         return len(messages)
 

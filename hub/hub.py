@@ -160,14 +160,21 @@ class Hub:
         return done
 
     def start(self, parts: frozenset[str] = frozenset({"hub", "consumers"})) -> None:
-        """Run the loops in threads. `parts`: which halves this process runs."""
+        """Run the loops in threads. `parts`: hub, consumers, api; what this process runs.
+
+        Several processes may share a home: all take turns at the store, and where two do the same
+        work the store lets one of them.
+        """
         loops: list[tuple[str, Callable[[], int]]] = []
         if "hub" in parts:
             loops += [
                 ("ingest", lambda: self.ingest.step(timeout=0.5)),
-                ("committer", self.ingest.commit_waiting),
                 ("publisher", self._publish),
             ]
+        else:
+            loops.append(("follower", self._follow))
+        if parts & {"hub", "api"}:
+            loops.append(("committer", self.ingest.commit_waiting))
         if "consumers" in parts:
             loops += [
                 ("receipts", lambda: self.receipts.step(timeout=0.5)),
@@ -177,6 +184,11 @@ class Hub:
             thread = threading.Thread(target=self._run, args=(name, step), name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
+
+    def _follow(self) -> int:
+        """Learn what other processes recorded: agencies, keys, withdrawals."""
+        self.exchange.catch_up()
+        return 0
 
     def _publish(self) -> int:
         done = self.registry.step() + self.shredder.step() + self.publisher.step()

@@ -20,6 +20,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
@@ -41,6 +42,7 @@ from hub.exchange import Exchange
 from hub.parts import Parts, PartsCache, released
 from hub.release import Released, still_stands
 from hub.store import events as stored
+from hub.store.errors import StoreConflict
 from hub.topics.port import Message, Topics, TopicUnavailable
 from schemas import wire
 
@@ -57,6 +59,10 @@ KEPT_DUE = 20_000  # marked deliveries per recipient kept in memory; the rest wa
 def delivery_stream(agency: str) -> UUID:
     """Stream of a recipient's delivery log."""
     return stream_id("deliveries", agency)
+
+
+class _Elsewhere(Exception):
+    """Another process has marked what this one was about to."""
 
 
 @dataclass
@@ -130,13 +136,19 @@ class Publisher:
         ]
         if not rows:
             return 0
+        if rows[-1].position > self._exchange.position:  # recorded by another process
+            self._exchange.catch_up()
         settled = [row for row in rows if isinstance(row.event, stored.Settled)]
         for row in rows:
             if isinstance(row.event, stored.EventAccepted):
                 self._parts.remember(row.position, row.event, row.secret)
         end = rows[-1].position
         if settled:
-            marked = self._exchange.commit(lambda draft: self._mark(draft, settled, end))
+            try:
+                marked = self._exchange.commit(lambda draft: self._mark(draft, settled, start, end))
+            except (_Elsewhere, StoreConflict):  # another process marked these: go on where it is
+                self._marked_to = self._exchange.log.tracking(FOLLOWER)
+                return 1
             crash.point("after_mark")
             for sending in marked:
                 due = self._due.setdefault(sending.agency, OrderedDict())
@@ -145,7 +157,11 @@ class Publisher:
         self._marked_to = end
         return len(settled)
 
-    def _mark(self, draft: Draft, settled: Sequence[Fresh], end: int) -> list[stored.Sending]:
+    def _mark(
+        self, draft: Draft, settled: Sequence[Fresh], start: int, end: int
+    ) -> list[stored.Sending]:
+        if self._exchange.log.tracking(FOLLOWER) > start:
+            raise _Elsewhere
         draft.tracking[FOLLOWER] = end
         marked: list[stored.Sending] = []
         for row in settled:
@@ -272,7 +288,8 @@ class Publisher:
                 for agency, sequence in sent.items()
                 if sequence > self._exchange.log.tracking(name := f"sent/{agency}")
             }
-            self._exchange.commit(lambda draft: draft.tracking.update(progress))
+            with suppress(StoreConflict):  # another process sent as far: repeating is harmless
+                self._exchange.commit(lambda draft: draft.tracking.update(progress))
         return count
 
     def trim(self) -> None:

@@ -33,6 +33,8 @@ class Shredder:
         recorded = self._exchange.fresh_after(self._to, BATCH) or self._exchange.log.read(
             self._to, BATCH
         )
+        if recorded and recorded[-1].position > self._exchange.position:
+            self._exchange.catch_up()
         granted = 0
         for one in recorded:
             event = one.event

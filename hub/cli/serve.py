@@ -91,7 +91,7 @@ def serve(
     hub = Hub.open(place)
     api = None
     try:
-        hub.start(parts - {"api"})
+        hub.start(parts)
         if "api" in parts:
             api = serve_api(
                 hub,
