@@ -17,13 +17,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from schemas.avro import Codec
+from schemas.avro import AvroError, Codec
 from schemas.safe import PRIMITIVES, full_name, scope
 from schemas.values import Converters, converters
 
 INHERIT: Final = "inherit"
 UNRELEASABLE: Final = "unreleasable"
 CATEGORY: Final = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
+
+
+class SchemaError(AvroError):
+    """The event's data does not fit its schema. reason: stable code; field: its name."""
+
+    def __init__(self, reason: str, field: str) -> None:
+        super().__init__(f"{reason}: {field}")
+        self.reason = reason
+        self.field = field
 
 
 @dataclass(frozen=True)

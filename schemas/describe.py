@@ -9,7 +9,7 @@ from typing import Any, Final
 from schemas import codelists
 from schemas.compartments import Field
 from schemas.registry import INHERIT, EventSchema, Schemas
-from schemas.values import CODE, LONG, REFERENCE, SHORT
+from schemas.texts import CODE, LONG, REFERENCE, SHORT
 
 GROUPS: Final = {
     "screening": "Screening",
