@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import signal
 import threading
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
-import structlog
 import typer
 
-HomeOption = Annotated[
-    Path, typer.Option("--home", envvar="NRM_HUB_HOME", help="The hub's home directory.")
-]
-PARTS = ("hub", "consumers", "api")
+from connectors.agency_cli import reported
+from hub.cli.options import HUB_HOME, HubHome
+
+PARTS: Final = ("hub", "consumers", "api")
 
 
-def quiet_logs(verbose: bool = False) -> None:
-    """Logs as JSON lines on standard error; single requests only when asked for."""
-    level = logging.DEBUG if verbose else logging.INFO
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(file=typer.get_text_stream("stderr")),
-    )
-
-
+@reported
 def serve(
-    home: HomeOption,
+    home: HubHome = HUB_HOME,
     only: Annotated[
         list[str] | None,
-        typer.Option(help=f"Run only these parts ({', '.join(PARTS)}); may be repeated."),
+        typer.Option(help=f"Run only this part ({', '.join(PARTS)}); may be repeated."),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address the API listens on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the API; 0 takes a free one.")] = None,
@@ -48,11 +35,17 @@ def serve(
     ] = "sqlite:///events.db",
     keys: Annotated[
         str,
-        typer.Option(help="First run only: where subject secrets live, apart from the store."),
+        typer.Option(
+            help="First run only: where subject secrets live, apart from the store: "
+            "sqlite:///secrets.db or postgresql://…?epoch_key=/path/epoch.key"
+        ),
     ] = "sqlite:///secrets.db",
     topics: Annotated[
         str, typer.Option(help="First run only: embedded:///topics.db or kafka://host:port")
     ] = "embedded:///topics.db",
+    profile: Annotated[
+        Path | None, typer.Option(help="First run only: policy profile (JSON) to decide by.")
+    ] = None,
     certificate: Annotated[
         Path | None, typer.Option(help="TLS certificate chain (PEM) of the API.")
     ] = None,
@@ -61,18 +54,22 @@ def serve(
 ) -> None:
     """Run the hub: admission, decisions, deliveries, receipts, checkpoints and the HTTP API.
 
-    The first run makes the home and says what to do next. Stops cleanly on Ctrl-C and SIGTERM.
+    The first run makes the home and says what to do next. Stops cleanly on Ctrl-C and SIGTERM. In
+    processes of their own: one with --only hub, one with --only consumers, one with --only api.
 
     Example: nrm-hub serve --home hub-home
     """
     from hub.api.server import serve_api
+    from hub.cli import logs
     from hub.home import Home
     from hub.hub import Hub
 
     parts = frozenset(only or PARTS)
     if not parts <= set(PARTS):
         raise typer.BadParameter(f"choose from {', '.join(PARTS)}", param_hint="--only")
-    quiet_logs(verbose)
+    if (certificate is None) != (private_key is None):
+        raise typer.BadParameter("give both --certificate and --private-key, or neither")
+    logs.configure(logging.DEBUG if verbose else logging.INFO)
     place = Home(home)
     first = not place.exists
     if first:
@@ -81,46 +78,50 @@ def serve(
             store=store,
             keys=keys,
             topics=topics,
+            profile=str(profile.resolve()) if profile else "default",
             host=host or "127.0.0.1",
             port=8441 if port is None else port,
         )
     settings = place.settings()
     stop = threading.Event()
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, lambda *_: stop.set())
-    hub = Hub.open(place)
-    api = None
-    try:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with ExitStack() as stack:
+        hub = Hub.open(place)
+        stack.callback(hub.stop)
         hub.start(parts)
+        url = None
         if "api" in parts:
+            files = (str(certificate), str(private_key)) if certificate and private_key else None
             api = serve_api(
                 hub,
                 host or settings.host,
                 settings.port if port is None else port,
-                certificate=(
-                    (str(certificate), str(private_key)) if certificate and private_key else None
-                ),
+                certificate=files,
             )
-        _say(home, settings.hub_id, api.url if api else None, first)
-        while not stop.wait(0.5):
-            if hub.failure is not None:
-                raise typer.Exit(1)
-    finally:
-        if api is not None:
-            api.stop()
-        hub.stop()
-        if hub.failure is not None:
-            typer.echo(f"Error: the hub stopped: {hub.failure}", err=True)
+            stack.callback(api.stop)  # before the hub: what was begun is answered
+            url = api.url
+        _say(home, settings.hub_id, parts, url, first)
+        while not stop.wait(0.2) and hub.failure is None:
+            pass
+        failure = hub.failure
+    if failure is not None:
+        typer.secho(f"Error: the hub stopped: {failure}", err=True, fg=typer.colors.RED)
+        raise typer.Exit(1)
+    typer.echo("Stopped.", err=True)
 
 
-def _say(home: Path, hub_id: str, url: str | None, first: bool) -> None:
-    typer.echo(f"Hub {hub_id} is running from {home}" + (f", API at {url}" if url else ""))
+def _say(home: Path, hub_id: str, parts: frozenset[str], url: str | None, first: bool) -> None:
+    which = "" if parts == set(PARTS) else f" ({', '.join(sorted(parts))} only)"
+    typer.echo(f"Hub {hub_id} is running from {home}{which}" + (f", API at {url}" if url else ""))
     if first:
+        place = shlex.quote(str(home))
         typer.echo(
             "This is a new hub. Next, in another terminal:\n"
-            "  nrm-hub agency init SH-1 --name 'A shelter' --role shelter --home sh-1\n"
+            "  nrm-hub agency init SH-1 --name 'Shelter North' --role shelter --home sh-1\n"
             "  nrm-hub agency request --home sh-1 --out sh-1-request.json\n"
-            f"  nrm-hub agency approve sh-1-request.json --home {home} --out sh-1-approval.json\n"
+            f"  nrm-hub agency approve sh-1-request.json --home {place} --out sh-1-approval.json\n"
             "  nrm-hub agency install sh-1-approval.json --home sh-1\n"
-            "The whole way is in docs/tutorial.md."
+            f"The whole way is in docs/tutorial.md. Back up {place}/keys: without them nothing can "
+            "be read or proven."
         )
