@@ -75,8 +75,8 @@ class Parts:
     def attest(self, sealed: stored.SealedCompartment, rename: Callable[[str], str]) -> bytes:
         """DeliveredCompartment: the same content under a fresh key, on the hub's word.
 
-        rename: event id → what the recipient calls the event. References to other events are
-        renamed in the content too: the agency's ids would let two recipients compare.
+        rename: a reference as stated → what the recipient calls that event. References to other
+        events are renamed in the content too: the agency's ids would let two recipients compare.
         """
         event = self.event
         _, body = compartment.open_compartment(
@@ -155,10 +155,9 @@ def _renamed(schema_id: bytes, name: str, body: bytes, rename: Callable[[str], s
     for reference in references:
         value = record.get(reference)
         if isinstance(value, str):
-            try:
-                record[reference] = rename(str(UUID(value)))
-            except ValueError:
-                record[reference] = ""  # not an event id: nothing a recipient could use
+            record[reference] = rename(value)
+        elif isinstance(value, list):
+            record[reference] = [rename(one) for one in value]
     return codec.encode(record)
 
 

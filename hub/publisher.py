@@ -453,6 +453,16 @@ class Publisher:
             return self._exchange.pseudonyms.pseudonym(agency, "event", UUID(event_id))
         return event_id
 
+    def _renamed(self, agency: str, emitter: str, stated: str) -> str:
+        """An event another event refers to, by the recipient's own name for it."""
+        event_id = self._exchange.pseudonyms.resolve(emitter, "event", stated)
+        if event_id is None:
+            try:
+                event_id = UUID(stated)
+            except ValueError:
+                return "unknown"
+        return self._exchange.pseudonyms.pseudonym(agency, "event", event_id)
+
     def _release(
         self,
         agency: str,
@@ -476,7 +486,7 @@ class Publisher:
         delivery["occurred_at"] = occurred
         if parts.secret is None:  # the person was erased after marking: an empty delivery
             return delivery
-        rename = partial(self._event_ref, agency)
+        rename = partial(self._renamed, agency, event.emitter)
         delivery["compartments"] = [
             parts.attest(sealed, rename) if attested else parts.disclose(sealed)
             for sealed in event.compartments

@@ -285,7 +285,7 @@ class Gate:
             raise Refused(5, "wrong_schema", "the schema is not that of the event type")
         bodies = {c["name"]: c["body"] for c in event["compartments"]}
         try:
-            data = schema.join(bodies)
+            data = schema.join(bodies, whole=True)
             routing = schema.routing(bodies)
         except (AvroError, SchemaError, KeyError) as wrong:
             raise Refused(5, "wrong_content", f"{schema.type}: {_safe(wrong)}") from None

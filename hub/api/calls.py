@@ -246,10 +246,10 @@ def _schema_texts() -> dict[str, bytes]:
     texts: dict[str, bytes] = {}
     known = Schemas.load()
     for name in known.types():
-        event = known.by_type(name)
-        texts[event.schema_id.hex()] = json.dumps(
-            event.document, sort_keys=True, separators=(",", ":"), ensure_ascii=False
-        ).encode()
+        for event in known.versions(name):
+            texts[event.schema_id.hex()] = json.dumps(
+                event.document, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+            ).encode()
     for name, codec in _wire_codecs().items():
         path = resources.files("schemas").joinpath("wire", f"{name}.avsc")
         texts[codec.fingerprint.hex()] = path.read_bytes()

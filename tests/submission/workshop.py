@@ -65,6 +65,7 @@ class Bench:
     schema_id: bytes | None = None
     occurred_at: datetime = NOW
     bend_body: Callable[[str, bytes], bytes] = field(default=lambda name, body: body)
+    leave_out: tuple[str, ...] = ()
     bend_header: Callable[[bytes], bytes] = field(default=bytes)
     bend_event: Callable[[dict[str, Any]], object] = field(default=id)
     bend_head: Callable[[dict[str, Any]], object] = field(default=id)
@@ -84,7 +85,9 @@ class Bench:
         }
         bodies = schema.split(data, routing=Routing("C1", "P1"))
         compartments = {
-            name: (_salt(number, name), self.bend_body(name, body)) for name, body in bodies.items()
+            name: (_salt(number, name), self.bend_body(name, body))
+            for name, body in bodies.items()
+            if name not in self.leave_out
         }
         disclosure = Disclosure.build(
             compartments, randomness=lambda size: hashlib.shake_256(b"pad%d" % number).digest(size)
@@ -255,6 +258,9 @@ def bad_inputs() -> Iterator[tuple[str, int, str, bytes]]:
         "wrong_content",
         Bench(bend_body=lambda n, b: b"\x01" + b[1:] if n == "protection" else b).sealed(),
     )
+    incomplete = Bench(leave_out=("case_management", "protection")).sealed()
+    yield "required_compartments_left_out", 5, "wrong_content", incomplete
+    yield "no_routing", 5, "wrong_content", Bench(leave_out=("routing",)).sealed()
     yield "role_may_not", 6, "role_may_not_emit", Bench(agency="EMB-1").sealed()
 
 
