@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 
+from hub import crash
 from hub.clock import Clock
 from hub.crypto.signing import SigningKey
 from hub.errors import Inconsistent
@@ -65,6 +66,7 @@ class Checkpoints:
         full = writer.append_entries([entry for _, entry in leaves])
         root = TileReader(staged.read, writer.size).root()
         signed = Checkpoint(self._origin, writer.size, root).sign([self._signer])
+        crash.point("before_checkpoint")
         try:
             self._log.put_checkpoint(
                 writer.size,
@@ -75,6 +77,7 @@ class Checkpoints:
         except StoreConflict:  # another process signed further: go on from there
             self._resume()
             return 0
+        crash.point("after_checkpoint")
         self.size, self._root = writer.size, root
         self._signed_at = time.monotonic()
         self.waiting_since = None

@@ -86,6 +86,7 @@ class Ingest:
         for admission, answers in zip(admissions, outcomes, strict=True):
             self._answer(admission.sender, answers)
         self._flush_answers()
+        crash.point("after_answers")
         return len(messages)
 
     def _answer(self, sender: str, answers: list[OutcomeFacts]) -> None:

@@ -303,6 +303,7 @@ class Publisher:
                 before = ends.popleft()[1]
             if before is not None:
                 self._topics.trim(self._exchange.pseudonyms.topic("nrm.d", agency), before)
+                crash.point("after_trim")
 
     def sealed_after(self, agency: str, after: int, limit: int) -> list[bytes]:
         """Sealed messages of a recipient that asks over HTTP; sealed from the log, any thread.
@@ -357,6 +358,7 @@ class Publisher:
     def _append(self, agency: str, sealing_public: bytes, batch: Sequence[stored.Sending]) -> None:
         topic = self._exchange.pseudonyms.topic("nrm.d", agency)
         self._topics.append(topic, self._messages(agency, sealing_public, batch))
+        crash.point("after_append")
         end = self._topics.end(topic)
         self._ends.setdefault(agency, deque()).append((batch[-1].originator_version, end))
 
