@@ -8,10 +8,10 @@ recording one again changes nothing. Behind what is acknowledged the partner's t
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from hub import crash
 from hub.agencies import Agencies
 from hub.crypto import signing
 from hub.draft import Draft, stream_id
@@ -87,9 +87,15 @@ class Receipts:
                 verified.append(self._verify(message.value))
             except ReceiptError as wrong:
                 self.refused[str(wrong)] = self.refused.get(str(wrong), 0) + 1
-        with suppress(StoreConflict):  # another process recorded them
-            self._record(verified, {follower: messages[-1].offset + 1})
-        self._topics.trim(RECEIPTS_TOPIC, messages[-1].offset + 1)
+        end = messages[-1].offset + 1
+        try:
+            self._record(verified, {follower: end})
+        except StoreConflict:
+            if self._exchange.log.tracking(follower) < end:
+                raise
+            # else another process recorded them
+        crash.point("after_receipts_record")
+        self._topics.trim(RECEIPTS_TOPIC, end)
         return len(messages)
 
     def receive(self, raw: bytes) -> None:
@@ -128,9 +134,8 @@ class Receipts:
                         signature=one.signature,
                     )
                 )
-                if first <= known + 1:
-                    acknowledged[agency] = max(known, last)
-                    draft.tracking[f"acknowledged/{agency}"] = acknowledged[agency]
+                if first <= known + 1 and last > known:
+                    draft.tracking[f"acknowledged/{agency}"] = acknowledged[agency] = last
             return acknowledged
 
         self._exchange.commit(work)
