@@ -21,6 +21,7 @@ from hub.store import events as stored
 from hub.store.keystore import KeyStore
 from hub.submission import AdmittedEvent
 
+ERASING = "SubjectRequestDecided"  # the event type that may order an erasure
 PERSONAL = "facts"  # compartment name under which personal facts are sealed
 AFTER_ERASURE = "after erasure"  # name under which a person's next secret is derived
 
@@ -41,7 +42,7 @@ def facts_bytes(facts: Mapping[str, Any]) -> bytes:
 
 def orders_erasure(event_type: str, facts: Mapping[str, Any]) -> bool:
     """Whether this event destroys everything the person had before it."""
-    return event_type == "SubjectRequestDecided" and facts.get("action") == "key_destroyed"
+    return event_type == ERASING and facts.get("action") == "key_destroyed"
 
 
 def next_secret(secret_id: UUID) -> UUID:

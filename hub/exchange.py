@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from hub import crash
-from hub.accepted import Person, accepted, facts_bytes, next_secret, orders_erasure
+from hub.accepted import ERASING, Person, accepted, facts_bytes, next_secret, orders_erasure
 from hub.agencies import Agencies
 from hub.cases import Cases
 from hub.clock import Clock
@@ -88,6 +88,7 @@ class Exchange:
         self._writer = threading.RLock()
         self._cases = Cases(log, secrets)
         self._versions: dict[UUID, int] = {}
+        self._after_erasure: dict[UUID, UUID] = {}  # subject → secret since the last erasure
         self._followed = 0
         self._fresh: deque[Fresh] = deque(maxlen=KEPT_ROWS)
         self.catch_up()
@@ -124,6 +125,8 @@ class Exchange:
         for row in draft.fresh:
             if not isinstance(row.event, _HOT):
                 self._apply(row.position, row.event)
+            elif isinstance(row.event, stored.EventAccepted):
+                self._note_erasure(row.event)
         self._fresh.extend(draft.fresh)
         self._followed = draft.head + len(draft.events)
         self._cases.trim(len(draft.events))
@@ -147,6 +150,13 @@ class Exchange:
         self.agencies.apply(position, event)
         if isinstance(event, stored.PolicyPublished):
             self.profile = PolicyProfile.from_document(json.loads(event.document))
+        elif isinstance(event, stored.EventAccepted):
+            self._note_erasure(event)
+
+    def _note_erasure(self, event: stored.EventAccepted) -> None:
+        """From an erasure's position on a person has another secret, destroyed or not as yet."""
+        if event.event_type == ERASING and orders_erasure(ERASING, json.loads(event.facts)):
+            self._after_erasure[UUID(bytes=event.subject_id)] = UUID(bytes=event.secret_id)
 
     def fresh_after(self, position: int, limit: int) -> list[Fresh]:
         """Rows this process recorded next after `position`; empty if they must be read back."""
@@ -298,8 +308,10 @@ class Exchange:
             for event in admission.events
             if isinstance(event, AdmittedEvent)
         }
-        current = {subject: subject for subject in subjects}
-        for subject in self.secrets.erased_among(subjects):
+        # An erasure on record counts from its position on, also before the secret is destroyed.
+        current = {subject: self._after_erasure.get(subject, subject) for subject in subjects}
+        gone = self.secrets.erased_among(set(current.values()))
+        for subject in [one for one, secret in current.items() if secret in gone]:
             while self.secrets.erased(current[subject]):
                 current[subject] = next_secret(current[subject])
         secrets = self.secrets.ensure(set(current.values()))
