@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from uuid import UUID
 
+from hub import crash
 from hub.accepted import next_secret, orders_erasure
 from hub.draft import Draft, stream_id
 from hub.exchange import Exchange
@@ -53,28 +54,31 @@ class Shredder:
 
     def shred(self, subject: UUID, keep: UUID | None = None) -> int:
         """Destroy the person's secrets (all up to `keep`, exclusive). Returns how many."""
-        destroyed = 0
+        destroyed = gone = 0
         secret = subject
         while secret != keep:
-            if self._exchange.secrets.erased(secret):
-                secret = next_secret(secret)
-                continue
-            if not self._exchange.secrets.secrets({secret}):
-                break
-            self._exchange.secrets.shred(secret)
-            self._record(subject)
-            destroyed += 1
+            if not self._exchange.secrets.erased(secret):
+                if not self._exchange.secrets.secrets({secret}):
+                    break
+                self._exchange.secrets.shred(secret)
+                crash.point("after_shred")
+                destroyed += 1
+            gone += 1
+            self._record(subject, gone)
             secret = next_secret(secret)
         return destroyed
 
-    def _record(self, subject: UUID) -> None:
+    def _record(self, subject: UUID, gone: int) -> None:
+        """Record that this many are gone, unless that is on record: a crash may lie between."""
         stream = stream_id("shredded", subject.hex)
 
         def work(draft: Draft) -> None:
+            if self._exchange.version_of(draft, stream) >= gone:
+                return
             draft.add(
                 stored.SubjectShredded(
                     originator_id=stream,
-                    originator_version=self._exchange.version_of(draft, stream) + 1,
+                    originator_version=gone,
                     timestamp=draft.now,
                     subject_id=subject.bytes,
                 )
