@@ -32,5 +32,5 @@ def point(name: str) -> None:
 
 def arm(text: str) -> None:
     """As the environment variable, for a process that is running already (a forked test)."""
-    global _name, _left  # noqa: PLW0603 - as above
+    global _name, _left
     _name, _left = _wanted(text)

@@ -20,6 +20,7 @@ from connectors.submit import Event, Limits, Publisher
 from tests.chaos.ledger import Ledger
 
 LIMITS = Limits(answer_seconds=1.0, give_up_seconds=10.0)
+OPENED = {"jurisdiction": "XX", "channel": "outreach", "age_status": "adult"}
 Step = tuple[str, list[Event]]
 
 
@@ -134,9 +135,7 @@ class Desks:
         return chance.random() < self.erasing
 
 
-def story(
-    chance: random.Random, case: str, erased: Callable[[random.Random], bool]
-) -> list[Step]:
+def story(chance: random.Random, case: str, erased: Callable[[random.Random], bool]) -> list[Step]:
     """One case from its opening to whatever becomes of it."""
     says = _Says(chance, case)
     name = says("NGO-1", "IdentityRecorded", gender="F", family_name=f"Name {says.token()}")
@@ -144,7 +143,7 @@ def story(
         (
             "NGO-1",
             [
-                says("NGO-1", "CaseOpened", jurisdiction="XX", channel="outreach", age_status="adult"),
+                says("NGO-1", "CaseOpened", **OPENED),
                 says("NGO-1", "ConsentGiven", **_consent()),
                 name,
                 says("NGO-1", "ReferralMade", **_referral()),

@@ -9,6 +9,7 @@ act, as `nrm-hub serve` ends with 1.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -50,7 +51,13 @@ def main(
 ) -> None:
     """The forked form. talk: a pipe; says ready, armed or failed, takes arm and stop."""
     redirect(log)
-    structlog.configure(processors=[structlog.processors.TimeStamper(), structlog.processors.JSONRenderer()])
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.JSONRenderer(),
+        ],
+    )
     crash.arm(point)
     status = 0
     with plants.planted(planted):
@@ -105,4 +112,5 @@ if __name__ == "__main__":
     parser.add_argument("--api", type=int, default=0)
     parser.add_argument("--plant", action="append", default=[])
     given = parser.parse_args()
-    main(_Nobody(), "/dev/stderr", given.home, os.environ.get(crash.VARIABLE, ""), given.plant, given.api)
+    point = os.environ.get(crash.VARIABLE, "")
+    main(_Nobody(), "/dev/stderr", given.home, point, given.plant, given.api)

@@ -12,6 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +111,8 @@ class Child:
 
     def stop(self) -> int | None:
         """In order; by force if that takes long."""
-        try:
+        with suppress(OSError):
             self._talk.send(("stop", ""))
-        except OSError:
-            pass
         status = self.wait(30)
         if status is None:
             self.kill()
