@@ -66,8 +66,7 @@ def statement(evidence: Evidence, categories: Sequence[str]) -> bytes:
                 for part in evidence.disclosed
                 if part.name.partition("/")[0] in categories
             ],
-        },
-        trusted=True,
+        }
     )
 
 

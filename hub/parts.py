@@ -49,7 +49,6 @@ class Parts:
                     "index": event.index,
                     "path": b"".join(event.path),
                 },
-                trusted=True,
             )
         return self._evidence
 
@@ -68,7 +67,6 @@ class Parts:
                     "index": sealed.index,
                     "path": b"".join(self._tree.path(sealed.index)),
                 },
-                trusted=True,
             )
         return encoded
 

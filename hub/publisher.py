@@ -366,7 +366,7 @@ class Publisher:
         self, agency: str, sealing_public: bytes, batch: Sequence[stored.Sending]
     ) -> list[Message]:
         """The batch sealed, in as few messages as topics take."""
-        encoded = [wire.DELIVERY.single(self._delivery(agency, one), trusted=True) for one in batch]
+        encoded = [wire.DELIVERY.single(self._delivery(agency, one)) for one in batch]
         messages = []
         start = 0
         while start < len(batch):

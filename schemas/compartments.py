@@ -72,7 +72,7 @@ class Compartment:
 
     def encode(self, values: Mapping[str, Any]) -> bytes:
         """Of values that their fields' `inward` returned; those of other members are null."""
-        return self.codec.encode({**self.blank, **values}, trusted=True)
+        return self.codec.encode({**self.blank, **values})
 
 
 def read_field(document: Mapping[str, Any]) -> Field:
