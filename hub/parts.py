@@ -28,29 +28,53 @@ KEPT = 4_000  # events whose parts are kept in memory
 class Parts:
     """The parts of one event. `secret` is None once the person was erased: nothing opens."""
 
-    __slots__ = ("_disclosed", "_evidence", "_tree", "event", "secret")
+    __slots__ = ("_about", "_disclosed", "_tree", "event", "secret")
 
     def __init__(self, event: stored.EventAccepted, secret: bytes | None) -> None:
         self.event = event
         self.secret = secret
         self._tree: merkle.Tree | None = None
-        self._evidence: bytes | None = None
+        self._about: bytes | None = None
         self._disclosed: dict[str, bytes] = {}
 
-    def evidence(self) -> bytes:
-        """AgencyEvidence: what the agency signed, for every recipient alike."""
-        if self._evidence is None:
+    def about(self, position: int) -> bytes:
+        """The middle of a Delivery: what was stated, as the agency signed it, for all alike."""
+        if self._about is None:
             event = self.event
-            self._evidence = wire.AGENCY_EVIDENCE.single(
+            evidence = {
+                "header": event.header,
+                "head": event.head,
+                "signature": event.signature,
+                "index": event.index,
+                "path": b"".join(event.path),
+            }
+            self._about = wire.DELIVERY_ABOUT.encode(
                 {
-                    "header": event.header,
-                    "head": event.head,
-                    "signature": event.signature,
-                    "index": event.index,
-                    "path": b"".join(event.path),
-                },
+                    "recorded": position,
+                    "event_ref": str(UUID(bytes=event.event_id)),
+                    "event_type": event.event_type,
+                    "schema": event.schema_id,
+                    "agency": event.emitter,
+                    "occurred_at": event.occurred_at,
+                    "evidence": wire.AGENCY_EVIDENCE.single(evidence),
+                }
             )
-        return self._evidence
+        return self._about
+
+    def about_attested(self, event_ref: str) -> bytes:
+        """The same on the hub's word: nobody's signature, the day and not the hour."""
+        event = self.event
+        return wire.DELIVERY_ABOUT.encode(
+            {
+                "recorded": 0,
+                "event_ref": event_ref,
+                "event_type": event.event_type,
+                "schema": event.schema_id,
+                "agency": None,
+                "occurred_at": event.occurred_at.replace(hour=0, minute=0, second=0, microsecond=0),
+                "evidence": None,
+            }
+        )
 
     def disclose(self, sealed: stored.SealedCompartment) -> bytes:
         """DeliveredCompartment: the stored ciphertext, its key, its path to the signed root."""

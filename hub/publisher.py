@@ -40,7 +40,7 @@ from hub.domain.case import Case
 from hub.draft import Draft, Fresh, stream_id
 from hub.exchange import Exchange
 from hub.parts import Parts, PartsCache, released
-from hub.release import Released, still_stands
+from hub.release import standing
 from hub.store import events as stored
 from hub.store.errors import StoreConflict
 from hub.topics.port import Message, Topics, TopicUnavailable
@@ -52,7 +52,20 @@ SEND_BATCH = 500  # deliveries in one sealed message
 SEND_BYTES = 4 * 1024 * 1024
 TRIM_EVERY = 2.0  # seconds
 RECALL_DUE = timedelta(days=7)  # T11
+KEPT_NAMES = 50_000  # pseudonyms of recipients' cases kept in memory
 KEPT_DUE = 20_000  # marked deliveries per recipient kept in memory; the rest wait in the log
+
+_NOTHING_STATED = wire.DELIVERY_ABOUT.encode(
+    {
+        "recorded": 0,
+        "event_ref": None,
+        "event_type": None,
+        "schema": None,
+        "agency": None,
+        "occurred_at": None,
+        "evidence": None,
+    }
+)
 
 
 @lru_cache(maxsize=4096)
@@ -102,6 +115,7 @@ class Publisher:
         self._due: dict[str, OrderedDict[int, stored.Sending]] = {}
         self._parts = PartsCache(exchange.log, exchange.secrets)
         self._ends: dict[str, deque[tuple[int, int]]] = {}
+        self._named: dict[tuple[str, bytes, bytes], tuple[str, str]] = {}
         self._trimmed_at = 0.0
         self._epoch = exchange.secrets.epoch
 
@@ -206,13 +220,16 @@ class Publisher:
                 "items": [[event, sorted(names)] for event, names in item.recall.items],
             }
         else:
-            standing = self._standing(case, item.agency, item.event_id, item.bases, draft)
-            if standing != item.bases:
-                overtaken.setdefault(item.agency, _Overtaken()).note(item, standing)
-            if not standing:
+            parties, profile = self._exchange.agencies.parties(), self._exchange.policy()
+            bases = standing(
+                case, item.agency, item.event_id, item.bases, parties, profile, draft.now
+            )
+            if bases != item.bases:
+                overtaken.setdefault(item.agency, _Overtaken()).note(item, bases)
+            if not bases:
                 return None
             about = case.position_of(item.event_id)
-            body = {"bases": standing}
+            body = {"bases": bases}
         stream = delivery_stream(item.agency)
         return stored.Sending(
             originator_id=stream,
@@ -226,22 +243,6 @@ class Publisher:
             decision=position,
             items=orjson.dumps(body),
         )
-
-    def _standing(
-        self, case: Case, agency: str, event_id: str, bases: Mapping[str, str], draft: Draft
-    ) -> dict[str, str]:
-        """Categories that may still be sent, each with the basis that stands now."""
-        standing: dict[str, str] = {}
-        parties, profile = self._exchange.agencies.parties(), self._exchange.policy()
-        for category, basis in bases.items():
-            if case.erased(event_id):
-                continue
-            answer = still_stands(
-                case, agency, event_id, category, basis, parties, profile, draft.now
-            )
-            if isinstance(answer, Released):
-                standing[category] = answer.basis
-        return standing
 
     def _record(
         self, draft: Draft, case_id: UUID, case: Case, agency: str, changes: _Overtaken
@@ -366,7 +367,8 @@ class Publisher:
         self, agency: str, sealing_public: bytes, batch: Sequence[stored.Sending]
     ) -> list[Message]:
         """The batch sealed, in as few messages as topics take."""
-        encoded = [wire.DELIVERY.single(self._delivery(agency, one)) for one in batch]
+        attested = self._attested(agency)
+        encoded = [self._delivery(agency, attested, one) for one in batch]
         messages = []
         start = 0
         while start < len(batch):
@@ -410,48 +412,85 @@ class Publisher:
         )
         return Message(value)
 
-    def _delivery(self, agency: str, sending: stored.Sending) -> dict[str, Any]:
-        names = self._exchange.pseudonyms
-        case_id, subject_id = UUID(bytes=sending.case_id), UUID(bytes=sending.subject_id)
+    def _delivery(self, agency: str, attested: bool, sending: stored.Sending) -> bytes:
+        """One Delivery, single-object encoded, put together from its three parts."""
+        case_ref, subject_ref = self._refs(agency, sending.case_id, sending.subject_id)
+        decision = 0 if attested else sending.decision
+        to = wire.DELIVERY_TO.encode(
+            {
+                "sequence": sending.originator_version,
+                "kind": sending.kind,
+                "case_ref": case_ref,
+                "subject_ref": subject_ref,
+                "decision": decision,
+            }
+        )
         body = orjson.loads(sending.items)
-        delivery: dict[str, Any] = {
-            "sequence": sending.originator_version,
-            "kind": sending.kind,
-            "case_ref": names.pseudonym(agency, "case", case_id),
-            "subject_ref": names.pseudonym(agency, "subject", subject_id),
-            "decision": 0 if self._attested(agency) else sending.decision,
-            "recorded": 0,
-            "event_ref": None,
-            "event_type": None,
-            "schema": None,
-            "agency": None,
-            "occurred_at": None,
-            "evidence": None,
-            "compartments": [],
-            "bases": [],
-            "recall": None,
-        }
+        what: dict[str, Any] = {"compartments": [], "bases": [], "recall": None}
         if sending.kind == "recall":
-            delivery["recall"] = {
-                "recall_ref": f"r{delivery['decision']}-{sending.originator_version}",
+            about = _NOTHING_STATED
+            what["recall"] = {
+                "recall_ref": f"r{decision}-{sending.originator_version}",
                 "action": body["action"],
                 "due": datetime.fromisoformat(body["due"]),
                 "items": [
-                    {"event_ref": self._event_ref(agency, event_id), "categories": categories}
+                    {
+                        "event_ref": self._event_ref(agency, attested, event_id),
+                        "categories": categories,
+                    }
                     for event_id, categories in body["items"]
                 ],
             }
-            return delivery
-        parts = self._parts.of(sending.event_position)
-        return self._release(agency, delivery, sending.event_position, parts, body["bases"])
+        else:
+            parts = self._parts.of(sending.event_position)
+            if attested:
+                event_id = str(UUID(bytes=parts.event.event_id))
+                about = parts.about_attested(self._event_ref(agency, attested, event_id))
+            else:
+                about = parts.about(sending.event_position)
+            if parts.secret is not None:  # else the person was erased after marking
+                self._release(agency, attested, parts, body["bases"], what)
+        return b"".join((wire.DELIVERY.prefix, to, about, wire.DELIVERY_WHAT.encode(what)))
+
+    def _release(
+        self,
+        agency: str,
+        attested: bool,
+        parts: Parts,
+        bases: Mapping[str, str],
+        what: dict[str, Any],
+    ) -> None:
+        rename = partial(self._renamed, agency, parts.event.emitter)
+        what["compartments"] = [
+            parts.attest(sealed, rename) if attested else parts.disclose(sealed)
+            for sealed in parts.event.compartments
+            if released(sealed.name, bases, agency)
+        ]
+        what["bases"] = [
+            {"category": category, "basis": basis} for category, basis in sorted(bases.items())
+        ]
+
+    def _refs(self, agency: str, case_id: bytes, subject_id: bytes) -> tuple[str, str]:
+        """What the recipient calls this case and this person."""
+        known = self._named.get((agency, case_id, subject_id))
+        if known is None:
+            names = self._exchange.pseudonyms
+            known = (
+                names.pseudonym(agency, "case", UUID(bytes=case_id)),
+                names.pseudonym(agency, "subject", UUID(bytes=subject_id)),
+            )
+            if len(self._named) >= KEPT_NAMES:
+                self._named.clear()
+            self._named[agency, case_id, subject_id] = known
+        return known
 
     def _attested(self, agency: str) -> bool:
         party = self._exchange.agencies.get(agency)
         assert party is not None
         return self._exchange.policy().evidence_for(party.role) == "hub"
 
-    def _event_ref(self, agency: str, event_id: str) -> str:
-        if self._attested(agency):
+    def _event_ref(self, agency: str, attested: bool, event_id: str) -> str:
+        if attested:
             return self._exchange.pseudonyms.pseudonym(agency, "event", UUID(event_id))
         return event_id
 
@@ -464,37 +503,3 @@ class Publisher:
             except ValueError:
                 return "unknown"
         return self._exchange.pseudonyms.pseudonym(agency, "event", event_id)
-
-    def _release(
-        self,
-        agency: str,
-        delivery: dict[str, Any],
-        position: int,
-        parts: Parts,
-        bases: Mapping[str, str],
-    ) -> dict[str, Any]:
-        event = parts.event
-        attested = self._attested(agency)
-        occurred = event.occurred_at
-        delivery["event_ref"] = self._event_ref(agency, str(UUID(bytes=event.event_id)))
-        delivery["event_type"] = event.event_type
-        delivery["schema"] = event.schema_id
-        if attested:
-            occurred = occurred.replace(hour=0, minute=0, second=0, microsecond=0)
-        else:
-            delivery["agency"] = event.emitter
-            delivery["recorded"] = position
-            delivery["evidence"] = parts.evidence()
-        delivery["occurred_at"] = occurred
-        if parts.secret is None:  # the person was erased after marking: an empty delivery
-            return delivery
-        rename = partial(self._renamed, agency, event.emitter)
-        delivery["compartments"] = [
-            parts.attest(sealed, rename) if attested else parts.disclose(sealed)
-            for sealed in event.compartments
-            if released(sealed.name, bases, agency)
-        ]
-        delivery["bases"] = [
-            {"category": category, "basis": basis} for category, basis in sorted(bases.items())
-        ]
-        return delivery

@@ -11,8 +11,8 @@ still asked, so that a refusal lists its further reasons too, up to the first th
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
 
 from hub.domain.age import AgeView
 from hub.domain.case import Case, CaseEvent
@@ -22,7 +22,17 @@ from hub.domain.policy import PolicyProfile
 from hub.domain.referral import MESSAGES
 from hub.domain.settlement import Outcome, Released, Withheld
 
-__all__ = ["RULES", "Ask", "Outcome", "Released", "Withheld", "decide", "redecide", "still_stands"]
+__all__ = [
+    "RULES",
+    "Ask",
+    "Outcome",
+    "Released",
+    "Withheld",
+    "decide",
+    "redecide",
+    "standing",
+    "still_stands",
+]
 
 VITAL_INTERESTS = "vital_interests"
 CONSENT = "consent:"  # basis of a release on consent: this and the record's id
@@ -363,14 +373,46 @@ def still_stands(
         return NOT_INVOLVED
     if not party.receives:
         return NO_AGREEMENT
-    again = party.role == "embassy" or basis == VITAL_INTERESTS
+    if _may_have_ended(case, event, party, category, basis, now.date()):
+        return redecide(case, event, party, category, profile, now)
+    return Released(basis)
+
+
+def standing(
+    case: Case,
+    agency: str,
+    event_id: str,
+    bases: Mapping[str, str],
+    parties: Parties,
+    profile: PolicyProfile,
+    now: datetime,
+) -> dict[str, str]:
+    """Of what one event's decision released, the categories that still stand, with their bases
+    now. The answers of `still_stands`, and nothing once the event's content was destroyed."""
+    party, event = parties.get(agency), case.find(event_id)
+    if party is None or event is None or not party.receives or case.erased(event_id):
+        return {}
+    today = now.date()
+    found: dict[str, str] = {}
+    for category, basis in bases.items():
+        if not _may_have_ended(case, event, party, category, basis, today):
+            found[category] = basis
+            continue
+        again = redecide(case, event, party, category, profile, now)
+        if isinstance(again, Released):
+            found[category] = again.basis
+    return found
+
+
+def _may_have_ended(
+    case: Case, event: CaseEvent, party: Party, category: str, basis: str, today: date
+) -> bool:
     if basis.startswith(CONSENT):
         consent = case.consents.get(basis.removeprefix(CONSENT))
         pair = consent_pair(event, category)
-        again = again or not (
-            consent is not None and consent.counts_for(agency, pair, event.position, now.date())
-        )
-    return redecide(case, event, party, category, profile, now) if again else Released(basis)
+        if consent is None or not consent.counts_for(party.agency, pair, event.position, today):
+            return True
+    return basis == VITAL_INTERESTS or party.role == "embassy"
 
 
 def consent_pair(event: CaseEvent, category: str) -> str:

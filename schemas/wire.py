@@ -6,7 +6,9 @@ write to a topic could otherwise spend the reader's memory (`schemas/scan.py`).
 
 from __future__ import annotations
 
+import json
 from importlib import resources
+from itertools import pairwise
 from typing import Final
 
 from schemas.avro import DEFAULT_ITEMS, Codec
@@ -17,9 +19,27 @@ BATCH_LIMIT: Final = 64 * 1024 * 1024
 SUBMISSION_ITEMS: Final = 2_000 * 65
 
 
+def _text(name: str) -> str:
+    return resources.files("schemas").joinpath("wire", f"{name}.avsc").read_text("utf-8")
+
+
 def _codec(name: str, max_bytes: int = BATCH_LIMIT, max_items: int = DEFAULT_ITEMS) -> Codec:
-    text = resources.files("schemas").joinpath("wire", f"{name}.avsc").read_text("utf-8")
-    return Codec(text, max_bytes=max_bytes, max_items=max_items)
+    return Codec(_text(name), max_bytes=max_bytes, max_items=max_items)
+
+
+def _parts(name: str, *starts: str) -> tuple[Codec, ...]:
+    """A record's fields in consecutive parts, the later ones starting with these fields.
+
+    Avro encodes a record as its fields one after the other, so the parts' encodings make the
+    whole's: what many are told alike can be encoded once.
+    """
+    schema = json.loads(_text(name))
+    fields = [field["name"] for field in schema["fields"]]
+    cuts = [0, *map(fields.index, starts), len(fields)]
+    return tuple(
+        Codec({**schema, "name": f"{name}{cut}", "fields": schema["fields"][cut:end]})
+        for cut, end in pairwise(cuts)
+    )
 
 
 HEADER: Final = _codec("Header", 4096)
@@ -30,6 +50,8 @@ OUTCOME: Final = _codec("Outcome", 64 * 1024)
 OUTCOME_BATCH: Final = _codec("OutcomeBatch")
 SEALED_DELIVERIES: Final = _codec("SealedDeliveries")
 DELIVERY: Final = _codec("Delivery")
+# Who it is for, what was stated and by whom, and what of it is released.
+DELIVERY_TO, DELIVERY_ABOUT, DELIVERY_WHAT = _parts("Delivery", "recorded", "compartments")
 AGENCY_EVIDENCE: Final = _codec("AgencyEvidence")
 DELIVERED_COMPARTMENT: Final = _codec("DeliveredCompartment")
 DELIVERY_BATCH: Final = _codec("DeliveryBatch")

@@ -41,7 +41,10 @@ _TOPIC_HEX: Final = 20
 class Pseudonyms:
     """All pseudonyms of one hub. Keep the master secret as carefully as the key store."""
 
-    __slots__ = ("_block", "_master", "pseudonym")
+    __slots__ = ("_block", "_master", "canonical", "pseudonym")
+
+    canonical: Callable[[CanonicalKind, str], UUID]
+    """The hub's id of the case or person that agencies call by a reference: (kind, ref) → id."""
 
     pseudonym: Callable[[str, PseudonymKind, UUID], str]
     """What a recipient calls this case, person or event: (recipient, kind, id) → text."""
@@ -52,7 +55,8 @@ class Pseudonyms:
         self._master = bytes(master)
         # One instance's own cache; a cipher is about 1 µs to make, its key another.
         self._block = lru_cache(maxsize=8192)(self._cipher)
-        # Deliveries of one case ask for the same two names again and again.
+        # Events and deliveries of one case ask for the same names again and again.
+        self.canonical = lru_cache(maxsize=65536)(self._canonical)
         self.pseudonym = lru_cache(maxsize=65536)(self._pseudonym)
 
     def _derive(self, *parts: str) -> bytes:
@@ -65,8 +69,7 @@ class Pseudonyms:
         # ECB of exactly one block is the bare AES permutation; never of more.
         return Cipher(AES(self._derive("pseudonym", kind, recipient)), ECB())  # noqa: S305 - one block
 
-    def canonical(self, kind: CanonicalKind, ref: str) -> UUID:
-        """The hub's id of the case or person that agencies call `ref`."""
+    def _canonical(self, kind: CanonicalKind, ref: str) -> UUID:
         if kind not in ("case", "subject"):
             raise ValueError("only cases and persons have a canonical id")
         value = int.from_bytes(self._derive("canonical", kind, ref)[:16], "big")
