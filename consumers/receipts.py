@@ -25,6 +25,7 @@ from schemas.avro import AvroError
 
 RECEIPTS_TOPIC = "nrm.receipts"
 GROUP = 200
+TRIM_EVERY = 5.0  # seconds
 
 
 class ReceiptError(Exception):
@@ -72,6 +73,7 @@ class Receipts:
         self._topics = topics
         self._hub_id = hub_id
         self.refused: dict[str, int] = {}
+        self._trimmed_at = 0.0
 
     def step(self, timeout: float = 0.0) -> int:
         """Take what lies on the topic; returns the number of messages taken."""
