@@ -72,6 +72,31 @@ class Enrolment:
         self._exchange.commit(first)
         return True
 
+    def publish_policy(self, profile: Mapping[str, Any], *, by: str) -> int:
+        """Put another version of the policy profile in force; returns the position it decides from.
+
+        What was decided before stands; replay decides again on the version of its time.
+        """
+        document = json.dumps(profile, separators=(",", ":"), sort_keys=True).encode()
+        version = PolicyProfile.from_document(json.loads(document)).version
+        if version == self._exchange.policy().version:
+            raise Refused(0, "same_version", "give the changed profile a version of its own")
+        stream = stream_id("policy", self._settings.hub_id)
+
+        def work(draft: Draft) -> int:
+            return draft.add(
+                stored.PolicyPublished(
+                    originator_id=stream,
+                    originator_version=self._exchange.version_of(draft, stream) + 1,
+                    timestamp=draft.now,
+                    version=version,
+                    document=document,
+                    by=by,
+                )
+            )
+
+        return self._exchange.commit(work)
+
     def approve(
         self, document: bytes, *, by: str, role: str | None = None, agreement: str = "standard"
     ) -> bytes:

@@ -13,8 +13,9 @@ from typing import Annotated, Any
 import typer
 
 from connectors.agency_cli import reported
-from hub.cli.options import HUB_HOME, AsJson, HubHome
+from hub.cli.options import HUB_HOME, AsJson, DecidedBy, HubHome
 from hub.cli.printed import console, table
+from hub.errors import NotReady
 
 subject = typer.Typer(help="A person's data as a whole.", no_args_is_help=True)
 policy = typer.Typer(help="The policy profile in force.", no_args_is_help=True)
@@ -208,6 +209,37 @@ def show(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
     for category in categories:
         shown.add_row(category, *(profile.mode(role, category) for role in roles))
     console().print(shown)
+
+
+@policy.command("publish")
+@reported
+def publish_policy(
+    profile: Annotated[Path, typer.Argument(help="The profile, a JSON document with a version.")],
+    home: HubHome = HUB_HOME,
+    by: DecidedBy = "operator",
+) -> None:
+    """Put another version of the policy profile in force; earlier decisions stand.
+
+    Try it on whole cases first: nrm-hub scenario run FILE --profile PROFILE
+
+    Example: nrm-hub policy publish our-profile.json --home hub-home --by "ministry, order 12"
+    """
+    from hub.domain.policy import PolicyError
+    from hub.home import Home
+    from hub.hub import Hub
+
+    try:
+        document = json.loads(profile.read_text("utf-8"))
+    except (OSError, ValueError) as wrong:
+        raise NotReady(f"{profile} cannot be read as JSON: {wrong}") from None
+    opened = Hub.open(Home(home))
+    try:
+        position = opened.enrolment.publish_policy(document, by=by)
+    except PolicyError as wrong:
+        raise NotReady(f"{profile}: {wrong}") from None
+    finally:
+        opened.stop()
+    typer.echo(f"Profile {document['version']} decides from log position {position} on.")
 
 
 # -- to try things -----------------------------------------------------------------------------
