@@ -25,8 +25,13 @@ def serve(
         list[str] | None,
         typer.Option(help=f"Run only this part ({', '.join(PARTS)}); may be repeated."),
     ] = None,
-    host: Annotated[str | None, typer.Option(help="Address the API listens on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port of the API; 0 takes a free one.")] = None,
+    host: Annotated[
+        str | None, typer.Option(envvar="NRM_HUB_HOST", help="Address the API listens on.")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(envvar="NRM_HUB_PORT", help="Port of the API; 0 takes a free one."),
+    ] = None,
     hub_id: Annotated[
         str, typer.Option(help="First run only: public identifier, never to be changed.")
     ] = "nrm-hub",
