@@ -256,7 +256,11 @@ class EmbeddedTopics:
 
 def _open(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    # Only a new file may be opened and closed beside SQLite: on one in use, the closing would drop
+    # this process's locks on it (POSIX), and the next process to leave would take away the
+    # write-ahead log under our feet.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         _set_up(db, path)

@@ -185,3 +185,19 @@ def test_a_place_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(TopicError):
         EmbeddedTopics(tmp_path / "file" / "topics.db")
+
+
+def test_processes_that_come_and_go_take_no_lock_away(path: Path, topics: EmbeddedTopics) -> None:
+    """Several connections here, and other processes that open, append and leave: what they
+    appended is read here, and what is appended here is counted there."""
+    with topics._connection(), topics._connection(), topics._connection():
+        pass  # as threads do: each opened beside the one before
+    visit = (
+        "topics = EmbeddedTopics(sys.argv[1]); topics.append('t', [Message(b'theirs')])\n"
+        "print(topics.end('t')); topics.close()"
+    )
+    for number in range(3):
+        told, _ = run(visit, path).communicate(timeout=60)
+        assert int(told) == topics.end("t") == 2 * number + 1
+        topics.append("t", [Message(b"ours")])
+    assert [m.value for m in topics.read("t", None, 10, 0.0)] == [b"theirs", b"ours"] * 3
