@@ -80,7 +80,7 @@ def in_one_line(run: Callable[P, R]) -> Callable[P, R]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         from connectors.errors import ConnectorError
         from hub.domain.policy import PolicyError
-        from hub.errors import HubError
+        from hub.errors import HubError, Refused
         from hub.topics.broker import BrokerError
         from hub.topics.jars import JarsError
         from hub.topics.port import TopicError
@@ -88,6 +88,8 @@ def in_one_line(run: Callable[P, R]) -> Callable[P, R]:
         ours = (HubError, ConnectorError, TopicError, PolicyError, BrokerError, JarsError)
         try:
             return run(*args, **kwargs)
+        except Refused as wrong:
+            _fail(str(wrong) if wrong.step else f"{wrong.detail} ({wrong.reason})")
         except ours as wrong:
             _fail(str(wrong))
         except BrokenPipeError:  # the reader of our output had enough
