@@ -23,7 +23,9 @@ R = TypeVar("R")
 HOME = typer.Option("--home", help="The identity's directory.", envvar="NRM_AGENCY_HOME")
 DEFAULT_HOME = Path("agency")
 
-agency = typer.Typer(help="This agency's identity: keys, and the hub it trusts.")
+agency = typer.Typer(
+    help="This agency's identity: keys, and the hub it trusts.", no_args_is_help=True
+)
 
 
 def reported(command: Callable[P, R]) -> Callable[P, R]:
@@ -48,7 +50,10 @@ def init(
     role: Annotated[str, typer.Option(help="Role, e.g. shelter, police, ngo_support.")],
     home: Annotated[Path, HOME] = DEFAULT_HOME,
 ) -> None:
-    """Make an identity with fresh keys."""
+    """Make an identity with fresh keys.
+
+    Example: nrm-hub agency init SH-1 --name "Shelter North" --role shelter --home sh-1
+    """
     from connectors.identity import AgencyIdentity
 
     identity = AgencyIdentity.create(home, agency, name, role)
@@ -64,7 +69,10 @@ def request(
         Path | None, typer.Option(help="Write it here instead of to the terminal.")
     ] = None,
 ) -> None:
-    """Write the enrolment request for the hub's operator."""
+    """Write the enrolment request for the hub's operator.
+
+    Example: nrm-hub agency request --home sh-1 --out sh-1-request.json
+    """
     from connectors.enrolment import verify_request
     from connectors.identity import AgencyIdentity
 
@@ -80,7 +88,10 @@ def rotate(
         Path | None, typer.Option(help="Write it here instead of to the terminal.")
     ] = None,
 ) -> None:
-    """Make new keys and write the request for them; the old ones serve until the answer."""
+    """Make new keys and write the request for them; the old ones serve until the answer.
+
+    Example: nrm-hub agency rotate --home sh-1 --out sh-1-renewal.json
+    """
     from connectors.enrolment import verify_request
     from connectors.identity import AgencyIdentity
 
@@ -97,7 +108,10 @@ def install(
         str | None, typer.Option(help="Of the hub's key, as its operator told you.")
     ] = None,
 ) -> None:
-    """Install the hub's approval; finishes an enrolment or a rotation."""
+    """Install the hub's approval; finishes an enrolment or a rotation.
+
+    Example: nrm-hub agency install sh-1-approval.json --home sh-1
+    """
     from connectors.identity import AgencyIdentity
 
     identity = AgencyIdentity.load(home)
@@ -115,7 +129,10 @@ def install(
 @agency.command()
 @reported
 def show(home: Annotated[Path, HOME] = DEFAULT_HOME) -> None:
-    """Say who this is and which hub it trusts. Nothing secret is shown."""
+    """Say who this is and which hub it trusts. Nothing secret is shown.
+
+    Example: nrm-hub agency show --home sh-1
+    """
     from connectors.enrolment import fingerprint
     from connectors.identity import AgencyIdentity
 
@@ -159,6 +176,8 @@ def publish(
 
     Exit status 0 if all were accepted, 3 if any was refused. Publishing the same file again is
     safe: the hub gives the same answers.
+
+    Example: nrm-hub publish case.json --home ngo-1
     """
     from connectors.documents import read_events
     from connectors.identity import AgencyIdentity

@@ -15,7 +15,9 @@ from rich.table import Table
 
 from connectors.agency_cli import reported
 
-connector = typer.Typer(help="Bring the hub's deliveries into this partner's own database.")
+connector = typer.Typer(
+    help="Bring the hub's deliveries into this partner's own database.", no_args_is_help=True
+)
 
 File = Annotated[Path, typer.Argument(help="Settings of the connector: partner.toml.")]
 
@@ -29,7 +31,10 @@ def run(
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say every round.")] = False,
 ) -> None:
-    """Run the connector until it is told to stop (SIGTERM, Ctrl-C)."""
+    """Run the connector until it is told to stop (SIGTERM, Ctrl-C).
+
+    Example: nrm-hub connector run partner.toml
+    """
     from connectors.runner import Runner
     from connectors.settings import open_inbox
 
@@ -80,7 +85,10 @@ def _tell(alarm: Any, raised: bool) -> None:
 @connector.command()
 @reported
 def check(settings: File) -> None:
-    """Check settings, identity, hub and database; make the connector's own tables."""
+    """Check settings, identity, hub and database; make the connector's own tables.
+
+    Example: nrm-hub connector check partner.toml
+    """
     from connectors.registry_cache import RegistryCache
     from connectors.settings import open_inbox
 
@@ -113,7 +121,10 @@ def quarantine(
         bool, typer.Option("--all", help="Also those redriven or recalled since.")
     ] = False,
 ) -> None:
-    """List what could not be applied, and why."""
+    """List what could not be applied, and why.
+
+    Example: nrm-hub connector quarantine partner.toml
+    """
     from connectors.delivery import REASONS
 
     _, _, sink = _opened(settings)
@@ -138,7 +149,10 @@ def redrive(
     settings: File,
     row: Annotated[int | None, typer.Option(help="Only this row of the quarantine.")] = None,
 ) -> None:
-    """Try what is in quarantine again, after its cause was removed."""
+    """Try what is in quarantine again, after its cause was removed.
+
+    Example: nrm-hub connector redrive partner.toml
+    """
     from connectors.opening import Opener
     from connectors.registry_cache import RegistryCache
     from connectors.runner import redrive as drive
