@@ -1,3 +1,3 @@
-"""What every test may ask for. The real servers are in tests/services.py."""
+"""What every test may ask for. The real servers are in tests/servers.py."""
 
-pytest_plugins = ["tests.services"]
+pytest_plugins = ["tests.servers"]

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tests import services
-from tests.services import PostgresServer
+from tests.servers import PostgresServer
 
 
 def test_postgres_keeps_what_it_acknowledges(postgres_url: str) -> None:
