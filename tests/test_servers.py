@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests import services
+from tests import servers
 from tests.servers import PostgresServer
 
 
@@ -30,7 +30,7 @@ def test_each_database_asked_for_is_empty_and_apart(
 
 def test_a_missing_postgres_fails_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
-    monkeypatch.setattr(services, "Path", lambda *parts: tmp_path)
+    monkeypatch.setattr(servers, "Path", lambda *parts: tmp_path)
     with pytest.raises(RuntimeError, match="initdb"):
         PostgresServer(tmp_path).start()
 
@@ -38,8 +38,8 @@ def test_a_missing_postgres_fails_in_words(tmp_path: Path, monkeypatch: pytest.M
 def test_a_postgres_that_does_not_start_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "_free_port", lambda: 0)  # no port a server accepts
-    monkeypatch.setattr(services, "_other_user", lambda: "nobody")
+    monkeypatch.setattr(servers, "_free_port", lambda: 0)  # no port a server accepts
+    monkeypatch.setattr(servers, "_other_user", lambda: "nobody")
     tmp_path.chmod(0o755)
     server = PostgresServer(tmp_path)
     try:

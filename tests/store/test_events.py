@@ -22,8 +22,8 @@ from hub.store.errors import StoreCorrupt
 from hub.store.events import EVENTS, EventAccepted, SealedCompartment, Sending
 from hub.store.mapper import PREFIX, StoreMapper, leaf_entry
 from hub.store.writing import writer
-from schemas.writing import UnsupportedSchema
 from schemas.avro import MAGIC
+from schemas.writing import UnsupportedSchema
 from tests.store.samples import accepted, at, one_of_each, sending, stream
 
 MAPPER = StoreMapper()
