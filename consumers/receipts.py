@@ -8,6 +8,7 @@ recording one again changes nothing. Behind what is acknowledged the partner's t
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,7 +98,9 @@ class Receipts:
                 raise
             # else another process recorded them
         crash.point("after_receipts_record")
-        self._topics.trim(RECEIPTS_TOPIC, end)
+        if time.monotonic() - self._trimmed_at > TRIM_EVERY:
+            self._trimmed_at = time.monotonic()
+            self._topics.trim(RECEIPTS_TOPIC, end)
         return len(messages)
 
     def receive(self, raw: bytes) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
@@ -34,7 +35,7 @@ from hub.store.log import HubLog
 from hub.submission import Gate
 from hub.tlog.note import NoteSigner, VerifierKey
 from hub.topics import open_topics
-from hub.topics.port import Topics, TopicUnavailable
+from hub.topics.port import Topics, TopicStoppedError, TopicUnavailable, UnknownTopicError
 from schemas.registry import Schemas
 
 log = structlog.get_logger("hub")
@@ -191,7 +192,8 @@ class Hub:
         return 0
 
     def _publish(self) -> int:
-        done = self.registry.step() + self.shredder.step() + self.publisher.step()
+        done = self.shredder.step()  # first: an erasure waits for no broker
+        done += self.registry.step() + self.publisher.step()
         if not done:
             with self.exchange.committed:
                 self.exchange.committed.wait(PAUSE * 4)
@@ -203,10 +205,17 @@ class Hub:
             try:
                 if step() == 0:
                     self._stop.wait(PAUSE)
-            except TopicUnavailable as away:
-                log.warning("topics_unavailable", loop=name, error=type(away).__name__)
-                self._stop.wait(RETRY)
+            except UnknownTopicError:  # lost with all it held: what is missing is sent again
+                log.warning("topics_lost", loop=name)
+                with suppress(TopicUnavailable):
+                    self.ensure_topics()
+                self._stop.wait(PAUSE)
             except Exception as failure:
+                away = isinstance(failure, TopicUnavailable)
+                if away and not isinstance(failure, TopicStoppedError):
+                    log.warning("topics_unavailable", loop=name, error=type(failure).__name__)
+                    self._stop.wait(RETRY)
+                    continue
                 stop = not isinstance(failure, RetryLater)
                 log.error("loop_failed", loop=name, error=type(failure).__name__, stopping=stop)
                 if stop:

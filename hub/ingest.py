@@ -22,7 +22,7 @@ from hub.home import HubKeys
 from hub.outcomes import outcome_batch
 from hub.store.errors import StoreConflict
 from hub.submission import Admission, Gate
-from hub.topics.port import Message, Topics, TopicUnavailable
+from hub.topics.port import Message, Topics, TopicUnavailable, UnknownTopicError
 
 INGEST_TOPIC = "nrm.ingest"
 GROUP = 64  # messages per transaction
@@ -80,8 +80,10 @@ class Ingest:
                 break
         try:
             outcomes = self._exchange.record(admissions, {follower: messages[-1].offset + 1})
-        except StoreConflict:  # another process took these messages and answers them
-            return len(messages)
+        except StoreConflict:
+            if self._exchange.log.tracking(follower) <= messages[-1].offset:
+                raise
+            return len(messages)  # another process took these messages and answers them
         crash.point("after_ingest_record")
         for admission, answers in zip(admissions, outcomes, strict=True):
             self._answer(admission.sender, answers)
@@ -100,12 +102,15 @@ class Ingest:
         by_topic: defaultdict[str, list[Message]] = defaultdict(list)
         for topic, message in self._unanswered:
             by_topic[topic].append(message)
-        try:
-            for topic, messages in by_topic.items():
+        for topic, messages in by_topic.items():
+            try:
                 self._topics.append(topic, messages)
                 self._unanswered = [one for one in self._unanswered if one[0] != topic]
-        except TopicUnavailable:
-            del self._unanswered[:-10_000]  # agencies ask again; the record has the answers
+            except UnknownTopicError:  # it was lost: this keeps no other agency waiting
+                self._topics.ensure([topic])
+            except TopicUnavailable:
+                break
+        del self._unanswered[:-10_000]  # agencies ask again; the record has the answers
 
     # -- HTTP ------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import orjson
+import structlog
 
 from hub import crash
 from hub.crypto import signing
@@ -41,16 +42,20 @@ from hub.draft import Draft, Fresh, stream_id
 from hub.exchange import Exchange
 from hub.parts import Parts, PartsCache, released
 from hub.release import standing
+from hub.served import Served, progress
 from hub.store import events as stored
 from hub.store.errors import StoreConflict
-from hub.topics.port import Message, Topics, TopicUnavailable
+from hub.topics.port import Message, Topics, TopicUnavailable, UnknownTopicError
 from schemas import wire
+
+log = structlog.get_logger("hub.publisher")
 
 FOLLOWER = "publisher"
 MARK_BATCH = 2_000  # log rows looked at in one transaction
 SEND_BATCH = 500  # deliveries in one sealed message
 SEND_BYTES = 4 * 1024 * 1024
 TRIM_EVERY = 2.0  # seconds
+LOOK_EVERY = 5.0  # seconds between looks whether a topic was lost
 RECALL_DUE = timedelta(days=7)  # T11
 KEPT_NAMES = 50_000  # pseudonyms of recipients' cases kept in memory
 KEPT_DUE = 20_000  # marked deliveries per recipient kept in memory; the rest wait in the log
@@ -117,12 +122,17 @@ class Publisher:
         self._ends: dict[str, deque[tuple[int, int]]] = {}
         self._named: dict[tuple[str, bytes, bytes], tuple[str, str]] = {}
         self._trimmed_at = 0.0
+        self._served = Served(exchange.log, topics, exchange.pseudonyms)
+        self._looked_at = time.monotonic()
+        self._failing: set[str] = set()  # recipients whose topic did not take the last batch
         self._epoch = exchange.secrets.epoch
 
     def step(self) -> int:
         """Mark and send what is there; returns how much was done (0: nothing to do)."""
         self._forget_erased()
         done = self.mark() + self.send()
+        if time.monotonic() - self._looked_at > LOOK_EVERY:
+            self.look()
         if not done or time.monotonic() - self._trimmed_at > TRIM_EVERY:
             self.trim()
         return done
@@ -160,16 +170,26 @@ class Publisher:
         if settled:
             try:
                 marked = self._exchange.commit(lambda draft: self._mark(draft, settled, start, end))
-            except (_Elsewhere, StoreConflict):  # another process marked these: go on where it is
-                self._marked_to = self._exchange.log.tracking(FOLLOWER)
+            except (_Elsewhere, StoreConflict):
+                elsewhere = self._exchange.log.tracking(FOLLOWER)
+                if elsewhere <= start:
+                    raise
+                self._marked_to = elsewhere  # another process marked these: go on where it is
                 return 1
             crash.point("after_mark")
             for sending in marked:
-                due = self._due.setdefault(sending.agency, OrderedDict())
-                if len(due) < KEPT_DUE:
-                    due[sending.originator_version] = sending
+                self._keep(sending)
         self._marked_to = end
         return len(settled)
+
+    def _keep(self, sending: stored.Sending) -> None:
+        """In memory, if it is the next there: whatever is left out is read back from the log."""
+        due, sequence = (
+            self._due.setdefault(sending.agency, OrderedDict()),
+            sending.originator_version,
+        )
+        if not due or (len(due) < KEPT_DUE and next(reversed(due)) + 1 == sequence):
+            due[sequence] = sending
 
     def _mark(
         self, draft: Draft, settled: Sequence[Fresh], start: int, end: int
@@ -267,31 +287,61 @@ class Publisher:
         """Seal and append what is marked. Returns the number of deliveries sent."""
         sent: dict[str, int] = {}
         count = 0
-        for agency in self._exchange.agencies:
-            due = self._due_for(agency.agency)
-            while due:
-                batch = self._batch(due)
-                try:
-                    self._append(agency.agency, agency.sealing_public, batch)
-                except TopicUnavailable:
-                    break  # unknown whether stored: sent again on the next step
-                for sending in batch:
-                    due.pop(sending.originator_version, None)
-                sent[agency.agency] = batch[-1].originator_version
-                count += len(batch)
-                if not due:
-                    due = self._due_for(agency.agency, sent[agency.agency])
+        # Those that failed last come last, so that one recipient's topic keeps nobody waiting.
+        for agency in sorted(self._exchange.agencies, key=lambda a: a.agency in self._failing):
+            name = agency.agency
+            try:
+                due = self._due_for(name)
+                while due:
+                    batch = self._batch(due)
+                    follower = self._served.follower(name)
+                    self._append(name, agency.sealing_public, batch)
+                    for sending in batch:
+                        due.pop(sending.originator_version, None)
+                    self._sent[name] = batch[-1].originator_version
+                    sent[f"sent/{name}"] = sent[follower] = self._sent[name]
+                    count += len(batch)
+                    if not due:
+                        due = self._due_for(name)
+                self._failing.discard(name)
+            except TopicUnavailable as away:
+                # Unknown whether stored: sent again on the next step, to the topic it then has.
+                self._failing.add(name)
+                self._again(name)
+                if not isinstance(away, UnknownTopicError):
+                    break  # it took long to find out, and is likely so for all
         if sent:
             crash.point("after_send")
-            self._sent.update(sent)
-            progress = {
-                name: sequence
-                for agency, sequence in sent.items()
-                if sequence > self._exchange.log.tracking(name := f"sent/{agency}")
-            }
-            with suppress(StoreConflict):  # another process sent as far: repeating is harmless
-                self._exchange.commit(lambda draft: draft.tracking.update(progress))
+            self._note(sent)
         return count
+
+    def _note(self, sent: Mapping[str, int]) -> None:
+        """Record how far each recipient was sent. Another process may have sent as far."""
+        followers = self._exchange.log.counts
+        with suppress(StoreConflict):
+            self._exchange.commit(
+                lambda draft: draft.tracking.update(progress(followers().followers, sent))
+            )
+
+    def look(self) -> None:
+        """Find out whose topic was lost; what was not acknowledged is sent again from the log."""
+        self._looked_at = time.monotonic()
+        followers = self._exchange.log.counts().followers
+        waiting = [
+            agency
+            for agency, sent in self._sent.items()
+            if sent > followers.get(f"acknowledged/{agency}", 0)
+        ]
+        for agency in self._served.lost(waiting):
+            log.warning("topic_lost", agency=agency)
+            self._again(agency)
+
+    def _again(self, agency: str) -> None:
+        """Nothing in memory is trusted: go on where the log says for the topic there is."""
+        self._served.forget(agency)
+        self._sent.pop(agency, None)
+        self._due.pop(agency, None)
+        self._ends.pop(agency, None)
 
     def trim(self) -> None:
         """Remove from each topic what its recipient has acknowledged: nothing outlives delivery."""
@@ -324,21 +374,21 @@ class Publisher:
         return [message.value for message in self._messages(agency, known.sealing_public, batch)]
 
     def republish(self, agency: str, after: int = 0) -> None:
-        """Send everything after `after` again: the recipient's topic was lost."""
+        """Send everything after `after` again."""
         self._due.pop(agency, None)
         self._sent[agency] = after
 
-    def _due_for(self, agency: str, sent: int | None = None) -> OrderedDict[int, stored.Sending]:
+    def _due_for(self, agency: str) -> OrderedDict[int, stored.Sending]:
         """Marked and not yet sent, from memory where it continues there, else from the log."""
-        if sent is None:
-            if agency not in self._sent:
-                self._sent[agency] = self._exchange.log.tracking(f"sent/{agency}")
-            sent = self._sent[agency]
+        stream = delivery_stream(agency)
+        marked = self._exchange.last_version(stream)
+        if agency not in self._sent:
+            self._sent[agency] = self._served.resume(agency, marked)
+        sent = self._sent[agency]
         due = self._due.setdefault(agency, OrderedDict())
         if due and next(iter(due)) == sent + 1:
             return due
-        stream = delivery_stream(agency)
-        if self._exchange.last_version(stream) <= sent:
+        if marked <= sent:
             due.clear()
             return due
         due.clear()

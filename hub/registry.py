@@ -6,13 +6,16 @@ anything in it changed, and served over HTTP as the same bytes.
 
 from __future__ import annotations
 
+import time
+
 from hub.crypto import signing
 from hub.crypto.signing import SigningKey
 from hub.exchange import Exchange
-from hub.topics.port import Message, Topics
+from hub.topics.port import Message, Topics, UnknownTopicError
 from schemas import wire
 
-FOLLOWER = "registry"
+TOPIC = "nrm.registry"
+LOOK_EVERY = 5.0  # seconds between looks whether the topic was lost
 
 
 def signed_registry(exchange: Exchange, hub_id: str, key: SigningKey) -> bytes:
@@ -62,10 +65,13 @@ class RegistryPublisher:
         self._hub_id = hub_id
         self._key = key
         self._published = -1
+        self._life = ""
+        self._looked_at = 0.0
 
     def step(self) -> int:
+        """Publish if anything changed, or if the topic was lost. 1 if it was published."""
         position = self._exchange.agencies.position
-        if position == self._published:
+        if position == self._published and not self._lost():
             return 0
         names = self._exchange.pseudonyms
         self._topics.ensure(
@@ -75,8 +81,20 @@ class RegistryPublisher:
                 for prefix in ("nrm.o", "nrm.d")
             ]
         )
+        self._topics.ensure([TOPIC])
+        life = self._topics.identity(TOPIC)
         message = Message(signed_registry(self._exchange, self._hub_id, self._key))
-        self._topics.append("nrm.registry", [message])
-        self._topics.trim("nrm.registry", self._topics.end("nrm.registry") - 1)
-        self._published = position
+        self._topics.append(TOPIC, [message])
+        self._topics.trim(TOPIC, self._topics.end(TOPIC) - 1)
+        self._published, self._life = position, life
         return 1
+
+    def _lost(self) -> bool:
+        """Whether the topic is another one than was published to; looked now and then."""
+        if time.monotonic() - self._looked_at < LOOK_EVERY:
+            return False
+        self._looked_at = time.monotonic()
+        try:
+            return self._topics.identity(TOPIC) != self._life
+        except UnknownTopicError:
+            return True

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from connectors.submit import Publisher
+from connectors.errors import RetryError
+from connectors.submit import Event, Publisher
+from connectors.transport import TopicTransport
 from consumers.receipts import RECEIPTS_TOPIC
+from hub import publisher as publishing
 from hub.draft import stream_id
 from hub.store import events as stored
-from hub.topics import Message
+from hub.topics import Message, TopicUnavailable
+from hub.topics.embedded import EmbeddedTopics
 from schemas import wire
 from tests.road import CONSENT, Road
 
@@ -101,3 +107,86 @@ def test_an_erasure_is_on_record_although_the_hub_died_once_the_secret_was_gone(
     [record] = road.hub.exchange.log.stream(stream_id("shredded", subject.hex))
     assert isinstance(record.event, stored.SubjectShredded)
     assert UUID(bytes=record.event.subject_id) == subject
+
+
+def need(road: Road, text: str) -> Event:
+    return road.event("NeedsAssessed", "C1", domains=["medical"], health_needs=text)
+
+
+def record(road: Road, *texts: str) -> None:
+    """Recorded and decided; nothing is marked or sent yet."""
+    sealed = Publisher(road.identities["NGO-1"]).prepare([need(road, text) for text in texts])
+    [answers] = road.hub.exchange.record([road.hub.ingest.admit(sealed)])
+    assert all(answer.accepted for answer in answers)
+
+
+def test_a_backlog_that_does_not_fit_in_memory_is_sent_without_a_hole(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker came back for one batch, and was away again: then later ones were marked."""
+    monkeypatch.setattr(publishing, "KEPT_DUE", 3)
+    monkeypatch.setattr(publishing, "SEND_BATCH", 2)
+    plain, taken = EmbeddedTopics.append, [1]
+
+    def append(self: EmbeddedTopics, topic: str, messages: list[Message]) -> None:
+        if topic.startswith("nrm.d") and not taken:
+            raise TopicUnavailable("the broker is away")
+        if topic.startswith("nrm.d"):
+            taken.pop()
+        plain(self, topic, messages)
+
+    record(road, *(f"first {n}" for n in range(6)))
+    with monkeypatch.context() as patch:
+        patch.setattr(EmbeddedTopics, "append", append)
+        road.hub.publisher.step()
+        record(road, "second")
+        road.hub.publisher.step()
+    road.settle()
+    assert needs_shown(road) == [*(f"first {n}" for n in range(6)), "second"]
+    with sqlite3.connect(road.folder / "SH-1.db") as database:
+        assert database.execute("SELECT count(*) FROM nrm_quarantine").fetchone() == (0,)
+
+
+def lose_topics(road: Road) -> None:
+    for path in road.folder.glob("hub/topics.db*"):
+        path.unlink()
+
+
+@pytest.mark.parametrize("receipted", [False, True])
+def test_what_lay_in_lost_topics_is_sent_again(
+    road: Road, monkeypatch: pytest.MonkeyPatch, receipted: bool
+) -> None:
+    """Lost before the partner read it; or after, with the receipts the hub had not read."""
+    monkeypatch.setattr(publishing, "LOOK_EVERY", 0.0)
+    record(road, "one", "two")
+    road.hub.publisher.step()
+    if receipted:
+        road.partner("SH-1").run_once()
+        assert needs_shown(road) == ["one", "two"]
+    lose_topics(road)
+    road.hub.ensure_topics()
+    record(road, "three")
+    road.settle()
+    road.partner("SH-1").run_once()
+    road.settle()
+    assert needs_shown(road) == ["one", "two", "three"]
+    marked = road.hub.exchange.last_version(publishing.delivery_stream("SH-1"))
+    assert road.hub.receipts.acknowledged("SH-1") == marked
+
+
+def test_lost_topics_are_made_again_by_a_running_hub(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.registry.LOOK_EVERY", 0.2)
+    road.hub.start()
+    lose_topics(road)
+    identity = road.identities["NGO-1"]
+    publisher = Publisher(identity, TopicTransport(road.hub.topics, identity))
+    [outcome] = publisher.publish([need(road, "after the loss")])
+    assert outcome.accepted
+    give_up = time.monotonic() + 20
+    while needs_shown(road) != ["after the loss"] or road.hub.topics.end("nrm.registry") == 0:
+        assert time.monotonic() < give_up
+        with suppress(RetryError):
+            road.partner("SH-1").run_once(0.1)
+    assert road.hub.failure is None
