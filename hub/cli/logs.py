@@ -16,6 +16,7 @@ import structlog
 
 FIELDS: Final = frozenset(
     {
+        "agency",
         "at",
         "caller",
         "error",

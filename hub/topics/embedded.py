@@ -20,6 +20,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -63,6 +64,18 @@ _SCHEMA: Final = (
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
+_Inode = tuple[int, int] | None
+_Files = tuple[_Inode, _Inode]
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A connection, and the files it was opened on."""
+
+    db: sqlite3.Connection
+    files: _Files
+
+
 class EmbeddedTopics:
     """Topics (hub.topics.port) in the SQLite file at `path`, made if it is not there."""
 
@@ -72,8 +85,7 @@ class EmbeddedTopics:
         self._appended = threading.Condition()
         self._write_lock = threading.Lock()
         self._pool_lock = threading.Lock()
-        self._idle: list[sqlite3.Connection] = []
-        self._file: tuple[int, int] | None = None
+        self._idle: list[_Open] = []
         self._stopped: str | None = None
         self._closed = False
         with self._connection():
@@ -175,8 +187,8 @@ class EmbeddedTopics:
         with self._pool_lock:
             self._closed = True
             idle, self._idle = self._idle, []
-        for db in idle:
-            db.close()
+        for one in idle:
+            one.db.close()
 
     def _read_now(self, topic: str, offset: int | None, limit: int) -> list[Received]:
         found: list[Received] = []
@@ -203,49 +215,50 @@ class EmbeddedTopics:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """A connection nobody else uses; what SQLite says is told as a TopicError."""
-        db: sqlite3.Connection | None = None
+        one: _Open | None = None
         keep = False
         try:
-            db = self._take()
-            yield db
-            keep = not db.in_transaction
+            one = self._take()
+            yield one.db
+            keep = not one.db.in_transaction
         except TopicError:
-            keep = db is not None and not db.in_transaction
+            keep = one is not None and not one.db.in_transaction
             raise
         except (sqlite3.Error, OSError) as error:
-            raise self._told(error) from error
+            raise self._told(error, one) from error
         finally:
-            if db is not None:
-                self._give_back(db, keep)
+            if one is not None:
+                self._give_back(one, keep)
 
-    def _take(self) -> sqlite3.Connection:
+    def _take(self) -> _Open:
         with self._pool_lock:
             if self._closed:
                 raise TopicUnavailable("the topics are closed")
             if self._stopped:
                 raise TopicStoppedError(self._stopped)
-            # Writing on to a deleted or replaced file would lose messages silently.
-            if self._file is not None and _inode(self._path) != self._file:
-                idle, self._idle, self._file = self._idle, [], None
-                for stale in idle:
-                    stale.close()
-            if self._idle:
-                return self._idle.pop()
+            # Writing on to deleted or replaced files would lose messages silently.
+            there = _files(self._path)
+            while self._idle:
+                one = self._idle.pop()
+                if one.files == there:
+                    return one
+                one.db.close()
             db = _open(self._path)
-            self._file = _inode(self._path)
-            return db
+            return _Open(db, _files(self._path))
 
-    def _give_back(self, db: sqlite3.Connection, keep: bool) -> None:
+    def _give_back(self, one: _Open, keep: bool) -> None:
         with self._pool_lock:
-            if keep and not self._closed and _inode(self._path) == self._file:
-                self._idle.append(db)
+            if keep and not self._closed and one.files == _files(self._path):
+                self._idle.append(one)
                 return
-        db.close()
+        one.db.close()
 
-    def _told(self, error: sqlite3.Error | OSError) -> TopicError:
+    def _told(self, error: sqlite3.Error | OSError, one: _Open | None) -> TopicError:
         code = getattr(error, "sqlite_errorcode", 0)
         if code & 0xFF in _BUSY:
             return TopicUnavailable(f"{self._path} is locked by another process")
+        if one is None or one.files != _files(self._path):
+            return TopicUnavailable(f"{self._path} was removed or replaced: {error}")
         if code & 0xFF in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT}:
             # After a failed fsync the kernel may forget what it failed to write: a retry on
             # this file could report success for lost data. Only a fresh start is believed.
@@ -340,7 +353,12 @@ def _unknown(name: str) -> UnknownTopicError:
     return UnknownTopicError(f"there is no topic {name}")
 
 
-def _inode(path: Path) -> tuple[int, int] | None:
+def _files(path: Path) -> _Files:
+    """The file and its write-ahead log: which they are, not what is in them."""
+    return _inode(path), _inode(Path(f"{path}-wal"))
+
+
+def _inode(path: Path) -> _Inode:
     try:
         found = path.stat()
     except FileNotFoundError:

@@ -25,7 +25,7 @@ def document(name: str, *lines: Line, **more: Any) -> dict[str, Any]:
     """A scenario's JSON from (agency, type, data) lines about case C1."""
     return {
         "id": name,
-        "agencies": AGENCIES,
+        "agencies": dict(AGENCIES),
         "events": [
             {
                 "id": f"e{number}",
