@@ -35,6 +35,7 @@ def run(
 
     Example: nrm-hub connector run partner.toml
     """
+    from connectors import collector
     from connectors.runner import Runner
     from connectors.settings import open_inbox
 
@@ -53,6 +54,7 @@ def run(
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: stop.set())
             typer.echo(f"{identity.agency}: waiting for deliveries of {identity.hub.hub}", err=True)
+            collector.rest()
             runner.run(stop)
     finally:
         inbox.close()

@@ -1,32 +1,26 @@
 """One opened hub: its parts put together, and the loops that keep it going.
 
 `Hub.open(home)` opens everything a home names; `step()` moves all of it once, in order, in the
-caller's thread (scenario runs, tests); `start()` runs the same parts in threads until `stop()`.
-A loop that fails because something outside is away waits and goes on; one that fails because an
-operator has to act stops the hub, loudly, and nothing is acknowledged from then on.
+caller's thread (scenario runs, tests); `start()` runs the same parts in threads (`hub/loops.py`)
+until `stop()`.
 """
 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
-
-import structlog
 
 from consumers.checkpoints import Checkpoints
 from consumers.receipts import Receipts
 from hub.clock import Clock
 from hub.crypto.pseudonyms import Pseudonyms
 from hub.enrolment import RECEIPTS_TOPIC, REGISTRY_TOPIC, Enrolment
-from hub.errors import RetryLater
 from hub.exchange import Exchange
 from hub.home import Home, HubKeys, Settings
 from hub.ingest import INGEST_TOPIC, Ingest
+from hub.loops import Loops, Step
 from hub.publisher import Publisher
 from hub.registry import RegistryPublisher
 from hub.shredder import Shredder
@@ -35,13 +29,8 @@ from hub.store.log import HubLog
 from hub.submission import Gate
 from hub.tlog.note import NoteSigner, VerifierKey
 from hub.topics import open_topics
-from hub.topics.port import Topics, TopicStoppedError, TopicUnavailable, UnknownTopicError
+from hub.topics.port import Topics
 from schemas.registry import Schemas
-
-log = structlog.get_logger("hub")
-
-PAUSE = 0.05  # seconds between two looks when there was nothing to do
-RETRY = 1.0  # seconds after something outside was away
 
 
 def profile_document(name: str) -> dict[str, Any]:
@@ -97,9 +86,10 @@ class Hub:
     registry: RegistryPublisher
     shredder: Shredder
     enrolment: Enrolment
-    failure: BaseException | None = None
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _threads: list[threading.Thread] = field(default_factory=list)
+    loops: Loops = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.loops = Loops(self.ensure_topics)
 
     @classmethod
     def open(cls, home: Home, clock: Clock | None = None) -> Hub:
@@ -166,76 +156,47 @@ class Hub:
         Several processes may share a home: all take turns at the store, and where two do the same
         work the store lets one of them.
         """
-        loops: list[tuple[str, Callable[[], int]]] = []
+        road: list[Step] = []
         if "hub" in parts:
-            loops += [
-                ("ingest", lambda: self.ingest.step(timeout=0.5)),
-                ("publisher", self._publish),
-            ]
-        else:
-            loops.append(("follower", self._follow))
-        if parts & {"hub", "api"}:
-            loops.append(("committer", self.ingest.commit_waiting))
+            road += [Step("ingest", self.ingest.step), Step("publisher", self._publish)]
         if "consumers" in parts:
-            loops += [
-                ("receipts", lambda: self.receipts.step(timeout=0.5)),
-                ("checkpoints", self.checkpoints.step),
-            ]
-        for name, step in loops:
-            thread = threading.Thread(target=self._run, args=(name, step), name=name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            road.append(Step("receipts", self.receipts.step))
+            self.loops.start(Step("checkpoints", lambda _: self.checkpoints.step()))
+        if parts & {"hub", "api"}:
+            self.loops.start(Step("committer", self._commit))
+        if "hub" not in parts:
+            road.append(Step("follower", self._follow))
+        self.loops.start(*road)
 
-    def _follow(self) -> int:
+    def _follow(self, _: float) -> int:
         """Learn what other processes recorded: agencies, keys, withdrawals."""
         self.exchange.catch_up()
         return 0
 
-    def _publish(self) -> int:
+    def _publish(self, _: float) -> int:
         done = self.shredder.step()  # first: an erasure waits for no broker
         done += self.registry.step() + self.publisher.step()
         if not done:
-            with self.exchange.committed:
-                self.exchange.committed.wait(PAUSE * 4)
             self.exchange.catch_up()
-        return 1
+        return done
 
-    def _run(self, name: str, step: Callable[[], int]) -> None:
-        while not self._stop.is_set():
-            try:
-                if step() == 0:
-                    self._stop.wait(PAUSE)
-            except UnknownTopicError:  # lost with all it held: what is missing is sent again
-                log.warning("topics_lost", loop=name)
-                with suppress(TopicUnavailable):
-                    self.ensure_topics()
-                self._stop.wait(PAUSE)
-            except Exception as failure:
-                away = isinstance(failure, TopicUnavailable)
-                if away and not isinstance(failure, TopicStoppedError):
-                    log.warning("topics_unavailable", loop=name, error=type(failure).__name__)
-                    self._stop.wait(RETRY)
-                    continue
-                stop = not isinstance(failure, RetryLater)
-                log.error("loop_failed", loop=name, error=type(failure).__name__, stopping=stop)
-                if stop:
-                    self.failure = failure
-                    self._stop.set()
-                    return
-                self._stop.wait(RETRY)
+    def _commit(self, wait: float) -> int:
+        return self.ingest.commit_waiting(wait)
 
     @property
     def running(self) -> bool:
-        return bool(self._threads) and not self._stop.is_set()
+        return self.loops.running
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What stopped the loops, if anything did."""
+        return self.loops.failure
 
     def stop(self) -> None:
         """Finish what is under way and close. Safe to call twice."""
-        self._stop.set()
         with self.exchange.committed:
             self.exchange.committed.notify_all()
-        for thread in self._threads:
-            thread.join(timeout=10)
-        self._threads.clear()
+        self.loops.stop()
         self.topics.close()
         self.exchange.secrets.close()
         self.exchange.log.close()

@@ -64,6 +64,7 @@ def serve(
 
     Example: nrm-hub serve --home hub-home
     """
+    from connectors import collector
     from hub.api.server import serve_api
     from hub.cli import logs
     from hub.home import Home
@@ -94,6 +95,7 @@ def serve(
     with ExitStack() as stack:
         hub = Hub.open(place)
         stack.callback(hub.stop)
+        collector.rest()
         hub.start(parts)
         url = None
         if "api" in parts:

@@ -47,14 +47,14 @@ def test_what_is_away_is_named_in_one_word(world: World, monkeypatch: pytest.Mon
     monkeypatch.setattr(hub.topics, "end", away)
     assert readiness(hub)["topics"] == "unavailable"
     monkeypatch.setattr("hub.api.operator.uncovered_seconds", lambda _: 61.0)
-    monkeypatch.setattr(hub, "failure", RuntimeError("a loop"))
+    monkeypatch.setattr(hub.loops, "failure", RuntimeError("a loop"))
     told = readiness(hub)
     assert not told["ready"]
     assert (told["checkpoint"], told["loops"], told["store"]) == ("late", "failed", "ok")
 
 
 def test_a_stopped_hub_says_so_and_takes_nothing(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.world.hub, "failure", RuntimeError("a loop"))
+    monkeypatch.setattr(api.world.hub.loops, "failure", RuntimeError("a loop"))
     for answer in (
         api.call("POST", "/v1/submissions", body=api.world.opening("OP-1")),
         api.call("GET", "/v1/deliveries"),

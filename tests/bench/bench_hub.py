@@ -20,6 +20,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from connectors import collector
 from connectors.sql import open_engine
 from connectors.submit import Publisher
 from hub.audit import replay_case
@@ -161,6 +162,7 @@ def measure(where: str, servers: Servers, count: int) -> None:
             decisions(town, where)
             while town.hub.publisher.step():
                 pass
+            collector.rest()  # as `serve` does
             pipeline(town, where, count)
             replay(town, where)
             used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
