@@ -21,7 +21,7 @@ from hub.store.events import StoreEvent
 from hub.store.keystore import KeyStore
 from hub.store.log import HubLog
 
-MOST_EVENTS = 200_000  # kept in memory over all cached cases
+MOST_EVENTS = 100_000  # kept in memory over all cached cases: some 150 MB
 TRIM_EVERY = 10_000  # recorded rows between two looks at that
 
 

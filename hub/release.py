@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from functools import lru_cache
 
 from hub.domain.age import AgeView
 from hub.domain.case import Case, CaseEvent
@@ -274,8 +275,14 @@ def rule_15_consent(ask: Ask) -> Outcome | None:
     consents = ask.case.consents
     basis = consents.basis_for(ask.agency, ask.category, ask.event.position, ask.today)
     if basis is not None:
-        return Released(CONSENT + basis)
+        return _on_consent(basis)
     return _withheld(consents.why_not(ask.agency, ask.category, ask.today))
+
+
+@lru_cache(maxsize=1024)
+def _on_consent(consent_id: str) -> Released:
+    """One object for every release on a record: most of what a case remembers are these."""
+    return Released(CONSENT + consent_id)
 
 
 RULES: tuple[Callable[[Ask], Outcome | None], ...] = (

@@ -265,10 +265,11 @@ class Case:
                 self._drop(recall.to, event_id, names)
         for agency, events in settlement.rebased.items():
             self.rebase(agency, events)
+        items = {category: (event.event_id, category) for category in event.categories}
         for agency, outcomes in settlement.decided.items():
             for category, outcome in outcomes.items():
                 if isinstance(outcome, Released):
-                    self._gain(agency, event.event_id, category, outcome.basis)
+                    self._gain(agency, items[category], outcome.basis)
         self.hold_backfill(settlement)
         self._leaving = settlement.left
         if self._birth_dates_erased:
@@ -278,16 +279,20 @@ class Case:
         for agency, events in settlement.backfill.items():
             for event_id, bases in events.items():
                 for category, basis in bases.items():
-                    self._gain(agency, event_id, category, basis)
+                    self._gain(agency, (event_id, category), basis)
         self.through.update(settlement.windows)
 
-    def _gain(self, agency: str, event_id: str, category: str, basis: str) -> None:
+    def _gain(self, agency: str, item: Item, basis: str) -> None:
         held = self.holdings.get(agency)
         if held is None:
             held = self.holdings[agency] = {}
             self.ever[agency] = {}
-        held[event_id, category] = basis
-        self.ever[agency].setdefault(category, set()).add(basis)
+        held[item] = basis
+        ever = self.ever[agency].get(item[1])
+        if ever is None:
+            self.ever[agency][item[1]] = {basis}
+        else:
+            ever.add(basis)
 
     def hold_back(self, agency: str, items: Mapping[str, Sequence[str]]) -> None:
         """Items whose sending was stopped: the agency never got them, so it does not hold them."""

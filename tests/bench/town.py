@@ -40,6 +40,7 @@ class Town:
     hub: Hub
     places: Places
     identities: dict[str, AgencyIdentity] = field(default_factory=dict)
+    cases: list[str] = field(default_factory=list)
 
     @classmethod
     def build(cls, folder: Path, places: Places) -> Town:
@@ -53,10 +54,14 @@ class Town:
             write_partner_settings(folder / agency, places.partner(agency))
             town.identities[agency] = identity
         town.hub.ensure_topics()
-        town._open_cases()
+        town.open_cases("case")
+        while town.hub.step():
+            pass
         return town
 
-    def _open_cases(self) -> None:
+    def open_cases(self, name: str) -> None:
+        """New cases, in which everybody has a part; events go to these from now on."""
+        self.cases = [f"{name}-{number}" for number in range(CASES)]
         opened = {"jurisdiction": "XX", "channel": "outreach", "age_status": "adult"}
         consent = {
             "consent_id": "c1",
@@ -69,8 +74,7 @@ class Town:
             "notice_version": "1",
             "withdrawal_channel": "any",
         }
-        for number in range(CASES):
-            case = f"case-{number}"
+        for case in self.cases:
             events = [Event("CaseOpened", case, opened), Event("ConsentGiven", case, consent)]
             for agency in PARTNERS:
                 referral = {"referral_id": agency, "to_agency": agency, "services": ["x"]}
@@ -79,8 +83,6 @@ class Town:
             self._record("NGO-1", events)
             for agency in PARTNERS:
                 self._record(agency, [Event("ReferralAccepted", case, {"referral_id": agency})])
-        while self.hub.step():
-            pass
 
     def _record(self, agency: str, events: list[Event]) -> None:
         sealed = Publisher(self.identities[agency]).prepare(events)
@@ -92,7 +94,7 @@ class Town:
         return [
             Event(
                 "IndicatorsScreened",
-                f"case-{number % CASES}",
+                self.cases[number % CASES],
                 {
                     "tool": "national-1",
                     "indicators": ["isolation", "debt_bondage"],
@@ -113,7 +115,7 @@ class Town:
         return [publisher.prepare(events[at : at + batch]) for at in range(0, count, batch)]
 
     @contextmanager
-    def connectors(self) -> Iterator[None]:
+    def connectors(self) -> Iterator[list[subprocess.Popen[bytes]]]:
         """One connector process per partner, up and waiting."""
         processes = [
             subprocess.Popen(
@@ -129,7 +131,7 @@ class Town:
             for agency in PARTNERS
         ]
         try:
-            yield
+            yield processes
         finally:
             for process in processes:
                 process.terminate()
