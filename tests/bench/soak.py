@@ -60,7 +60,9 @@ def main() -> int:
                 if events // 20_000 > generation:
                     generation += 1
                     town.open_cases(f"g{generation}")
-                batch = [Message(publisher.prepare(town.events(200))) for _ in range(AT_ONCE // 200)]
+                batch = [
+                    Message(publisher.prepare(town.events(200))) for _ in range(AT_ONCE // 200)
+                ]
                 town.hub.topics.append(INGEST_TOPIC, batch)
                 events += AT_ONCE
                 head = town.hub.exchange.position
