@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from connectors.agency_cli import reported
+from connectors.printed import console, table
 
 connector = typer.Typer(
     help="Bring the hub's deliveries into this partner's own database.", no_args_is_help=True
@@ -40,10 +39,8 @@ def run(
     from connectors.settings import open_inbox
 
     loaded, identity, sink = _opened(settings)
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(message)s",
-    )
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")  # unless there is a log
+    logging.getLogger("connectors").setLevel(logging.INFO if verbose else logging.WARNING)
     inbox = open_inbox(loaded, identity)
     runner = Runner(inbox, sink, identity, pace=loaded.pace.pace(), on_alarm=_tell)
     try:
@@ -131,9 +128,9 @@ def quarantine(
 
     _, _, sink = _opened(settings)
     sink.prepare()
-    table = Table("row", "sequence", "reason", "what it means", "since", "state")
+    shown = table(">row", ">sequence", "reason", "what it means", "since", "state")
     for row in sink.quarantine(waiting_only=not all_):
-        table.add_row(
+        shown.add_row(
             str(row.id),
             "-" if row.sequence is None else str(row.sequence),
             row.reason,
@@ -141,7 +138,7 @@ def quarantine(
             row.arrived_at.isoformat(timespec="seconds"),
             row.state,
         )
-    Console().print(table if table.row_count else "Nothing in quarantine.")
+    console().print(shown if shown.row_count else "Nothing in quarantine.")
     sink.close()
 
 

@@ -167,7 +167,7 @@ def load_settings(path: Path) -> PartnerSettings:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as missing:
         raise SettingsError(f"{path}: cannot be read ({missing.strerror})") from None
-    except tomllib.TOMLDecodeError as wrong:
+    except (ValueError, RecursionError) as wrong:  # not TOML, or not text at all
         raise SettingsError(f"{path}: {wrong}") from None
     document = _filled(document, path)
     try:

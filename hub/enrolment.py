@@ -7,11 +7,11 @@ key an approval adds signs from the position after it, a revoked one up to that 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from connectors.enrolment import (
+    AGENCY_ID,
     Approval,
     EnrolmentRequest,
     HubKey,
@@ -31,7 +31,6 @@ from hub.store import events as stored
 
 RECEIPTS_TOPIC = "nrm.receipts"
 REGISTRY_TOPIC = "nrm.registry"
-_AGENCY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class Enrolment:
@@ -107,7 +106,7 @@ class Enrolment:
         Raises Refused; connectors.errors.UntrustedError if the document does not verify.
         """
         asked = verify_request(document)
-        if not _AGENCY.fullmatch(asked.agency):
+        if not AGENCY_ID.fullmatch(asked.agency):
             raise Refused(0, "bad_agency_id", "use letters, digits, '.', '_' and '-', at most 64")
         known = self._exchange.agencies.get(asked.agency)
         if known is not None and key_id(asked.signing_public) in known.keys:
