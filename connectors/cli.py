@@ -7,7 +7,7 @@ import signal
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -28,9 +28,16 @@ def run(
     once: Annotated[
         bool, typer.Option(help="Take what is there and end, instead of waiting for more.")
     ] = False,
+    via: Annotated[
+        Literal["topics", "http"] | None,
+        typer.Option(help="How to reach the hub, if not as the settings say."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say every round.")] = False,
 ) -> None:
     """Run the connector until it is told to stop (SIGTERM, Ctrl-C).
+
+    With --once --via http, whatever the topic no longer has is taken from the hub's log: after your
+    database was lost, or put back from a copy.
 
     Example: nrm-hub connector run partner.toml
     """
@@ -41,7 +48,7 @@ def run(
     loaded, identity, sink = _opened(settings)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")  # unless there is a log
     logging.getLogger("connectors").setLevel(logging.INFO if verbose else logging.WARNING)
-    inbox = open_inbox(loaded, identity)
+    inbox = open_inbox(loaded.through(via), identity)
     runner = Runner(inbox, sink, identity, pace=loaded.pace.pace(), on_alarm=_tell)
     try:
         if once:

@@ -159,6 +159,14 @@ class PartnerSettings(_Part):
     recalls: RecallSettings = RecallSettings()
     pace: PaceSettings = PaceSettings()
 
+    def through(self, via: Literal["topics", "http"] | None) -> PartnerSettings:
+        """The same by another way to the hub, at the address its approval names."""
+        if via in (None, self.inbox.via):
+            return self
+        return self.model_copy(
+            update={"inbox": self.inbox.model_copy(update={"via": via, "url": None})}
+        )
+
 
 def load_settings(path: Path) -> PartnerSettings:
     """The settings in this file. SettingsError names every setting that is wrong."""
