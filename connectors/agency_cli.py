@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from connectors.errors import ConnectorError
+from connectors.printed import console, table
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -55,9 +55,18 @@ def init(
     Example: nrm-hub agency init SH-1 --name "Shelter North" --role shelter --home sh-1
     """
     from connectors.identity import AgencyIdentity
+    from schemas import codelists
 
     identity = AgencyIdentity.create(home, agency, name, role)
     typer.echo(f"Made {identity.home}. Back up its *.key files; without them nothing opens.")
+    roles = codelists.load("nrm.role").labels
+    if role not in roles:
+        typer.secho(
+            f"{role!r} is no role of the usual policy profile; ask the hub's operator whether "
+            f"theirs has it. Usual are: {', '.join(sorted(set(roles) - {'hub'}))}",
+            err=True,
+            fg=typer.colors.YELLOW,
+        )
     typer.echo("Next: nrm-hub agency request")
 
 
@@ -194,10 +203,10 @@ def publish(
         for row in rows:
             typer.echo(json.dumps(row))
     else:
-        table = Table("event", "id", "outcome", "what to do")
+        shown = table("event", "id", "outcome", "what to do")
         for row in rows:
-            table.add_row(row["type"], row["event_id"], _said(row), row["detail"] or "")
-        Console().print(table)
+            shown.add_row(row["type"], row["event_id"], _said(row), row["detail"] or "")
+        console().print(shown)
     if not all(outcome.accepted for outcome in outcomes):
         raise typer.Exit(3)
 

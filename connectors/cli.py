@@ -7,13 +7,12 @@ import signal
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from connectors.agency_cli import reported
+from connectors.printed import console, table
 
 connector = typer.Typer(
     help="Bring the hub's deliveries into this partner's own database.", no_args_is_help=True
@@ -29,9 +28,16 @@ def run(
     once: Annotated[
         bool, typer.Option(help="Take what is there and end, instead of waiting for more.")
     ] = False,
+    via: Annotated[
+        Literal["topics", "http"] | None,
+        typer.Option(help="How to reach the hub, if not as the settings say."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say every round.")] = False,
 ) -> None:
     """Run the connector until it is told to stop (SIGTERM, Ctrl-C).
+
+    With --once --via http, whatever the topic no longer has is taken from the hub's log: after your
+    database was lost, or put back from a copy.
 
     Example: nrm-hub connector run partner.toml
     """
@@ -40,11 +46,9 @@ def run(
     from connectors.settings import open_inbox
 
     loaded, identity, sink = _opened(settings)
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(message)s",
-    )
-    inbox = open_inbox(loaded, identity)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")  # unless there is a log
+    logging.getLogger("connectors").setLevel(logging.INFO if verbose else logging.WARNING)
+    inbox = open_inbox(loaded.through(via), identity)
     runner = Runner(inbox, sink, identity, pace=loaded.pace.pace(), on_alarm=_tell)
     try:
         if once:
@@ -131,9 +135,9 @@ def quarantine(
 
     _, _, sink = _opened(settings)
     sink.prepare()
-    table = Table("row", "sequence", "reason", "what it means", "since", "state")
+    shown = table(">row", ">sequence", "reason", "what it means", "since", "state")
     for row in sink.quarantine(waiting_only=not all_):
-        table.add_row(
+        shown.add_row(
             str(row.id),
             "-" if row.sequence is None else str(row.sequence),
             row.reason,
@@ -141,7 +145,7 @@ def quarantine(
             row.arrived_at.isoformat(timespec="seconds"),
             row.state,
         )
-    Console().print(table if table.row_count else "Nothing in quarantine.")
+    console().print(shown if shown.row_count else "Nothing in quarantine.")
     sink.close()
 
 

@@ -61,6 +61,8 @@ def _entries(path: Path) -> list[dict[str, Any]]:
         text = path.read_text(encoding="utf-8")
     except OSError as missing:
         raise SettingsError(f"{path}: cannot be read ({missing.strerror})") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: is not UTF-8 text") from None
     try:
         if path.suffix == ".jsonl":
             entries = [json.loads(line) for line in text.splitlines() if line.strip()]
@@ -69,6 +71,8 @@ def _entries(path: Path) -> list[dict[str, Any]]:
             entries = document if isinstance(document, list) else [document]
     except json.JSONDecodeError as wrong:
         raise SettingsError(f"{path}:{wrong.lineno}: {wrong.msg}") from None
+    except (ValueError, RecursionError):
+        raise SettingsError(f"{path}: is nested too deep, or holds too long a number") from None
     if not entries:
         raise SettingsError(f"{path}: holds no event")
     return entries
@@ -116,9 +120,18 @@ def _digest(entry: dict[str, Any]) -> str:
 def _kept(path: Path, digests: Sequence[str]) -> list[dict[str, str]]:
     try:
         kept: list[dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
+        published = [one["digest"] for one in kept]
+        for one in kept:
+            UUID(one["event_id"])
+            datetime.fromisoformat(one["occurred_at"])
     except FileNotFoundError:
         return []
-    if [one["digest"] for one in kept] != list(digests):
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        raise SettingsError(
+            f"{path} is damaged: restore it, or remove it if none of the events ever reached "
+            "the hub"
+        ) from None
+    if published != list(digests):
         raise SettingsError(
             f"the events were changed after they were published once: put new ones into a new "
             f"file, or remove {path} if none of them ever reached the hub"

@@ -22,6 +22,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -34,6 +35,7 @@ from hub.crypto.signing import SignatureError, SigningKey
 REQUEST: Final = "application/vnd.nrm.enrolment.v1+json"
 APPROVAL: Final = "application/vnd.nrm.approval.v1+json"
 TOPIC_NAMES: Final = ("ingest", "outcomes", "deliveries", "receipts", "registry")
+AGENCY_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 _MAX_BYTES: Final = 64 * 1024
 
@@ -263,7 +265,7 @@ def _open(document: bytes, payload_type: str) -> tuple[dict[str, Any], bytes, di
         payload = json.loads(body)
         if not isinstance(payload, dict):
             raise TypeError
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise UntrustedError("the document is damaged: it is not a signed envelope") from None
     return payload, body, signatures
 
@@ -290,12 +292,14 @@ def _bytes(payload: Mapping[str, Any], name: str) -> bytes:
 
 def _string(payload: Mapping[str, Any], name: str) -> str:
     value = payload[name]
-    if not isinstance(value, str) or not 0 < len(value) <= 500:
-        raise ValueError(f"{name} is not a text of 1 to 500 characters")
+    # One line: it is shown to a person who decides by what the screen says.
+    if not isinstance(value, str) or not 0 < len(value) <= 500 or not value.isprintable():
+        raise ValueError(f"{name} is not one line of 1 to 500 printable characters")
     return value
 
 
 __all__ = [
+    "AGENCY_ID",
     "APPROVAL",
     "REQUEST",
     "Approval",

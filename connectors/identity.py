@@ -77,7 +77,17 @@ class AgencyIdentity:
         *,
         randomness: Callable[[int], bytes] = secrets.token_bytes,
     ) -> AgencyIdentity:
-        """Make the directory with fresh keys. IdentityError if it holds an identity already."""
+        """Make the directory with fresh keys.
+
+        IdentityError if it holds an identity already, or if no hub could take this one.
+        """
+        if not enrolment.AGENCY_ID.fullmatch(agency):
+            raise IdentityError(
+                f"{agency!r} is no id for an agency: use letters, digits, '.', '_' and '-', at "
+                "most 64, a letter or digit first"
+            )
+        if not all(text and text.isprintable() and len(text) <= 500 for text in (name, role)):
+            raise IdentityError("give name and role as one line each, of at most 500 characters")
         home = home.expanduser().resolve()
         if (home / "agency.toml").exists():
             raise IdentityError(f"{home} already holds an identity; choose another directory")
@@ -280,7 +290,7 @@ def _read_toml(path: Path, remedy: str) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise IdentityError(f"{path} does not exist: {remedy}") from None
-    except tomllib.TOMLDecodeError as wrong:
+    except (ValueError, RecursionError) as wrong:  # not TOML, or not text at all
         raise IdentityError(f"{path} is damaged ({wrong}): {remedy}") from None
 
 

@@ -38,8 +38,10 @@ class Inbox(Protocol):
     start() says where to go on: a cursor kept with the last applied sequence ("" at first), and
     that sequence, which wins where the two disagree. read() waits up to `timeout` seconds and
     returns messages in order; some may come twice. rewind() goes back to where the message with
-    `sequence` should be; False if this inbox cannot. All raise TransportDownError while the hub
-    is away. send_receipts() is durable on return; a receipt may be sent twice.
+    `sequence` should be; False if this inbox cannot. emptied(): nothing is here to be read;
+    whether the message with `sequence`, which should come next, lay here once and was taken away,
+    because a receipt for it was had. All raise TransportDownError while the hub is away.
+    send_receipts() is durable on return; a receipt may be sent twice.
     """
 
     def start(self, cursor: str, sequence: int) -> None: ...
@@ -47,6 +49,8 @@ class Inbox(Protocol):
     def read(self, limit: int, timeout: float) -> list[Sealed]: ...
 
     def rewind(self, sequence: int) -> bool: ...
+
+    def emptied(self, sequence: int) -> bool: ...
 
     def send_receipts(self, receipts: Sequence[bytes]) -> None: ...
 
@@ -89,6 +93,16 @@ class TopicInbox:
     def rewind(self, sequence: int) -> bool:  # noqa: ARG002 - only the messages know sequences
         self._offset = None
         return True
+
+    def emptied(self, sequence: int) -> bool:
+        if self._offset is None and sequence > 1:
+            return False  # its books were kept with another inbox: the topic cannot tell
+        with _topics_up():
+            end = self._topics.end(self._deliveries)
+            # Read after the end was asked for: what comes in between is there to be read.
+            return end > (self._offset or 0) and not self._topics.read(
+                self._deliveries, self._offset, 1, 0.0
+            )
 
     def send_receipts(self, receipts: Sequence[bytes]) -> None:
         with _topics_up():
@@ -145,6 +159,9 @@ class HttpInbox:
     def rewind(self, sequence: int) -> bool:
         self._after = sequence - 1
         return True
+
+    def emptied(self, sequence: int) -> bool:  # noqa: ARG002 - the hub's log has everything
+        return False
 
     def send_receipts(self, receipts: Sequence[bytes]) -> None:
         for receipt in receipts:

@@ -135,7 +135,7 @@ def load_mapping(path: Path, schemas: Schemas | None = None) -> Mapping:
         document = tomllib.loads(text)
     except OSError as missing:
         raise SettingsError(f"{path}: cannot be read ({missing.strerror})") from None
-    except tomllib.TOMLDecodeError as wrong:
+    except (ValueError, RecursionError) as wrong:  # not TOML, or not text at all
         raise SettingsError(f"{path}: {wrong}") from None
     return _Reader(path, text, schemas or Schemas.load()).read(document)
 

@@ -46,7 +46,10 @@ log = logging.getLogger(__name__)
 ALARMS: Final = {
     "hub_unreachable": "neither messages nor receipts get through to the hub",
     "partner_down": "the partner's system does not take anything; deliveries wait",
-    "sequence_gap": "a delivery is missing and later ones wait for it: ask the hub to send again",
+    "sequence_gap": (
+        "a delivery is missing and later ones wait for it: stop the connector, fetch it from the "
+        "hub's log with `connector run --once --via http`, start the connector again"
+    ),
     "quarantined": "deliveries are in quarantine: look at `connector quarantine`",
     "strangers": "messages that are not the hub's lie on this agency's topic",
     "registry": "the registry cannot be fetched or trusted: evidence of new keys cannot be checked",
@@ -137,6 +140,7 @@ class Runner:
         self._ahead = False  # a message was left for later, because one before it is missing
         self._looking = False  # we are reading again what we have read, to find it
         self._missing = False  # it was not found in the last round
+        self._looked = False  # whether the topic was emptied of what should come next
         self._registry_at: datetime | None = None
         self.alarms: dict[str, Alarm] = {}
 
@@ -191,6 +195,7 @@ class Runner:
         self._expected = position.sequence + 1
         self._cursor = position.cursor
         self._resumed = True
+        self._looked = False
         if waiting:
             self._raise_alarm("quarantined", f"{waiting} waiting")
 
@@ -243,6 +248,16 @@ class Runner:
             self._missing = "sequence_gap" in self.alarms
             with self._hub_alarm():
                 self._inbox.rewind(expected)
+        elif not self._looked:
+            # Once after each start: a database that was lost or put back would wait for ever.
+            self._looked = True
+            with self._hub_alarm():
+                if self._inbox.emptied(expected):
+                    self._raise_alarm(
+                        "sequence_gap",
+                        f"sequence {expected} and later were applied before, by a connector whose "
+                        "books this sink does not hold",
+                    )
 
     # -- applying --------------------------------------------------------------------------
 

@@ -159,6 +159,14 @@ class PartnerSettings(_Part):
     recalls: RecallSettings = RecallSettings()
     pace: PaceSettings = PaceSettings()
 
+    def through(self, via: Literal["topics", "http"] | None) -> PartnerSettings:
+        """The same by another way to the hub, at the address its approval names."""
+        if via in (None, self.inbox.via):
+            return self
+        return self.model_copy(
+            update={"inbox": self.inbox.model_copy(update={"via": via, "url": None})}
+        )
+
 
 def load_settings(path: Path) -> PartnerSettings:
     """The settings in this file. SettingsError names every setting that is wrong."""
@@ -167,7 +175,7 @@ def load_settings(path: Path) -> PartnerSettings:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as missing:
         raise SettingsError(f"{path}: cannot be read ({missing.strerror})") from None
-    except tomllib.TOMLDecodeError as wrong:
+    except (ValueError, RecursionError) as wrong:  # not TOML, or not text at all
         raise SettingsError(f"{path}: {wrong}") from None
     document = _filled(document, path)
     try:

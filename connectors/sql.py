@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, event, exc
@@ -187,11 +187,31 @@ def _errors() -> Iterator[None]:
     except (exc.IntegrityError, exc.DataError) as refused:
         raise SinkRefusedError("sink_refused", _code(refused)) from None
     except (exc.DBAPIError, exc.TimeoutError) as down:
-        raise SinkDownError(f"the partner's database does not work: {_code(down)}") from None
+        raise SinkDownError(f"the partner's database does not work: {_said(down)}") from None
     except exc.StatementError as refused:  # a value the driver cannot send
         raise SinkRefusedError("value_unsuitable", _code(refused)) from None
     except OverflowError:
         raise SinkRefusedError("value_unsuitable", "a number is too large") from None
+
+
+# What an operator may look at, by the database's own code; its texts can hold values.
+_REMEDIES: Final = {
+    "SQLITE_CANTOPEN": "the file cannot be opened: does its folder exist, and may we write there?",
+    "SQLITE_NOTADB": "the file is no SQLite database: check sink.url",
+    "SQLITE_READONLY": "the file cannot be written: check its rights",
+    "SQLITE_FULL": "the disk is full",
+    "42501": "this user may not: let it make tables, and read and write them",
+    "53100": "the server's disk is full",
+}
+
+
+def _said(wrong: Exception) -> str:
+    """The code and what to do about it."""
+    code = _code(wrong)
+    remedy = _REMEDIES.get(code.rpartition(" ")[2])
+    if remedy is None and code == "OperationalError":  # PostgreSQL, before there is a session
+        remedy = "no session: check sink.url, that the server runs, and its user and password"
+    return f"{code} ({remedy})" if remedy else code
 
 
 def _code(wrong: Exception) -> str:

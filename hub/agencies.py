@@ -32,7 +32,10 @@ class SigningKeyRecord:
 
 @dataclass
 class Agency:
-    """One agency as recorded so far."""
+    """One agency as recorded so far.
+
+    returned: the position at which it came back with new keys after all it had were revoked.
+    """
 
     agency: str
     name: str
@@ -41,6 +44,12 @@ class Agency:
     keys: dict[bytes, SigningKeyRecord] = field(default_factory=dict)
     sealing_public: bytes = b""
     agreement: str | None = None
+    returned: int = 0
+
+    @property
+    def shut_out(self) -> bool:
+        """Every signing key is revoked: nothing is taken from it, and nothing is sent to it."""
+        return all(key.valid_to is not None for key in self.keys.values())
 
 
 class Agencies:
@@ -77,9 +86,10 @@ class Agencies:
                 agency.sealing_public = event.sealing_public
                 self._agencies[event.agency] = agency
             case stored.AgencyKeyAdded():
-                self._agencies[event.agency].keys[event.key_id] = SigningKeyRecord(
-                    event.key_id, event.public, position
-                )
+                agency = self._agencies[event.agency]
+                if agency.shut_out:
+                    agency.returned = position
+                agency.keys[event.key_id] = SigningKeyRecord(event.key_id, event.public, position)
             case stored.AgencyKeyRevoked():
                 keys = self._agencies[event.agency].keys
                 old = keys[event.key_id]

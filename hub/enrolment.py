@@ -7,11 +7,11 @@ key an approval adds signs from the position after it, a revoked one up to that 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from connectors.enrolment import (
+    AGENCY_ID,
     Approval,
     EnrolmentRequest,
     HubKey,
@@ -31,7 +31,10 @@ from hub.store import events as stored
 
 RECEIPTS_TOPIC = "nrm.receipts"
 REGISTRY_TOPIC = "nrm.registry"
-_AGENCY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ANEW = (
+    "its keys are revoked: the agency makes a new identity (nrm-hub agency init in another --home) "
+    "and sends the request of that"
+)
 
 
 class Enrolment:
@@ -103,15 +106,22 @@ class Enrolment:
         """Enrol, or renew the keys of, the agency whose request this is; returns the approval.
 
         The request proves possession of both keys; a renewal is signed by the key it replaces,
-        which must still be valid. `role` overrides the role asked for: the operator decides.
+        which must still be valid. An agency whose keys are all revoked comes back with a new
+        identity: as at first, the operator vouches for the fingerprint. `role` overrides the role
+        asked for: the operator decides.
         Raises Refused; connectors.errors.UntrustedError if the document does not verify.
         """
         asked = verify_request(document)
-        if not _AGENCY.fullmatch(asked.agency):
+        if not AGENCY_ID.fullmatch(asked.agency):
             raise Refused(0, "bad_agency_id", "use letters, digits, '.', '_' and '-', at most 64")
         known = self._exchange.agencies.get(asked.agency)
         if known is not None and key_id(asked.signing_public) in known.keys:
             return self.approval(asked.agency)  # asked again: the same answer
+        if known is not None and known.shut_out:
+            if asked.replaces is not None or asked.sealing_public == known.sealing_public:
+                raise Refused(0, "revoked_key", _ANEW)
+            self._exchange.commit(lambda draft: self._return(draft, asked, document, by))
+            return self.approval(asked.agency)
         if known is None:
             wanted = role or asked.role
             if wanted not in self._exchange.policy().matrix and wanted != HUB_ROLE:
@@ -200,6 +210,31 @@ class Enrolment:
             )
         )
 
+    def _return(self, draft: Draft, asked: EnrolmentRequest, document: bytes, by: str) -> None:
+        stream = stream_id("agency", asked.agency)
+        version = self._exchange.version_of(draft, stream)
+        draft.add(
+            stored.AgencyKeyAdded(
+                originator_id=stream,
+                originator_version=version + 1,
+                timestamp=draft.now,
+                agency=asked.agency,
+                key_id=key_id(asked.signing_public),
+                public=asked.signing_public,
+                request=document,
+                by=by,
+            )
+        )
+        draft.add(
+            stored.AgencySealingKeyChanged(
+                originator_id=stream,
+                originator_version=version + 2,
+                timestamp=draft.now,
+                agency=asked.agency,
+                sealing_public=asked.sealing_public,
+            )
+        )
+
     def revoke(self, agency: str, key: bytes | None, *, reason: str, by: str) -> int:
         """Revoke one signing key, or all; returns the position from which it is refused."""
         known = self._exchange.agencies.get(agency)
@@ -265,7 +300,7 @@ class Enrolment:
             default=None,
         )
         if current is None:
-            raise Refused(0, "revoked_key", f"{agency} has no valid signing key")
+            raise Refused(0, "revoked_key", _ANEW)
         settings = self._settings
         return sign_approval(
             Approval(

@@ -15,16 +15,29 @@ it, `postgresql://hub:${NRM_DB_PASSWORD}@db/hub`.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 from hub.crypto.sealing import SealingKey
 from hub.crypto.signing import SigningKey
 from hub.errors import NotReady
 
 VERSION = 1
+_VARIABLE = re.compile(r"\$\{(\w+)\}", re.ASCII)
+
+# Options of the first run → where `hub.toml` has them.
+_OPTIONS: Final[Mapping[str, tuple[str, str]]] = {
+    "hub-id": ("hub", "id"),
+    "store": ("store", "url"),
+    "keys": ("store", "keys"),
+    "topics": ("topics", "url"),
+    "profile": ("hub", "profile"),
+}
 
 _TEMPLATE = """\
 # NRM Hub settings. Docs: docs/settings.md
@@ -103,6 +116,8 @@ class Home:
         """
         if self.exists:
             raise NotReady(f"{self.path} already holds a hub; choose another --home")
+        if (self.path / "agency.toml").exists():
+            raise NotReady(f"{self.path} is the home of an agency; choose another --home")
         (self.path / "keys").mkdir(parents=True, exist_ok=True, mode=0o700)
         for name, secret in (
             ("signing.key", SigningKey.generate().private),
@@ -124,15 +139,20 @@ class Home:
         # Last: a home without hub.toml is no home, so a crash before this line leaves none.
         (self.path / "hub.toml").write_text(text, encoding="utf-8")
 
+    def keeps_to(self, given: Mapping[str, str | None]) -> None:
+        """NotReady if options of a first run are given again and say other than `hub.toml`."""
+        document = self._document()
+        for option, value in given.items():
+            section, name = _OPTIONS[option]
+            if value is not None and value != document.get(section, {}).get(name):
+                raise NotReady(
+                    f"--{option} is for the first run, and {self.path / 'hub.toml'} says "
+                    f"otherwise: change {name} in [{section}] there, or leave the option out"
+                )
+
     def settings(self) -> Settings:
+        document = self._document()
         try:
-            text = (self.path / "hub.toml").read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise NotReady(
-                f"no hub in {self.path}; run: nrm-hub serve --home {self.path}"
-            ) from None
-        try:
-            document = tomllib.loads(text)
             if document["version"] != VERSION:
                 raise NotReady(
                     f"{self.path} was made by another version of NRM Hub ({document['version']})"
@@ -149,6 +169,19 @@ class Home:
         except (KeyError, TypeError, ValueError) as wrong:
             raise NotReady(f"{self.path / 'hub.toml'}: missing or wrong setting {wrong}") from None
 
+    def _document(self) -> dict[str, Any]:
+        """`hub.toml` as it is written."""
+        if (self.path / "agency.toml").exists():
+            raise NotReady(f"{self.path} is the home of an agency, not of a hub: give the hub's")
+        try:
+            return tomllib.loads((self.path / "hub.toml").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise NotReady(
+                f"no hub in {self.path}; run: nrm-hub serve --home {self.path}"
+            ) from None
+        except (ValueError, RecursionError) as wrong:  # not TOML, or not text at all
+            raise NotReady(f"{self.path / 'hub.toml'}: {wrong}") from None
+
     def keys(self) -> HubKeys:
         folder = self.path / "keys"
         try:
@@ -162,6 +195,11 @@ class Home:
             raise NotReady(f"{missing.filename} is missing; restore it from your backup") from None
 
     def _url(self, text: str) -> str:
+        for name in _VARIABLE.findall(text):
+            if name not in os.environ:
+                raise NotReady(
+                    f"{self.path / 'hub.toml'}: the environment variable {name} is not set"
+                )
         scheme, separator, rest = os.path.expandvars(text).partition("://")
         if not separator:
             raise NotReady(f"{self.path / 'hub.toml'}: {text!r} is not a URL")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from consumers.checkpoints import Checkpoints
@@ -17,6 +18,7 @@ from consumers.receipts import Receipts
 from hub.clock import Clock
 from hub.crypto.pseudonyms import Pseudonyms
 from hub.enrolment import RECEIPTS_TOPIC, REGISTRY_TOPIC, Enrolment
+from hub.errors import NotReady
 from hub.exchange import Exchange
 from hub.home import Home, HubKeys, Settings
 from hub.ingest import INGEST_TOPIC, Ingest
@@ -35,13 +37,15 @@ from schemas.registry import Schemas
 
 def profile_document(name: str) -> dict[str, Any]:
     """A policy profile shipped with the hub, by name, or a file's path."""
-    if name.endswith(".json"):
-        with open(name, encoding="utf-8") as file:
-            document: dict[str, Any] = json.load(file)
-            return document
-    text = resources.files("hub.domain").joinpath("profiles", f"{name}.json").read_text("utf-8")
-    shipped: dict[str, Any] = json.loads(text)
-    return shipped
+    shipped = resources.files("hub.domain").joinpath("profiles", f"{name}.json")
+    source = shipped if shipped.is_file() else Path(name)
+    try:
+        document: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
+    except OSError as missing:
+        raise NotReady(f"{name}: cannot be read ({missing.strerror})") from None
+    except (ValueError, RecursionError) as wrong:
+        raise NotReady(f"{name}: is not JSON ({wrong})") from None
+    return document
 
 
 @dataclass

@@ -122,9 +122,10 @@ class Publisher:
         self._ends: dict[str, deque[tuple[int, int]]] = {}
         self._named: dict[tuple[str, bytes, bytes], tuple[str, str]] = {}
         self._trimmed_at = 0.0
-        self._served = Served(exchange.log, topics, exchange.pseudonyms)
+        self._served = Served(exchange.log, topics, exchange.pseudonyms, self._returned)
         self._looked_at = time.monotonic()
         self._failing: set[str] = set()  # recipients whose topic did not take the last batch
+        self._shut_out: set[str] = set()  # recipients whose keys are revoked, once seen to
         self._epoch = exchange.secrets.epoch
 
     def step(self) -> int:
@@ -291,6 +292,8 @@ class Publisher:
         for agency in sorted(self._exchange.agencies, key=lambda a: a.agency in self._failing):
             name = agency.agency
             try:
+                if self._waits(name, agency.shut_out):
+                    continue
                 due = self._due_for(name)
                 while due:
                     batch = self._batch(due)
@@ -314,6 +317,25 @@ class Publisher:
             crash.point("after_send")
             self._note(sent)
         return count
+
+    def _waits(self, agency: str, shut_out: bool) -> bool:
+        """Whether nothing is sealed to this recipient: somebody else may hold its keys.
+
+        What waits on its topic is taken away; it gets all of it when it is back with new keys.
+        """
+        if shut_out:
+            if agency not in self._shut_out:
+                self._served.empty(agency)
+                self._shut_out.add(agency)
+            self._again(agency)
+        elif not shut_out and agency in self._shut_out:
+            self._again(agency)
+            self._shut_out.remove(agency)
+        return shut_out
+
+    def _returned(self, agency: str) -> int:
+        known = self._exchange.agencies.get(agency)
+        return known.returned if known is not None else 0
 
     def _note(self, sent: Mapping[str, int]) -> None:
         """Record how far each recipient was sent. Another process may have sent as far."""

@@ -372,8 +372,9 @@ def still_stands(
     """May what was decided on `basis` still be sent, in the state of the case now?
 
     Consent and break-glass windows can end between decision and sending: such a basis is looked
-    at again, and if it no longer counts, the item is decided again. So is anything for an embassy,
-    because no embassy is contacted while an asylum claim is open. Every other basis stands.
+    at again, and if it no longer counts, the item is decided again. So is anything for an embassy
+    while an asylum claim is open, because none is contacted then. Every other basis stands: also
+    what tells an agency of the end of its own part in the case, which it no longer has (3.2).
     """
     party, event = parties.get(agency), case.find(event_id)
     if party is None or event is None:
@@ -419,7 +420,7 @@ def _may_have_ended(
         pair = consent_pair(event, category)
         if consent is None or not consent.counts_for(party.agency, pair, event.position, today):
             return True
-    return basis == VITAL_INTERESTS or party.role == "embassy"
+    return basis == VITAL_INTERESTS or (party.role == "embassy" and case.asylum_open)
 
 
 def consent_pair(event: CaseEvent, category: str) -> str:

@@ -4,13 +4,16 @@ Topics are transport and may be lost: a broker wiped, a topic deleted and made a
 its recipient has not acknowledged is sent again from the log. A life is told by the identities of
 the recipient's topic and of the receipts topic, for a receipt that was lost unread is had again by
 sending again what it was for. How far a life was served is a follower of the log under its name.
+A recipient that comes back with new keys after its own were revoked begins another life too: what
+was sealed to a key that somebody else may hold is taken away, and sent again under the new one.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 
 from hub.crypto.pseudonyms import Pseudonyms
 from hub.store.log import HubLog
@@ -23,10 +26,14 @@ LOOK_AT = 20  # recipients asked about in one look, so that a look stays short
 class Served:
     """For one publisher, in its thread. Its methods may raise TopicUnavailable."""
 
-    def __init__(self, log: HubLog, topics: Topics, names: Pseudonyms) -> None:
+    def __init__(
+        self, log: HubLog, topics: Topics, names: Pseudonyms, returned: Callable[[str], int]
+    ) -> None:
+        """returned: the position at which a recipient came back with new keys; 0 if never."""
         self._log = log
         self._topics = topics
         self._names = names
+        self._returned = returned
         self._lives: dict[str, str] = {}
         self._turn: deque[str] = deque()
 
@@ -36,7 +43,16 @@ class Served:
         acknowledged = followers.get(f"acknowledged/{agency}", 0)
         if marked <= acknowledged:
             return acknowledged
-        return max(acknowledged, followers.get(self.follower(agency), 0))
+        served = followers.get(self.follower(agency))
+        if served is None and self._returned(agency):
+            self.empty(agency)
+        return max(acknowledged, served or 0)
+
+    def empty(self, agency: str) -> None:
+        """Take away what waits on the recipient's topic; the log has it."""
+        topic = self._names.topic("nrm.d", agency)
+        with suppress(UnknownTopicError):
+            self._topics.trim(topic, self._topics.end(topic))
 
     def follower(self, agency: str) -> str:
         """Name under which is kept how far this life of the recipient's topic was served."""
@@ -69,7 +85,9 @@ class Served:
 
     def _life(self, agency: str, receipts: str) -> str:
         own = self._identity(self._names.topic("nrm.d", agency))
-        return hashlib.sha256(f"{own}\n{receipts}".encode()).hexdigest()[:16]
+        returned = self._returned(agency)
+        life = f"{own}\n{receipts}" + (f"\n{returned}" if returned else "")
+        return hashlib.sha256(life.encode()).hexdigest()[:16]
 
     def _identity(self, topic: str) -> str:
         try:

@@ -104,7 +104,7 @@ def list_(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
             row["name"],
             row["role"],
             row["agreement"] or "none: receives nothing",
-            lines(*row["keys"]) or "none: can publish nothing",
+            lines(*row["keys"]) or "none: shut out",
             row["recipient_ref"],
         )
     console().print(shown)
@@ -121,6 +121,9 @@ def revoke(
     by: DecidedBy = "operator",
 ) -> None:
     """Operator: refuse everything signed with a key from this log position on.
+
+    If that leaves an agency without a key, nothing is sent to it either. It comes back with a new
+    identity; what it has not had by then is sent under the new keys.
 
     Example: nrm-hub agency revoke SH-1 --home hub-home --reason "laptop stolen"
     """

@@ -48,6 +48,8 @@ def known_fields(
 def configure(level: int = logging.WARNING) -> None:
     """For the whole process. Servers say INFO, every other command warnings only."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    # Its failures are raised as our own errors; its own lines come by the dozen and name hosts.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(level),
         processors=[

@@ -230,7 +230,7 @@ def publish_policy(
 
     try:
         document = json.loads(profile.read_text("utf-8"))
-    except (OSError, ValueError) as wrong:
+    except (OSError, ValueError, RecursionError) as wrong:
         raise NotReady(f"{profile} cannot be read as JSON: {wrong}") from None
     opened = Hub.open(Home(home))
     try:

@@ -1,48 +1,16 @@
-"""How commands print: tables for a terminal, plain lines for a file or another program.
-
-On a terminal tables are framed and fitted to its width, in colour unless NO_COLOR is set.
-Anywhere else there are no frames, no colours and no wrapping: one row, one line, columns aligned,
-so that `grep` and `awk` find whole rows.
-"""
+"""How the hub's commands print: as the agencies' and partners' do (connectors/printed.py), and
+progress for a person watching."""
 
 from __future__ import annotations
 
 import sys
 
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-WIDE = 4_000  # columns: nothing we print is wider
+from connectors.printed import console, table, terminal
 
-
-def terminal() -> bool:
-    return sys.stdout.isatty()
-
-
-def console() -> Console:
-    """Standard output."""
-    return Console(width=None if terminal() else WIDE, highlight=False)
-
-
-def table(*headings: str, title: str | None = None, lines: bool = False) -> Table:
-    """An empty table. A heading that starts with '>' is right-aligned. lines: between rows."""
-    framed = terminal()
-    made = Table(
-        title=title if framed else None,
-        box=box.ROUNDED if framed else None,
-        show_lines=lines and framed,
-        pad_edge=framed,
-        title_justify="left",
-    )
-    for heading in headings:
-        made.add_column(
-            heading.removeprefix(">"),
-            justify="right" if heading.startswith(">") else "left",
-            overflow="fold",
-        )
-    return made
+__all__ = ["console", "lines", "progress", "table", "terminal"]
 
 
 def progress(*, disable: bool = False) -> Progress:

@@ -33,23 +33,24 @@ def serve(
         typer.Option(envvar="NRM_HUB_PORT", help="Port of the API; 0 takes a free one."),
     ] = None,
     hub_id: Annotated[
-        str, typer.Option(help="First run only: public identifier, never to be changed.")
-    ] = "nrm-hub",
+        str | None,
+        typer.Option(help="First run: public identifier, never to be changed.  [nrm-hub]"),
+    ] = None,
     store: Annotated[
-        str, typer.Option(help="First run only: sqlite:///events.db or postgresql://…")
-    ] = "sqlite:///events.db",
+        str | None, typer.Option(help="First run: postgresql://…, or [sqlite:///events.db]")
+    ] = None,
     keys: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="First run only: where subject secrets live, apart from the store: "
-            "sqlite:///secrets.db or postgresql://…?epoch_key=/path/epoch.key"
+            help="First run: where subject secrets live, apart from the store: "
+            "postgresql://…?epoch_key=/path/epoch.key, or [sqlite:///secrets.db]"
         ),
-    ] = "sqlite:///secrets.db",
+    ] = None,
     topics: Annotated[
-        str, typer.Option(help="First run only: embedded:///topics.db or kafka://host:port")
-    ] = "embedded:///topics.db",
+        str | None, typer.Option(help="First run: kafka://host:port, or [embedded:///topics.db]")
+    ] = None,
     profile: Annotated[
-        Path | None, typer.Option(help="First run only: policy profile (JSON) to decide by.")
+        Path | None, typer.Option(help="First run: policy profile (JSON) to decide by.")
     ] = None,
     certificate: Annotated[
         Path | None, typer.Option(help="TLS certificate chain (PEM) of the API.")
@@ -67,8 +68,9 @@ def serve(
     from connectors import collector
     from hub.api.server import serve_api
     from hub.cli import logs
+    from hub.domain.policy import PolicyProfile
     from hub.home import Home
-    from hub.hub import Hub
+    from hub.hub import Hub, profile_document
 
     parts = frozenset(only or PARTS)
     if not parts <= set(PARTS):
@@ -78,16 +80,24 @@ def serve(
     logs.configure(logging.DEBUG if verbose else logging.INFO)
     place = Home(home)
     first = not place.exists
+    given = {
+        "hub-id": hub_id,
+        "store": store,
+        "keys": keys,
+        "topics": topics,
+        "profile": str(profile.resolve()) if profile else None,
+    }
     if first:
+        if profile is not None:  # before anything is made that would name it
+            PolicyProfile.from_document(profile_document(str(profile)))
         place.init(
-            hub_id,
-            store=store,
-            keys=keys,
-            topics=topics,
-            profile=str(profile.resolve()) if profile else "default",
+            hub_id or "nrm-hub",
+            **{name: value for name, value in given.items() if value and name != "hub-id"},
             host=host or "127.0.0.1",
             port=8441 if port is None else port,
         )
+    else:
+        place.keeps_to(given)
     settings = place.settings()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -30,6 +30,21 @@ PARTS = (
 )
 
 
+# What each part holds: an object of objects, an object of lists, a list of names, an object.
+_KINDS: Mapping[str, tuple[type, type | None]] = {
+    "matrix": (dict, dict),
+    "event_group_gate": (dict, list),
+    "break_glass": (dict, list),
+    "private_bodies": (list, str),
+    "enforcement_roles": (list, str),
+    "enforcement_dispute_serves": (list, str),
+    "evidence": (dict, str),
+    "timers": (dict, None),
+}
+
+_WORDS: Mapping[type, str] = {dict: "an object", list: "a list", str: "a text"}
+
+
 class PolicyError(Exception):
     """The profile document is incomplete or contradicts itself; publish a corrected one."""
 
@@ -77,13 +92,17 @@ class PolicyProfile:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> PolicyProfile:
         """Check and freeze a document. Raises PolicyError naming the part that is wrong."""
+        if not isinstance(document, Mapping):
+            raise PolicyError("the profile is not a JSON object")
         missing = [part for part in PARTS if part not in document]
         if missing:
             raise PolicyError(f"the profile lacks {', '.join(missing)}")
+        for part, kind in _KINDS.items():
+            _check(part, document[part], kind)
         matrix = document["matrix"]
         for role, row in matrix.items():
             for category, mode in row.items():
-                if mode not in MODES:
+                if not isinstance(mode, str) or mode not in MODES:
                     raise PolicyError(f"matrix: {role}/{category} has no mode {mode!r}")
         for role, evidence in document["evidence"].items():
             if evidence not in EVIDENCE:
@@ -107,6 +126,19 @@ class PolicyProfile:
             evidence=_frozen(dict(document["evidence"])),
             timers=_frozen(dict(document["timers"])),
         )
+
+
+def _check(part: str, found: Any, kind: tuple[type, type | None]) -> None:
+    """PolicyError unless this part of a document has the shape that part has."""
+    whole, each = kind
+    if not isinstance(found, whole):
+        raise PolicyError(f"{part} is not {_WORDS[whole]}")
+    if each is None:
+        return
+    items: Any = found
+    for name in items:
+        if not isinstance(items[name] if whole is dict else name, each):
+            raise PolicyError(f"{part}: {name} is not {_WORDS[each]}")
 
 
 def default_document() -> dict[str, Any]:

@@ -86,6 +86,8 @@ def load(path: Path) -> list[Scenario]:
         document = json.loads(text)
     except json.JSONDecodeError as wrong:
         raise ScenarioError(f"{path}:{wrong.lineno}: not JSON: {wrong.msg}") from None
+    except (ValueError, RecursionError):
+        raise ScenarioError(f"{path}: is nested too deep, or holds too long a number") from None
     listed = document
     if isinstance(document, Mapping):
         listed = document.get("scenarios", [document])

@@ -85,7 +85,7 @@ def probe(url: str, schema: str) -> dict[str, Any]:
                 if there is None:  # asking with IF NOT EXISTS would need the right to create
                     connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
     except psycopg.Error as error:
-        reason = str(error).strip().splitlines()[-1]
+        reason = " ".join(str(error).split())
         raise StoreRefused(f"PostgreSQL at {where} cannot be used: {reason}") from error
     return params
 

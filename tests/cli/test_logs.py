@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -51,6 +52,21 @@ def test_a_field_that_is_not_on_the_list_is_left_out(monkeypatch: pytest.MonkeyP
     assert told["loop"] == "ingest"
     assert told["level"] == "warning"
     assert "Person" not in out.getvalue()
+
+
+def test_the_brokers_client_is_silent() -> None:
+    """Its failures become our own errors, one line each; its own lines come by the dozen."""
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    logging.getLogger().addHandler(handler)
+    try:
+        logs.configure()
+        logging.getLogger("kafka.net.manager").error("Connection failed")
+        logging.getLogger("connectors.runner").warning("partner_down")
+    finally:
+        structlog.reset_defaults()
+        logging.getLogger().removeHandler(handler)
+    assert out.getvalue() == "partner_down\n"
 
 
 def test_results_are_apart_from_logs() -> None:

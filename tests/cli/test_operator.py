@@ -93,7 +93,7 @@ def test_revoke_and_end_agreement(place: Path) -> None:
     plain = good(nrm("agency", "list", "--home", hub))
     [line] = [line for line in plain.splitlines() if line.startswith("NGO-9")]
     assert "none: receives nothing" in line
-    assert "none: can publish nothing" in line
+    assert "none: shut out" in line
 
 
 @pytest.mark.parametrize(

@@ -204,6 +204,14 @@ def test_a_connector_by_command(
     assert len(topics.read("nrm.receipts", None, 10, 0)) == 1
 
 
+def test_verbose_says_more(partner: Path, topics: Topics, caplog: pytest.LogCaptureFixture) -> None:
+    """Also where a log is set up already, as `nrm-hub` does before every command."""
+    said("connector", "run", partner, "--once")
+    assert caplog.messages == []
+    said("connector", "run", partner, "--once", "--verbose")
+    assert caplog.messages == ["generation 2"]
+
+
 def test_a_running_connector_stops_on_a_signal(
     hub: MiniHub, topics: Topics, partner: Path, tmp_path: Path
 ) -> None:

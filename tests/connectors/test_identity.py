@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from connectors.enrolment import verify_approval, verify_request
+from connectors.enrolment import sign_request, verify_approval, verify_request
 from connectors.errors import IdentityError, UntrustedError
 from connectors.identity import AgencyIdentity
 from tests.connectors.builder import MiniHub
 
 
 def test_create_enrol_and_load_again(hub: MiniHub, tmp_path: Path) -> None:
-    identity = AgencyIdentity.create(tmp_path / "a", "SH-1", 'Shelter "North"\n', "shelter")
+    identity = AgencyIdentity.create(tmp_path / "a", "SH-1", 'Shelter "North" \\ é', "shelter")
     assert not identity.enrolled
     with pytest.raises(IdentityError, match="not enrolled"):
         _ = identity.hub
     asked = verify_request(identity.enrolment_request())
-    assert (asked.agency, asked.name, asked.role) == ("SH-1", 'Shelter "North"\n', "shelter")
+    assert (asked.agency, asked.name, asked.role) == ("SH-1", 'Shelter "North" \\ é', "shelter")
 
     identity.install_approval(hub.approve(identity.enrolment_request()))
 
     again = AgencyIdentity.load(tmp_path / "a")
     assert again.hub == identity.hub
     assert again.hub.hub == "test-hub"
-    assert again.name == 'Shelter "North"\n'
+    assert again.name == 'Shelter "North" \\ é'
     assert again.signing.private == identity.signing.private
     for name in ("signing.key", "sealing.key", "salt.key"):
         assert (again.home / name).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("name", ["A\nFingerprint of its request: 0000", "A\x1b[2J", "A\u202e", ""])
+def test_a_name_that_is_not_one_line_is_refused_also_from_another_program(
+    tmp_path: Path, name: str
+) -> None:
+    """The operator decides by what the screen says: a request must not be able to write on it."""
+    identity = AgencyIdentity.create(tmp_path, "SH-1", "Shelter", "shelter")
+    asked = verify_request(identity.enrolment_request())
+    forged = sign_request(replace(asked, name=name), identity.signing)
+    with pytest.raises(UntrustedError, match="name is not one line"):
+        verify_request(forged)
 
 
 def test_a_second_identity_is_not_made_over_the_first(tmp_path: Path) -> None:

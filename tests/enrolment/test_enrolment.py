@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from connectors.submit import Publisher
 from hub.crypto.sealing import SealingKey
 from hub.crypto.signing import SMALL_ORDER, SigningKey
 from hub.errors import Refused
-from tests.road import Road
+from tests.road import CONSENT, Road
 
 OPENED = {"jurisdiction": "XX", "channel": "outreach", "age_status": "adult"}
 
@@ -98,6 +99,90 @@ def test_revocation_by_log_position(road: Road) -> None:
     assert late.refusal.reason == "revoked_key"
     with pytest.raises(Refused, match="unknown_key"):
         road.hub.enrolment.revoke("NGO-1", None, reason="again", by="operator")
+
+
+CONSENTED = {"consent_id": "c1", "scope": {"SH-1": ["protection"]}, **CONSENT}
+
+
+def refer(road: Road, number: int) -> None:
+    told = {"referral_id": f"r{number}", "to_agency": "SH-1", "services": ["accommodation"]}
+    when = {"urgency": "1_day", "respond_by": "2026-03-03T15:00:00Z", "basis": "c1"}
+    assert road.publish("NGO-1", "ReferralMade", "C1", **told, **when).accepted
+
+
+def referred(road: Road, agency: str = "SH-1") -> list[str]:
+    with sqlite3.connect(road.urls[agency].removeprefix("sqlite:///")) as db:
+        return [row[0] for row in db.execute("SELECT referral_id FROM referral_made ORDER BY 1")]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_after_a_theft_nothing_is_sealed_to_the_stolen_key_and_nothing_is_lost(
+    tmp_path: Path, restarted: bool
+) -> None:
+    roles = {"NGO-1": "ngo_support", "SH-1": "shelter"}
+    road = Road.open(tmp_path, roles)
+    connector = road.partner("SH-1")
+    road.publish("NGO-1", "CaseOpened", "C1", **OPENED)
+    road.publish("NGO-1", "ConsentGiven", "C1", **CONSENTED)
+    refer(road, 1)
+    road.settle()
+    road.partners.clear()  # the laptop is stolen; its connector runs no more
+    refer(road, 2)
+    road.settle()
+    topic = road.identities["SH-1"].hub.topics["deliveries"]
+    assert len(road.hub.topics.read(topic, None, 10, 0)) == 1, "sealed to the stolen key"
+
+    road.hub.enrolment.revoke("SH-1", None, reason="stolen laptop", by="operator")
+    refer(road, 3)
+    if not restarted:  # else the hub was down when the key was revoked, until it was replaced
+        road.settle()
+        assert road.hub.topics.read(topic, None, 10, 0) == []
+        assert road.hub.exchange.log.tracking("sent/SH-1") == 2
+        assert road.hub.publisher.idle
+    anew = AgencyIdentity.create(tmp_path / "anew", "SH-1", "SH-1 office", "shelter")
+    anew.install_approval(road.hub.enrolment.approve(anew.enrolment_request(), by="operator"))
+    if restarted:
+        road.close()
+        road = Road.open(tmp_path, roles)
+        road.urls["SH-1"] = f"sqlite:///{tmp_path / 'SH-1.db'}"
+    road.identities["SH-1"] = anew
+    connector = road.partner("SH-1")
+    road.settle()
+    try:
+        assert referred(road) == ["r1", "r2", "r3"]
+        assert connector.alarms == {}
+        assert road.hub.receipts.acknowledged("SH-1") == 3
+    finally:
+        road.close()
+
+
+def test_a_revoked_agency_cannot_come_back_by_a_key_that_was_revoked(
+    road: Road, tmp_path: Path
+) -> None:
+    identity = road.identities["NGO-1"]
+    road.hub.enrolment.revoke("NGO-1", None, reason="stolen laptop", by="operator")
+    before = road.hub.exchange.position
+    same_box = EnrolmentRequest(
+        "NGO-1", "NGO", "ngo_support", (key := SigningKey.generate()).public,
+        identity.sealing.public,
+    )  # fmt: skip
+    for request in (
+        identity.enrolment_request(),
+        identity.rotate(),  # whoever has the laptop can sign this
+        sign_request(same_box, key),
+    ):
+        with pytest.raises(Refused, match="revoked_key"):
+            road.hub.enrolment.approve(request, by="operator")
+    assert road.hub.exchange.position == before
+    anew = AgencyIdentity.create(tmp_path / "anew", "NGO-1", "NGO", "ngo_support")
+    anew.install_approval(road.hub.enrolment.approve(anew.enrolment_request(), by="operator"))
+    road.identities["NGO-1"] = anew
+    assert road.publish("NGO-1", "CaseOpened", "C1", **OPENED).accepted
+    with pytest.raises(Refused, match="agency_exists"):
+        road.hub.enrolment.approve(
+            AgencyIdentity.create(tmp_path / "x", "NGO-1", "N", "ngo_support").enrolment_request(),
+            by="operator",
+        )
 
 
 def test_without_an_agreement_nothing_is_received(tmp_path: Path) -> None:

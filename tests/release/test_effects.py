@@ -427,3 +427,14 @@ def test_a_rebased_item_is_recalled_with_the_consent_it_now_rests_on() -> None:
     assert story.withdraws(consent_id="c2").recalls == {
         "SH-1": ("delete_or_restrict", ("identity",))
     }
+
+
+def test_what_ends_an_embassys_part_is_still_sent_to_it() -> None:
+    """3.2: an ending reaches those it cuts off, though they are no longer concerned by then."""
+    story = adult({"EMB-1": ["case_management"]}, "EMB-1")
+    ended = story.says(
+        "NGO-1", "ReferralEnded", "case_management", referral_id="to-EMB-1", outcome="revoked"
+    )
+    assert ended.basis("EMB-1", "case_management") == "consent:c1"
+    assert standing(story, "EMB-1", ended.event_id, "case_management", "consent:c1") == "consent:c1"
+    assert not story.case.involved("EMB-1")

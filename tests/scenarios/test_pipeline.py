@@ -68,6 +68,21 @@ def test_an_erasure_leaves_nothing_at_any_partner() -> None:
     assert result.steps["e7"]["releases"]["SH-1"]["categories"] == ["health", "protection"]
 
 
+def test_an_embassy_hears_that_its_part_has_ended() -> None:
+    scenario = story(
+        "embassy",
+        opened(),
+        consent({"EMB-1": ["case_management"]}),
+        *referral("EMB-1"),
+        ("NGO-1", "ReferralEnded", {"referral_id": "r1", "outcome": "revoked"}),
+        agencies={"NGO-1": "ngo_support", "EMB-1": "embassy"},
+    )
+    with Servers() as servers:
+        result = run(scenario, servers)
+    assert [str(one) for one in result.differences] == []
+    assert result.steps["e5"]["releases"]["EMB-1"]["categories"] == ["case_management"]
+
+
 CORRECTIONS = [corrected("e2", "family_name", name) for name in ("One", "Two", "Three", "Last")]
 
 
