@@ -465,7 +465,9 @@ class Publisher:
     def _delivery(self, agency: str, attested: bool, sending: stored.Sending) -> bytes:
         """One Delivery, single-object encoded, put together from its three parts."""
         case_ref, subject_ref = self._refs(agency, sending.case_id, sending.subject_id)
-        decision = 0 if attested else sending.decision
+        # By change of the register: a log position would count what was recorded about others.
+        change_at = self._exchange.agencies.change_at
+        decision = 0 if attested else change_at(sending.decision)
         to = wire.DELIVERY_TO.encode(
             {
                 "sequence": sending.originator_version,
@@ -480,7 +482,7 @@ class Publisher:
         if sending.kind == "recall":
             about = _NOTHING_STATED
             what["recall"] = {
-                "recall_ref": f"r{decision}-{sending.originator_version}",
+                "recall_ref": f"r{sending.originator_version}",
                 "action": body["action"],
                 "due": datetime.fromisoformat(body["due"]),
                 "items": [
@@ -497,7 +499,7 @@ class Publisher:
                 event_id = str(UUID(bytes=parts.event.event_id))
                 about = parts.about_attested(self._event_ref(agency, attested, event_id))
             else:
-                about = parts.about(sending.event_position)
+                about = parts.about(change_at(sending.event_position))
             if parts.secret is not None:  # else the person was erased after marking
                 self._release(agency, attested, parts, body["bases"], what)
         return b"".join((wire.DELIVERY.prefix, to, about, wire.DELIVERY_WHAT.encode(what)))
