@@ -95,6 +95,7 @@ class Case:
         self._index: dict[str, int] = {}
         self._erased_before = 0
         self._opener_left = False
+        self._about: dict[str, Referral] = {}  # message → the referral it is about
         self._outgoing_guardian: str | None = None
         self._proceedings: set[str] = set()
         self._leaving: tuple[str, ...] = ()
@@ -111,6 +112,10 @@ class Case:
         change = _CHANGES.get(event.type)
         if change is not None:
             change(self, event)
+        if event.type in MESSAGES:
+            referral = self.referral_of(event)
+            if referral is not None:
+                self._about[event.event_id] = referral
         if event.type in PROGRESS_TYPES:
             self.progress.apply(event.type, event.facts, event.at.date())
         self._note_birth_date(event)
@@ -371,10 +376,17 @@ class Case:
         )
 
     def referral_of(self, event: CaseEvent) -> Referral | None:
-        """The referral or transfer a message is about."""
+        """The referral or transfer a message is about.
+
+        Of a recorded message, the one it was about then: an id may be used again once a referral
+        was declined or ended, and the parties of the later one are none of the earlier.
+        """
         message = MESSAGES.get(event.type)
         if message is None:
             return None
+        about = self._about.get(event.event_id)
+        if about is not None:
+            return about
         kind, name = message
         return self.referrals.get((kind, str(event.facts.get(name))))
 
