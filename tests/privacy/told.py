@@ -46,6 +46,7 @@ class Told:
         for agency in agencies:
             self.road.partner(agency)
         self.count = 0
+        self.asides = 0
 
     def __enter__(self) -> Told:
         return self
@@ -79,6 +80,17 @@ class Told:
         [outcome] = self.road.publish_all(agency, [event])
         self.road.settle()
         return outcome
+
+    def aside(
+        self, agency: str, kind: str, case: str = "C1", /, *, refused: bool = False, **data: Any
+    ) -> None:
+        """Publish an event that takes no time and no number of the story's own."""
+        self.asides += 1
+        event_id = UUID(int=(0x40008001 << 64) + self.asides)
+        event = self.road.event(kind, case, event_id=event_id, **complete(kind, data))
+        [outcome] = self.road.publish_all(agency, [event])
+        assert outcome.accepted is not refused, f"{agency} {kind}: {outcome}"
+        self.road.settle()
 
     def opened(self, agency: str = "NGO-1", age: str = "adult", case: str = "C1") -> str:
         return self.says(agency, "CaseOpened", case, age_status=age)
