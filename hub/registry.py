@@ -1,8 +1,8 @@
 """The registry: who takes part, with signing keys by change, signed for connectors.
 
 Connectors check agency evidence against it offline. It counts its own changes and names no log
-position, which would tell how much the hub recorded in between (`hub/agencies.py`). It is published to the registry topic when
-anything in it changed, and served over HTTP as the same bytes.
+position, which would tell how much the hub recorded in between (`hub/agencies.py`). It is published
+to the registry topic when anything in it changed, and served over HTTP as the same bytes.
 """
 
 from __future__ import annotations
@@ -40,9 +40,7 @@ def signed_registry(exchange: Exchange, hub_id: str, key: SigningKey) -> bytes:
                             "key_id": one.key_id,
                             "public": one.public,
                             "valid_from": change_at(one.valid_from),
-                            "valid_to": (
-                                None if one.valid_to is None else change_at(one.valid_to)
-                            ),
+                            "valid_to": (None if one.valid_to is None else change_at(one.valid_to)),
                         }
                         for one in agency.keys.values()
                     ],

@@ -30,7 +30,7 @@ from hub.api.limits import Limits, Rate
 from hub.api.server import serve_api
 from hub.topics.port import Message
 from schemas import wire
-from tests.privacy.told import Told
+from tests.privacy.told import Told, noted
 
 AGENCIES = ("NGO-1", "SH-1", "POL-1", "CA-1", "CPS-1", "IMMENF-1", "EMB-1", "LEG-1")
 OBSERVERS = ("POL-1", "SH-1", "IMMENF-1", "EMB-1")
@@ -209,19 +209,6 @@ def own_tables(told: Told, agency: str) -> dict[str, Any]:
         kept = [i for i, name in enumerate(columns) if name not in OWN_CLOCK]
         found[table] = sorted([tuple(row[i] for i in kept) for row in rows], key=repr)
     return found
-
-
-def noted(told: Told) -> list[tuple[str, Message]]:
-    """Everything the hub appends to any topic from now on."""
-    sent: list[tuple[str, Message]] = []
-    append = told.road.hub.topics.append
-
-    def noting(topic: str, messages: Sequence[Message]) -> None:
-        append(topic, messages)
-        sent.extend((topic, message) for message in messages)
-
-    told.road.hub.topics.append = noting  # type: ignore[method-assign]
-    return sent
 
 
 def told_with(base: Path, folder: Path, between: Hidden) -> tuple[dict[str, Seen], list[Any], int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 from uuid import UUID
 
 from connectors.outcomes import Outcome
+from connectors.submit import Event
+from hub.topics.port import Message
 from tests.road import CONSENT, Road
 from tests.scenarios.completing import complete
 
@@ -68,18 +71,16 @@ class Told:
 
     def hears(self, agency: str, kind: str, case: str = "C1", /, **data: Any) -> Outcome:
         """As `says`, refused or not."""
+        [outcome] = self.road.publish_all(agency, [self.event(kind, case, **data)])
+        self.road.settle()
+        return outcome
+
+    def event(self, kind: str, case: str = "C1", /, **data: Any) -> Event:
+        """The story's next event, a minute later, whole and not published yet."""
         self.count += 1
         self.road.time.at += timedelta(minutes=1)
         event_id = UUID(int=(0x40008000 << 64) + self.count)
-        corrected = data.pop("corrects_type", None)
-        event = self.road.event(kind, case, event_id=event_id, **complete(kind, data))
-        if corrected:
-            event = type(event)(
-                event.type, event.case, event.data, None, event_id, event.occurred_at, corrected
-            )
-        [outcome] = self.road.publish_all(agency, [event])
-        self.road.settle()
-        return outcome
+        return self.road.event(kind, case, event_id=event_id, **complete(kind, data))
 
     def aside(
         self, agency: str, kind: str, case: str = "C1", /, *, refused: bool = False, **data: Any
@@ -146,6 +147,19 @@ class Told:
             if not name.startswith("sqlite_")
         ]
         return {name: self.rows(agency, f'SELECT * FROM "{name}"') for name in names}
+
+
+def noted(told: Told) -> list[tuple[str, Message]]:
+    """Everything the hub appends to any topic from now on."""
+    sent: list[tuple[str, Message]] = []
+    append = told.road.hub.topics.append
+
+    def noting(topic: str, messages: Sequence[Message]) -> None:
+        append(topic, messages)
+        sent.extend((topic, message) for message in messages)
+
+    told.road.hub.topics.append = noting  # type: ignore[method-assign]
+    return sent
 
 
 def values(rows: list[tuple[Any, ...]]) -> set[str]:
