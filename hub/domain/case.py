@@ -369,6 +369,21 @@ class Case:
             involved = self._involved = frozenset(grounds - self.left)
         return involved
 
+    def grounds(self) -> dict[str, tuple[str, ...]]:
+        """Who is involved and why (2.1): `opened`, `referral:<id>`, `guardian`, `proceeding`."""
+        found: dict[str, list[str]] = {}
+        if self.opener is not None and not self._opener_left:
+            found.setdefault(self.opener, []).append("opened")
+        for referral in self.referrals.values():
+            if referral.involves:
+                why = f"{referral.kind}:{referral.referral_id}"
+                found.setdefault(referral.recipient, []).append(why)
+        if self.guardian is not None:
+            found.setdefault(self.guardian, []).append("guardian")
+        for agency in self._proceedings:
+            found.setdefault(agency, []).append("proceeding")
+        return {agency: tuple(found[agency]) for agency in sorted(found) if self.involved(agency)}
+
     def has_ground_or_offer(self, agency: str) -> bool:
         """Whether leaving would take something from this authority."""
         return self.involved(agency) or any(
