@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar
@@ -179,29 +181,48 @@ def publish(
         str | None, typer.Option(help="Address; what the approval says, if left out.")
     ] = None,
     wait: Annotated[float, typer.Option(help="Seconds to wait for the hub's answer.")] = 120.0,
+    group: Annotated[
+        Path | None,
+        typer.Option(help="A CSV of people, one row each: FILE is a template with {column}."),
+    ] = None,
+    apart: Annotated[
+        bool, typer.Option(help="Sign every event alone: nobody can tell how many were published.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per event.")] = False,
 ) -> None:
     """Publish the events of a file and print the hub's answer to each.
 
     Exit status 0 if all were accepted, 3 if any was refused. Publishing the same file again is
-    safe: the hub gives the same answers.
+    safe: the hub gives the same answers. With --group every row of a CSV file gets events of its
+    own, and GROUP.refused.csv lists whoever had one refused; docs/groups.md shows a template.
 
     Example: nrm-hub publish case.json --home ngo-1
+    Example: nrm-hub publish referral.json --group workers.csv --home union-1
     """
     from connectors.documents import read_events
+    from connectors.group import Group
     from connectors.identity import AgencyIdentity
     from connectors.submit import Limits, Publisher
 
     identity = AgencyIdentity.load(home)
-    events = read_events(file)
+    people = Group(file, group, datetime.now(UTC)) if group else None
+    events = people.events() if people else read_events(file)
     transport = _transport(identity, via, url)
     limits = Limits(give_up_seconds=wait, answer_seconds=min(wait, Limits().answer_seconds))
+    if apart:
+        limits = replace(limits, batch_events=1)
     with Console(stderr=True).status(f"Publishing {len(events)} events"):
         outcomes = Publisher(identity, transport, limits=limits).publish(events)
-    rows = [_row(event.type, outcome) for event, outcome in zip(events, outcomes, strict=True)]
+    rows = [
+        {**_row(event.type, outcome), "case": event.case}
+        for event, outcome in zip(events, outcomes, strict=True)
+    ]
+    told = people.told(outcomes) if people else []
     if as_json:
         for row in rows:
             typer.echo(json.dumps(row))
+    elif people:
+        _print_group(told, people.refused_at)
     else:
         shown = table("event", "id", "outcome", "what to do")
         for row in rows:
@@ -209,6 +230,21 @@ def publish(
         console().print(shown)
     if not all(outcome.accepted for outcome in outcomes):
         raise typer.Exit(3)
+
+
+def _print_group(told: list[Any], refused_at: Path) -> None:
+    """One line per person; what was refused, and where it is listed."""
+    table = Table("case", "accepted", "refused", "why")
+    failed = 0
+    for member, answers in told:
+        refused = [answer for answer in answers if not answer.accepted]
+        failed += bool(refused)
+        why = ", ".join(dict.fromkeys(str(answer.reason) for answer in refused))
+        table.add_row(member.case, str(len(answers) - len(refused)), str(len(refused) or ""), why)
+    Console().print(table)
+    typer.echo(f"{len(told)} people, {len(told) - failed} with everything accepted.")
+    if failed:
+        typer.echo(f"{failed} with something refused: {refused_at}. Put right, then run it again.")
 
 
 def _row(event_type: str, outcome: Any) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def check(settings: File) -> None:
         typer.echo("!!  hub       reached, but it has published no registry yet")
     else:
         registry.update(signed)
-        typer.echo(f"ok  hub       reached; registry as of position {registry.position}")
+        typer.echo(f"ok  hub       reached; registry as of its change {registry.position}")
     inbox.close()
     sink.close()
 

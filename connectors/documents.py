@@ -29,8 +29,8 @@ _KEYS = ("type", "case", "data", "subject", "event_id", "occurred_at", "corrects
 
 def read_events(path: Path) -> list[Event]:
     """The events of a file, each with its id and time for good."""
-    entries = _entries(path)
-    events = [_event(index, entry) for index, entry in enumerate(entries)]
+    entries = read_entries(path)
+    events = [event_of(index, entry) for index, entry in enumerate(entries)]
     if all(event.event_id and event.occurred_at for event in events):
         return events
     digests = [_digest(entry) for entry in entries]
@@ -56,7 +56,8 @@ def read_events(path: Path) -> list[Event]:
     return settled
 
 
-def _entries(path: Path) -> list[dict[str, Any]]:
+def read_entries(path: Path) -> list[dict[str, Any]]:
+    """The entries of a file as they are written. SettingsError says what cannot be read."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as missing:
@@ -78,7 +79,8 @@ def _entries(path: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def _event(index: int, entry: Any) -> Event:
+def event_of(index: int, entry: Any) -> Event:
+    """One entry as an event. InvalidEventError names what is wrong with it."""
     if not isinstance(entry, dict):
         raise InvalidEventError(index, "?", "", "is not an object with type, case and data")
     kind = str(entry.get("type", "?"))

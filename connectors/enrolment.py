@@ -59,7 +59,8 @@ class EnrolmentRequest:
 
 @dataclass(frozen=True)
 class HubKey:
-    """A signing key of the hub and the log positions it may sign at, `[valid_from, valid_to)`."""
+    """A signing key of the hub and the changes of the register it may sign at,
+    `[valid_from, valid_to)`."""
 
     key_id: bytes
     public: bytes

@@ -396,7 +396,7 @@ def _content(
 
 
 def _signed_in_time(head: dict[str, Any], key: HubKey, delivery: dict[str, Any]) -> dict[str, Any]:
-    """The head, if its key was valid at the log position the event was recorded at."""
+    """The head, if its key was valid when the event was recorded, by change of the register."""
     if not _valid_at(key, delivery["recorded"]):
         raise Unreadable("unknown_agency_key", f"{head['agency']}: not valid when recorded")
     return head

@@ -3,10 +3,16 @@
 A fold of the `nrm.Agency.*` and `nrm.Agreement.*` events. Validity is by log position, never by
 clock: a key revoked at position p refuses everything recorded after p and reclassifies nothing
 before it. Nothing here decides on consent; see `hub/release.py`.
+
+What leaves the hub speaks of validity by *change*: the first change of the register is 1, the next
+2. A log position would tell a partner how much was recorded about everybody in between, withheld
+events included; a change tells it what the public register tells it anyway. Only changes of the
+register end or begin validity, so "valid at this change" and "valid at this position" are the same.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -59,6 +65,7 @@ class Agencies:
         self._agencies: dict[str, Agency] = {}
         self._versions: dict[str, int] = {}
         self._parties: Parties | None = None
+        self._changed_at: list[int] = []
         self.position = 0
 
     def __contains__(self, agency: str) -> bool:
@@ -77,6 +84,15 @@ class Agencies:
     def version(self, agency: str) -> int:
         """Version of the agency's stream so far (0: none)."""
         return self._versions.get(agency, 0)
+
+    @property
+    def changes(self) -> int:
+        """How often the register changed: the number of its last change."""
+        return len(self._changed_at)
+
+    def change_at(self, position: int) -> int:
+        """Number of the register's last change at or before a log position; 0 before the first."""
+        return bisect_right(self._changed_at, position)
 
     def apply(self, position: int, event: StoreEvent) -> None:
         match event:
@@ -107,6 +123,7 @@ class Agencies:
         agency_id: str = event.agency
         self._versions[agency_id] = event.originator_version
         self.position = position
+        self._changed_at.append(position)
         self._parties = None
 
     def parties(self) -> Parties:

@@ -321,7 +321,7 @@ class Enrolment:
                 },
                 topics_url=settings.topics_url,
                 http_url=f"http://{settings.host}:{settings.port}",
-                position=self._exchange.position,
+                position=self._exchange.agencies.changes,
             ),
             self._keys.signing,
         )

@@ -37,8 +37,11 @@ class Parts:
         self._about: bytes | None = None
         self._disclosed: dict[str, bytes] = {}
 
-    def about(self, position: int) -> bytes:
-        """The middle of a Delivery: what was stated, as the agency signed it, for all alike."""
+    def about(self, change: int) -> bytes:
+        """The middle of a Delivery: what was stated, as the agency signed it, for all alike.
+
+        change: of the register, the last one before the event was recorded.
+        """
         if self._about is None:
             event = self.event
             evidence = {
@@ -50,7 +53,7 @@ class Parts:
             }
             self._about = wire.DELIVERY_ABOUT.encode(
                 {
-                    "recorded": position,
+                    "recorded": change,
                     "event_ref": str(UUID(bytes=event.event_id)),
                     "event_type": event.event_type,
                     "schema": event.schema_id,

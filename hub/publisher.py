@@ -34,6 +34,7 @@ import structlog
 
 from hub import crash
 from hub.crypto import signing
+from hub.crypto.pseudonyms import Pseudonyms
 from hub.crypto.sealing import padme, seal, sealing_key_id
 from hub.crypto.signing import SigningKey
 from hub.deliveries import Owed, Settlement
@@ -41,7 +42,7 @@ from hub.domain.case import Case
 from hub.draft import Draft, Fresh, stream_id
 from hub.exchange import Exchange
 from hub.parts import Parts, PartsCache, released
-from hub.release import standing
+from hub.release import CONSENT, standing
 from hub.served import Served, progress
 from hub.store import events as stored
 from hub.store.errors import StoreConflict
@@ -77,6 +78,13 @@ _NOTHING_STATED = wire.DELIVERY_ABOUT.encode(
 def delivery_stream(agency: str) -> UUID:
     """Stream of a recipient's delivery log."""
     return stream_id("deliveries", agency)
+
+
+def told_basis(names: Pseudonyms, agency: str, case_id: UUID, basis: str) -> str:
+    """A basis as a hub-attested recipient is told it: a consent's id is the same at everybody."""
+    if not basis.startswith(CONSENT):
+        return basis
+    return CONSENT + names.consent(agency, case_id, basis.removeprefix(CONSENT))
 
 
 class _Elsewhere(Exception):
@@ -487,7 +495,9 @@ class Publisher:
     def _delivery(self, agency: str, attested: bool, sending: stored.Sending) -> bytes:
         """One Delivery, single-object encoded, put together from its three parts."""
         case_ref, subject_ref = self._refs(agency, sending.case_id, sending.subject_id)
-        decision = 0 if attested else sending.decision
+        # By change of the register: a log position would count what was recorded about others.
+        change_at = self._exchange.agencies.change_at
+        decision = 0 if attested else change_at(sending.decision)
         to = wire.DELIVERY_TO.encode(
             {
                 "sequence": sending.originator_version,
@@ -502,7 +512,7 @@ class Publisher:
         if sending.kind == "recall":
             about = _NOTHING_STATED
             what["recall"] = {
-                "recall_ref": f"r{decision}-{sending.originator_version}",
+                "recall_ref": f"r{sending.originator_version}",
                 "action": body["action"],
                 "due": datetime.fromisoformat(body["due"]),
                 "items": [
@@ -519,27 +529,34 @@ class Publisher:
                 event_id = str(UUID(bytes=parts.event.event_id))
                 about = parts.about_attested(self._event_ref(agency, attested, event_id))
             else:
-                about = parts.about(sending.event_position)
+                about = parts.about(change_at(sending.event_position))
             if parts.secret is not None:  # else the person was erased after marking
-                self._release(agency, attested, parts, body["bases"], what)
+                case_id = UUID(bytes=sending.case_id)
+                self._release(agency, attested, case_id, parts, body["bases"], what)
         return b"".join((wire.DELIVERY.prefix, to, about, wire.DELIVERY_WHAT.encode(what)))
 
     def _release(
         self,
         agency: str,
         attested: bool,
+        case_id: UUID,
         parts: Parts,
         bases: Mapping[str, str],
         what: dict[str, Any],
     ) -> None:
         rename = partial(self._renamed, agency, parts.event.emitter)
+        names = self._exchange.pseudonyms
         what["compartments"] = [
             parts.attest(sealed, rename) if attested else parts.disclose(sealed)
             for sealed in parts.event.compartments
             if released(sealed.name, bases, agency)
         ]
         what["bases"] = [
-            {"category": category, "basis": basis} for category, basis in sorted(bases.items())
+            {
+                "category": category,
+                "basis": told_basis(names, agency, case_id, basis) if attested else basis,
+            }
+            for category, basis in sorted(bases.items())
         ]
 
     def _refs(self, agency: str, case_id: bytes, subject_id: bytes) -> tuple[str, str]:

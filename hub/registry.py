@@ -1,7 +1,8 @@
-"""The registry: who takes part, with signing keys by log position, signed for connectors.
+"""The registry: who takes part, with signing keys by change, signed for connectors.
 
-Connectors check agency evidence against it offline. It is published to the registry topic when
-anything in it changed, and served over HTTP as the same bytes.
+Connectors check agency evidence against it offline. It counts its own changes and names no log
+position, which would tell how much the hub recorded in between (`hub/agencies.py`). It is published
+to the registry topic when anything in it changed, and served over HTTP as the same bytes.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ LOOK_EVERY = 5.0  # seconds between looks whether the topic was lost
 def signed_registry(exchange: Exchange, hub_id: str, key: SigningKey) -> bytes:
     """The SignedRegistry as of the exchange's position."""
     agencies = exchange.agencies
+    change_at = agencies.change_at
     body = wire.REGISTRY.single(
         {
             "hub": hub_id,
-            "position": agencies.position,
+            "position": agencies.changes,
             "hub_keys": [
                 {"key_id": key.key_id, "public": key.public, "valid_from": 0, "valid_to": None}
             ],
@@ -37,8 +39,8 @@ def signed_registry(exchange: Exchange, hub_id: str, key: SigningKey) -> bytes:
                         {
                             "key_id": one.key_id,
                             "public": one.public,
-                            "valid_from": one.valid_from,
-                            "valid_to": one.valid_to,
+                            "valid_from": change_at(one.valid_from),
+                            "valid_to": (None if one.valid_to is None else change_at(one.valid_to)),
                         }
                         for one in agency.keys.values()
                     ],

@@ -132,7 +132,7 @@ def agency_calls(desk: Desk, watch: DeliveryWatch) -> APIRouter:
 
     @calls.get("/registry", **examples.REGISTRY)
     async def registry(request: Request) -> Response:
-        """Who takes part, with signing keys by log position: a SignedRegistry."""
+        """Who takes part, with signing keys by change of the register: a SignedRegistry."""
         await desk.signed(request)
         tag, signed_bytes = await desk.working(registry_bytes)
         if request.headers.get("if-none-match") == tag:
@@ -235,10 +235,10 @@ def _registry_cache(hub: Hub) -> Callable[[], tuple[str, bytes]]:
     """Entity tag and bytes, signed once for every change of who takes part."""
 
     @lru_cache(maxsize=1)
-    def signed(position: int) -> tuple[str, bytes]:
-        return f'"{position}"', signed_registry(hub.exchange, hub.settings.hub_id, hub.keys.signing)
+    def signed(change: int) -> tuple[str, bytes]:
+        return f'"{change}"', signed_registry(hub.exchange, hub.settings.hub_id, hub.keys.signing)
 
-    return lambda: signed(hub.exchange.agencies.position)
+    return lambda: signed(hub.exchange.agencies.changes)
 
 
 @lru_cache(maxsize=1)

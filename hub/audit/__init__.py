@@ -6,16 +6,19 @@ person was erased, the entry stands as a tombstone and everything else still ver
 """
 
 from hub.audit.replay import Entry, position_of, replay_case
+from hub.audit.standing import CaseStanding, standing_of
 from hub.audit.verify import Verdict, verify_log
 from hub.audit.why import Why, WhyCategory, why
 
 __all__ = [
+    "CaseStanding",
     "Entry",
     "Verdict",
     "Why",
     "WhyCategory",
     "position_of",
     "replay_case",
+    "standing_of",
     "verify_log",
     "why",
 ]

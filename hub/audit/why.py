@@ -88,7 +88,7 @@ def why(exchange: Exchange, agency: str, event: str) -> Why:
     )
     assert isinstance(settled, stored.Settled)
     recorded = Settlement.from_record(json.loads(settled.settlement))
-    parties, profile = _as_of(log, accepted.position)
+    parties, profile = as_of_position(log, accepted.position)
     party = parties.get(agency)
     if party is None:
         raise Refused(0, "unknown_agency", f"{agency} was not enrolled at that position")
@@ -155,7 +155,7 @@ def _find(exchange: Exchange, event: str) -> Recorded:
     raise missing
 
 
-def _as_of(log: HubLog, position: int) -> tuple[Parties, PolicyProfile]:
+def as_of_position(log: HubLog, position: int) -> tuple[Parties, PolicyProfile]:
     """Register and profile as they stood just before a position."""
     agencies, profile, after = Agencies(), None, 0
     while after < position - 1:

@@ -22,7 +22,7 @@ import typer
 
 from connectors import agency_cli
 from connectors.cli import connector
-from hub.cli import agencies, audit, demo, operator, scenario, serve
+from hub.cli import agencies, audit, case, demo, operator, scenario, serve
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,6 +45,7 @@ agencies.mount(agency_cli.agency)
 app.add_typer(agency_cli.agency, name="agency")
 app.add_typer(connector, name="connector")
 app.add_typer(audit.app, name="audit")
+app.add_typer(case.app, name="case")
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(operator.subject, name="subject")
 app.add_typer(operator.policy, name="policy")

@@ -5,7 +5,7 @@ needs a table, and a name can be taken back to what it stands for.
 
 - The hub's own id of a case or person: HMAC of the reference agencies use, in
   the form of a UUID of version 8 (RFC 9562 §5.8). Not reversible.
-- A recipient's pseudonym of a case, person or event: AES-256 of the id, one
+- A recipient's pseudonym of a case, person, event or consent: AES-256 of the id, one
   block, under a key of that recipient and kind. A permutation: two ids never
   share a pseudonym, and the hub can resolve what a recipient sends back.
 - Topic names and recipient references: opaque, fixed per agency.
@@ -22,7 +22,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, Literal
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -31,9 +31,14 @@ from cryptography.hazmat.primitives.ciphers.modes import ECB
 MASTER_BYTES: Final = 32
 
 CanonicalKind = Literal["case", "subject"]
-PseudonymKind = Literal["case", "subject", "event"]
+PseudonymKind = Literal["case", "subject", "event", "consent"]
 
-_PREFIX: Final[dict[str, str]] = {"case": "nc-", "subject": "ns-", "event": "ne-"}
+_PREFIX: Final[dict[str, str]] = {
+    "case": "nc-",
+    "subject": "ns-",
+    "event": "ne-",
+    "consent": "nk-",
+}
 _HEX: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _TOPIC_HEX: Final = 20
 
@@ -80,6 +85,10 @@ class Pseudonyms:
     def _pseudonym(self, recipient: str, kind: PseudonymKind, id: UUID) -> str:
         prefix = _PREFIX[kind]
         return prefix + self._block(recipient, kind).encryptor().update(id.bytes).hex()
+
+    def consent(self, recipient: str, case: UUID, consent_id: str) -> str:
+        """What a recipient that is told the hub's word only calls a consent of this case."""
+        return self.pseudonym(recipient, "consent", uuid5(case, consent_id))
 
     def resolve(self, recipient: str, kind: PseudonymKind, text: str) -> UUID | None:
         """The id behind a pseudonym of `recipient`; None if it has not that shape."""

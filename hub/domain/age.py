@@ -134,6 +134,10 @@ class Age:
         """
         self._recorded = view
 
+    def come_of_age(self, now: datetime) -> bool:
+        """Whether the known date of birth, if there is one, makes the person 18 by now."""
+        return self._fold(frozenset()).come_of_age(now.date())
+
     def view(self, now: datetime, enforcement_roles: Set[str]) -> AgeView:
         folded = self._folded
         if folded is None or self._folded_for is not enforcement_roles:

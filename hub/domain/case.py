@@ -95,6 +95,7 @@ class Case:
         self._index: dict[str, int] = {}
         self._erased_before = 0
         self._opener_left = False
+        self._about: dict[str, Referral] = {}  # message → the referral it is about
         self._outgoing_guardian: str | None = None
         self._proceedings: set[str] = set()
         self._leaving: tuple[str, ...] = ()
@@ -111,6 +112,10 @@ class Case:
         change = _CHANGES.get(event.type)
         if change is not None:
             change(self, event)
+        if event.type in MESSAGES:
+            referral = self.referral_of(event)
+            if referral is not None:
+                self._about[event.event_id] = referral
         if event.type in PROGRESS_TYPES:
             self.progress.apply(event.type, event.facts, event.at.date())
         self._note_birth_date(event)
@@ -369,6 +374,21 @@ class Case:
             involved = self._involved = frozenset(grounds - self.left)
         return involved
 
+    def grounds(self) -> dict[str, tuple[str, ...]]:
+        """Who is involved and why (2.1): `opened`, `referral:<id>`, `guardian`, `proceeding`."""
+        found: dict[str, list[str]] = {}
+        if self.opener is not None and not self._opener_left:
+            found.setdefault(self.opener, []).append("opened")
+        for referral in self.referrals.values():
+            if referral.involves:
+                why = f"{referral.kind}:{referral.referral_id}"
+                found.setdefault(referral.recipient, []).append(why)
+        if self.guardian is not None:
+            found.setdefault(self.guardian, []).append("guardian")
+        for agency in self._proceedings:
+            found.setdefault(agency, []).append("proceeding")
+        return {agency: tuple(found[agency]) for agency in sorted(found) if self.involved(agency)}
+
     def has_ground_or_offer(self, agency: str) -> bool:
         """Whether leaving would take something from this authority."""
         return self.involved(agency) or any(
@@ -376,10 +396,17 @@ class Case:
         )
 
     def referral_of(self, event: CaseEvent) -> Referral | None:
-        """The referral or transfer a message is about."""
+        """The referral or transfer a message is about.
+
+        Of a recorded message, the one it was about then: an id may be used again once a referral
+        was declined or ended, and the parties of the later one are none of the earlier.
+        """
         message = MESSAGES.get(event.type)
         if message is None:
             return None
+        about = self._about.get(event.event_id)
+        if about is not None:
+            return about
         kind, name = message
         return self.referrals.get((kind, str(event.facts.get(name))))
 

@@ -121,6 +121,11 @@ class Consent:
     def named(self) -> frozenset[str]:
         return frozenset(self._pairs)
 
+    @property
+    def scope(self) -> dict[str, tuple[str, ...]]:
+        """Agency → categories it may see, now."""
+        return {agency: tuple(sorted(pairs)) for agency, pairs in sorted(self._pairs.items())}
+
     def ever_held(self, agency: str, category: str | None) -> bool:
         """Whether the pair (any pair of the agency, if None) was ever in the scope."""
         ever = self._ever.get(agency)

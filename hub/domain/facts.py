@@ -37,6 +37,8 @@ PLAIN: Mapping[str, tuple[str, ...]] = {
     "ResidencePermitDecided": ("outcome", "valid_until"),
     "AsylumClaimRecorded": ("status",),
     "AgeAssessed": ("outcome", "appeal_open_until"),
+    "ProceedingLinked": ("stage",),
+    "NonPunishmentDecided": ("outcome",),
     "GuardianAppointed": ("guardian_agency",),
     "BestInterestsDetermined": ("question",),
     "ReturnRiskAssessed": ("level",),

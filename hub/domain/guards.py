@@ -107,12 +107,14 @@ def _may_emit(ask: _Ask) -> bool:
     if event.role == HUB_ROLE or event.type in UNINVOLVED or case.involved(event.emitter):
         return True
     if event.type in MESSAGES:
+        if event.type in ("ReferralMade", "TransferOffered"):
+            return False
         referral = case.referral_of(event)
-        return (
-            event.type not in ("ReferralMade", "TransferOffered")
-            and referral is not None
-            and referral.recipient == event.emitter
-        )
+        if referral is None:
+            return False
+        # 2.3: a sender may take its referral back, also after its own part in the case ended.
+        taken_back = event.type == "ReferralEnded" and referral.sender == event.emitter
+        return taken_back or referral.recipient == event.emitter
     if event.type == "AsylumClaimRecorded":
         return event.role == "immigration_status"
     return event.type in BY_THE_LEFT_AUTHORITY and event.emitter in case.left

@@ -21,7 +21,7 @@ from connectors.columns import targets
 from connectors.ledger import EVIDENCE
 from connectors.tables import PROVENANCE, table_name
 from hub.exchange import Exchange
-from hub.publisher import delivery_stream
+from hub.publisher import delivery_stream, told_basis
 from hub.scenario.books import Book, Stated
 from hub.scenario.compare import Difference
 from schemas.registry import Schemas
@@ -55,6 +55,13 @@ class Names:
         names = self.exchange.pseudonyms
         canonical = names.canonical("case", one.event.case)
         return names.pseudonym(self.agency, "case", canonical)
+
+    def basis(self, one: Stated, basis: str) -> str:
+        """A basis as this partner is told it."""
+        if not self.attested:
+            return basis
+        names = self.exchange.pseudonyms
+        return told_basis(names, self.agency, names.canonical("case", one.event.case), basis)
 
     def provenance(self, one: Stated) -> dict[str, Any]:
         names, event = self.exchange.pseudonyms, one.event
@@ -155,7 +162,7 @@ class _Reader:
         expected: dict[str, Any] = {
             **self._names.provenance(one),
             "categories": sorted(bases),
-            "bases": dict(bases),
+            "bases": {name: self._names.basis(one, basis) for name, basis in bases.items()},
         }
         for name, value in expected.items():
             if _plain(row[name]) != _plain(value):
@@ -183,7 +190,7 @@ class _Reader:
 
     def _holdings(self) -> Iterator[Difference]:
         wanted = {
-            (event_id, category): basis
+            (event_id, category): self._names.basis(self._book.events[event_id], basis)
             for event_id, bases in self._book.held.items()
             for category, basis in bases.items()
         }

@@ -2,6 +2,10 @@
 
 Same seed, same scenario. Events are drawn from what the situation suggests, not checked: guards
 may refuse some. Times jump so that consents lapse, windows close and persons come of age.
+
+Two kinds. Without guards anything may follow anything. A *lawful* scenario is a case as it is
+lived: somebody is asked, named and referred to, so that guards take most of it; it also uses ids
+again and steps through the procedure, which only makes sense if guards refuse the rest.
 """
 
 from __future__ import annotations
@@ -59,15 +63,35 @@ JOINING = [name for name in AGENCIES if name not in ("HUB", "AUD-1", "IMMENF-1")
 BIRTHS = ["1990-05-01", "2008-03-05", "2008-03-20", "2008-09-01", "2010-01-01", "2008-02-29"]
 
 
+# Types that change nothing: what they carry is released or withheld, and that is all.
+PLAIN_TYPES = (
+    "PresumptionRecorded",
+    "SupportPlanAgreed",
+    "ServiceEpisodeEnded",
+    "ResidencePermitDecided",
+    "WitnessProtectionApplied",
+    "NonPunishmentRaised",
+    "NonPunishmentDecided",
+    "CompensationClaimed",
+    "CompensationDecided",
+    "ReturnCompleted",
+    "SubjectRequestReceived",
+    "DeliveryAcknowledged",
+    "EmergencyModeDeclared",
+)
+
+
 class Generator:
     """One scenario from one seed."""
 
-    def __init__(self, seed: int, length: int = 40) -> None:
+    def __init__(self, seed: int, length: int = 40, *, lawful: bool = False) -> None:
+        self.lawful = lawful
         self.random = random.Random(seed)
         self.now = datetime(2026, 2, 25, 9, tzinfo=UTC)
         self.events: list[dict[str, Any]] = []
         self.offers: list[tuple[str, str, str, str]] = []  # kind, id, sender, to
         self.inside: list[str] = []
+        self.named: list[str] = []  # by the consent given or amended last
         self.consents: list[str] = []
         self.invocations: list[str] = []
         self.count = 0
@@ -75,6 +99,8 @@ class Generator:
         self.inside.append(opener)
         age = self.pick(["adult"] * 7 + ["child", "unknown", "age_disputed"])
         self.add(opener, "CaseOpened", {"age_status": age}, ["case_management"])
+        if lawful:
+            self.consent()
         while len(self.events) < length:
             self.step()
 
@@ -88,10 +114,16 @@ class Generator:
         return sorted(self.random.sample(list(choices), self.random.randint(1, most)))
 
     def add(self, agency: str, kind: str, data: dict[str, Any], categories: list[str]) -> str:
+        """One more event; its id. Lawful, what the role may not say is mostly left unsaid."""
+        emitters = Schemas.load().by_type(kind).emitters
+        able = AGENCIES[agency] in emitters or "any_authorised" in emitters
+        if self.lawful and not able and self.random.random() < 0.95:
+            return ""
         self.now += self.pick(
             [timedelta(minutes=7)] * 20
             + [timedelta(hours=9)] * 3
             + [timedelta(days=2), timedelta(days=9)]
+            + [timedelta(days=33)] * (self.lawful and self.random.random() < 0.2)
         )
         event_id = f"g{len(self.events) + 1}"
         self.events.append(
@@ -121,6 +153,7 @@ class Generator:
             + [self.review] * 2
             + [self.correct] * 2
             + [self.rare] * 5
+            + [self.procedure] * 8
         )
         self.pick(moves)()
 
@@ -139,6 +172,7 @@ class Generator:
 
     def scope(self) -> dict[str, list[str]]:
         named = {*self.some(JOINING, 8), *self.random.sample(self.inside, len(self.inside) // 2)}
+        self.named = sorted(named)
         return {agency: self.some(CATEGORIES, 12) for agency in sorted(named)}
 
     # -- moves -------------------------------------------------------------------------------
@@ -146,18 +180,23 @@ class Generator:
     def refer(self) -> None:
         self.count += 1
         sender, to = self.actor("ReferralMade"), self.pick([*JOINING, *(["CA-1", "SH-1"] * 3)])
+        if self.lawful and self.named and self.random.random() < 0.85:
+            to = self.pick(self.named)
+        number = self.count
+        if self.lawful and self.random.random() < 0.4:
+            number = self.random.randint(1, number)
         if self.random.random() < 0.25:
-            data = {"transfer_id": f"t{self.count}", "to_agency": to}
-            self.offers.append(("transfer", f"t{self.count}", sender, to))
+            data = {"transfer_id": f"t{number}", "to_agency": to}
+            self.offers.append(("transfer", f"t{number}", sender, to))
             self.add(sender, "TransferOffered", data, ["case_management", "protection"])
         else:
             data = {
-                "referral_id": f"r{self.count}",
+                "referral_id": f"r{number}",
                 "to_agency": to,
                 "respond_by": "2026-02-25T00:00:00Z",
                 "basis": "c",
             }
-            self.offers.append(("referral", f"r{self.count}", sender, to))
+            self.offers.append(("referral", f"r{number}", sender, to))
             self.add(sender, "ReferralMade", data, ["case_management", "protection"])
 
     def answer(self) -> None:
@@ -190,7 +229,7 @@ class Generator:
             "consent_id": consent_id,
             "scope": self.scope(),
             "covers_history": self.random.random() < 0.5,
-            "valid_until": self.day(0, 40),
+            "valid_until": self.day(20, 60) if self.lawful else self.day(0, 40),
         }
         self.add(self.actor("ConsentGiven"), "ConsentGiven", data, ["consent"])
 
@@ -264,9 +303,11 @@ class Generator:
             "expires_at": (self.now + timedelta(hours=self.pick([10, 20, 40]))).isoformat(),
         }
         emitter = self.pick(["POL-1", "POL-1", "HLT-1", "CPS-1", "SH-1", "NGO-1"])
-        self.invocations.append(
-            self.add(emitter, "BreakGlassInvoked", data, ["case_management", "audit"])
-        )
+        if self.random.random() < 0.5:
+            emitter = self.actor("BreakGlassInvoked")
+        invoked = self.add(emitter, "BreakGlassInvoked", data, ["case_management", "audit"])
+        if invoked:
+            self.invocations.append(invoked)
 
     def review(self) -> None:
         about = self.pick([*self.invocations[-2:] * 3, "g1"])
@@ -287,6 +328,46 @@ class Generator:
             field, category, value = "gender", "demographics", "F"
         data = {"corrects_event": event["id"], "field": field, "new_value": value}
         self.add(self.actor(), "RecordCorrected", data, ["case_management", category])
+
+    def procedure(self) -> None:
+        """Decision, recovery, return, justice and closure; any type at all, now and then."""
+        kind, data = self.pick(
+            [
+                ("ReasonableGroundsDecided", {"outcome": self.pick(["positive", "negative"])}),
+                (
+                    "RecoveryPeriodStarted",
+                    {"start": self.day(0, 0), "minimum_days": 30, "ends_on": self.day(30, 30)},
+                ),
+                (
+                    "RecoveryPeriodChanged",
+                    {
+                        "reason": self.pick(
+                            ["extended", "needs", "disqualified", "withdrawn", "completed"]
+                        ),
+                        "ends_on": self.day(-5, 45),
+                    },
+                ),
+                (
+                    "ConclusiveGroundsDecided",
+                    {"outcome": self.pick(["positive", "negative"]), "decided_on": self.day(0, 0)},
+                ),
+                ("ReconsiderationRequested", {"decision_ref": "cg"}),
+                ("ReconsiderationDecided", {"decision_ref": "cg", "outcome": "upheld"}),
+                ("DisqualificationDecided", {"outcome": "disqualified"}),
+                ("RemovalHoldLifted", {"hold_ref": "h"}),
+                ("ReturnRiskAssessed", {"level": self.pick(["low", "low", "high"])}),
+                ("BestInterestsDetermined", {"question": "return"}),
+                ("ReturnAgreed", {"voluntary": True}),
+                ("CaseClosed", {"reason": "inclusion"}),
+                ("CaseReopened", {"reason": "new_information"}),
+                (self.pick(PLAIN_TYPES), {}),
+                (self.pick(PLAIN_TYPES), {}),
+                (self.pick(PLAIN_TYPES), {}),
+            ]
+        )
+        known = [c for c in Schemas.load().by_type(kind).categories if c != "routing"]
+        emitter = "HUB" if kind == "RemovalHoldLifted" else self.actor(kind)
+        self.add(emitter, kind, data, self.some(known, len(known)))
 
     def rare(self) -> None:
         kind, emitters, data, categories = self.pick(

@@ -57,15 +57,20 @@ class Oracle:
     # -- walking over the log ----------------------------------------------------------------
     # `ended` says whether the endings of the last event in the log have acted (3.2).
 
-    def referrals(self, log: list[Event], ended: bool) -> dict[tuple[str, str], dict[str, Any]]:
-        """2.3, with 2.4's ending of pending referrals."""
+    def referrals(
+        self, log: list[Event], ended: bool, about: str | None = None
+    ) -> dict[tuple[str, str], dict[str, Any]]:
+        """2.3, with 2.4's ending of pending referrals. about: as a message of this id meant them;
+        an id may be used again after a decline or an end."""
         found: dict[tuple[str, str], dict[str, Any]] = {}
+        meant: dict[tuple[str, str], dict[str, Any]] = {}
+        every: list[dict[str, Any]] = []
         for index, event in enumerate(log):
             data, kind = event["data"], event["type"]
             acted = ended or index < len(log) - 1
             if kind in ("ReferralMade", "TransferOffered"):
                 name = "referral" if kind == "ReferralMade" else "transfer"
-                found[name, data[f"{name}_id"]] = {
+                new = found[name, data[f"{name}_id"]] = {
                     "sender": event["agency"],
                     "to": data["to_agency"],
                     "state": "pending",
@@ -73,6 +78,7 @@ class Oracle:
                     "at": index,
                     "kind": name,
                 }
+                every.append(new)
             if kind in ("ReferralAccepted", "ReferralDeclined", "ReferralEnded"):
                 one = found.get(("referral", data["referral_id"]))
             elif kind == "TransferAnswered":
@@ -99,12 +105,14 @@ class Oracle:
                 ):
                     one["state"] = "ended"
             if acted and self.leaves(log[: index + 1]):
-                for one in found.values():
+                for one in every:
                     if self.roles[one["to"]] == "competent_authority":
                         if one["state"] == "pending":
                             one["state"] = "ended"
                         one["lost"] = True
-        return found
+            if event["id"] == about:
+                meant = dict(found)
+        return found if about is None else meant
 
     def leaves(self, log: list[Event]) -> bool:
         """Whether the last event of the log is an adult's leaving (2.4)."""
@@ -304,11 +312,11 @@ class Oracle:
         return one is not None and one["state"] == "pending" and one["to"] == agency
 
     def about(self, log: list[Event], event: Event, ended: bool) -> dict[str, Any] | None:
-        if event["type"] in REFERRAL_TYPES:
-            return self.referrals(log, ended).get(("referral", event["data"]["referral_id"]))
-        if event["type"] in TRANSFER_TYPES:
-            return self.referrals(log, ended).get(("transfer", event["data"]["transfer_id"]))
-        return None
+        if event["type"] not in REFERRAL_TYPES + TRANSFER_TYPES:
+            return None
+        name = "referral" if event["type"] in REFERRAL_TYPES else "transfer"
+        known = self.referrals(log, ended, about=event["id"])
+        return known.get((name, event["data"][f"{name}_id"]))
 
     def decide(
         self,

@@ -39,6 +39,14 @@ def expecting(scenario: dict[str, Any]) -> dict[str, Any]:
     return scenario
 
 
+def complete(kind: str, data: dict[str, Any]) -> dict[str, Any]:
+    """An event's data with every required field filled that was not given."""
+    schema = Schemas.load().by_type(kind)
+    codes = {one["name"]: one.get("codes", []) for one in schema.document["fields"]}
+    missing = [f for f in schema.fields if f.required and f.name not in data]
+    return {**data, **{f.name: _value(f, codes.get(f.name, [])) for f in missing}}
+
+
 def _complete(event: dict[str, Any]) -> None:
     schema = Schemas.load().by_type(event["type"])
     codes = {one["name"]: one.get("codes", []) for one in schema.document["fields"]}
