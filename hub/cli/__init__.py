@@ -22,7 +22,7 @@ import typer
 
 from connectors import agency_cli
 from connectors.cli import connector
-from hub.cli import agencies, audit, demo, operator, scenario, serve
+from hub.cli import agencies, audit, demo, operator, recalls, scenario, serve
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,6 +51,7 @@ app.add_typer(operator.policy, name="policy")
 app.add_typer(operator.dev, name="dev")
 app.command()(operator.status)
 app.command()(operator.refusals)
+app.command()(recalls.recalls)
 
 
 @app.callback()
