@@ -196,7 +196,7 @@ def publish(
     else:
         table = Table("event", "id", "outcome", "what to do")
         for row in rows:
-            table.add_row(row["type"], row["event_id"], _said(row), row["detail"] or "")
+            table.add_row(row["type"], row["event_id"], _said(row), _next(row))
         Console().print(table)
     if not all(outcome.accepted for outcome in outcomes):
         raise typer.Exit(3)
@@ -212,7 +212,21 @@ def _row(event_type: str, outcome: Any) -> dict[str, Any]:
         "reason": outcome.reason,
         "guard": outcome.guard,
         "detail": outcome.detail,
+        "in_flight": [
+            {"recipient": one.recipient, "event_ref": one.event_ref, "categories": one.categories}
+            for one in outcome.in_flight
+        ],
+        "in_flight_more": outcome.in_flight_more,
     }
+
+
+def _next(row: dict[str, Any]) -> str:
+    """What to do; of a withdrawal, what was on its way already and is called back."""
+    sent = sorted({one["recipient"] for one in row["in_flight"]})
+    if not sent:
+        return row["detail"] or ""
+    count = len(row["in_flight"]) + row["in_flight_more"]
+    return f"{count} already sent to {', '.join(sent)}: called back; tell the person"
 
 
 def _said(row: dict[str, Any]) -> str:

@@ -40,6 +40,7 @@ from hub.deliveries import Owed, Settlement
 from hub.domain.case import Case
 from hub.draft import Draft, Fresh, stream_id
 from hub.exchange import Exchange
+from hub.in_flight import MARKED
 from hub.parts import Parts, PartsCache, released
 from hub.recall_book import RECALL_DUE
 from hub.release import standing
@@ -51,7 +52,7 @@ from schemas import wire
 
 log = structlog.get_logger("hub.publisher")
 
-FOLLOWER = "publisher"
+FOLLOWER = MARKED
 MARK_BATCH = 2_000  # log rows looked at in one transaction
 SEND_BATCH = 500  # deliveries in one sealed message
 SEND_BYTES = 4 * 1024 * 1024
