@@ -226,7 +226,7 @@ def publish(
     else:
         shown = table("event", "id", "outcome", "what to do")
         for row in rows:
-            shown.add_row(row["type"], row["event_id"], _said(row), row["detail"] or "")
+            shown.add_row(row["type"], row["event_id"], _said(row), _next(row))
         console().print(shown)
     if not all(outcome.accepted for outcome in outcomes):
         raise typer.Exit(3)
@@ -234,14 +234,14 @@ def publish(
 
 def _print_group(told: list[Any], refused_at: Path) -> None:
     """One line per person; what was refused, and where it is listed."""
-    table = Table("case", "accepted", "refused", "why")
+    shown = table("case", "accepted", "refused", "why")
     failed = 0
     for member, answers in told:
         refused = [answer for answer in answers if not answer.accepted]
         failed += bool(refused)
         why = ", ".join(dict.fromkeys(str(answer.reason) for answer in refused))
-        table.add_row(member.case, str(len(answers) - len(refused)), str(len(refused) or ""), why)
-    Console().print(table)
+        shown.add_row(member.case, str(len(answers) - len(refused)), str(len(refused) or ""), why)
+    console().print(shown)
     typer.echo(f"{len(told)} people, {len(told) - failed} with everything accepted.")
     if failed:
         typer.echo(f"{failed} with something refused: {refused_at}. Put right, then run it again.")
@@ -257,7 +257,21 @@ def _row(event_type: str, outcome: Any) -> dict[str, Any]:
         "reason": outcome.reason,
         "guard": outcome.guard,
         "detail": outcome.detail,
+        "in_flight": [
+            {"recipient": one.recipient, "event_ref": one.event_ref, "categories": one.categories}
+            for one in outcome.in_flight
+        ],
+        "in_flight_more": outcome.in_flight_more,
     }
+
+
+def _next(row: dict[str, Any]) -> str:
+    """What to do; of a withdrawal, what was on its way already and is called back."""
+    sent = sorted({one["recipient"] for one in row["in_flight"]})
+    if not sent:
+        return row["detail"] or ""
+    count = len(row["in_flight"]) + row["in_flight_more"]
+    return f"{count} already sent to {', '.join(sent)}: called back; tell the person"
 
 
 def _said(row: dict[str, Any]) -> str:

@@ -350,8 +350,8 @@ class SinkConformance:
         assert (shown["given_name"], shown["gender"]) == (CANARY, None)
         exceptions = sink.owed(10)[-1].exceptions
         assert {(e.outcome, e.detail) for e in exceptions} == {
-            ("kept_own_basis", "identity: Archive Act s. 3"),
-            ("deleted", None),
+            ("kept_own_basis", "e-1 identity: Archive Act s. 3"),
+            ("deleted", "e-1 demographics"),
         }
 
     def test_restricted_content_leaves_the_tables(self, bench: Bench) -> None:

@@ -250,8 +250,9 @@ class LandingSink:
     # -- recalls ---------------------------------------------------------------------------
 
     def _recall(self, db: Connection, work: _Work, item: Arrived, recall: Recall) -> None:
+        """Every item is answered for: `<event_ref> <categories>`, and the law if it is kept."""
         work.recalled = True
-        outcomes: dict[tuple[str, str | None], None] = {}
+        outcomes: dict[tuple[str, str], None] = {}
         for event_ref, categories in recall.items:
             held = work.held.get(event_ref, _NOTHING)
             kept = {
@@ -263,13 +264,15 @@ class LandingSink:
             for category, basis in kept.items():
                 self._ledger.set_basis(db, event_ref, category, f"own:{basis}"[:200])
                 held.bases[category] = f"own:{basis}"
-                outcomes["kept_own_basis", f"{category}: {basis}"] = None
+                outcomes["kept_own_basis", f"{event_ref} {category}: {basis}"] = None
             gone = tuple(category for category in categories if category not in kept)
             if gone:
-                outcomes[self._remove(db, work, item, (event_ref, gone)), None] = None
+                outcome = self._remove(db, work, item, (event_ref, gone))
+                outcomes[outcome, f"{event_ref} {', '.join(gone)}"] = None
+        told: list[tuple[str, str | None]] = [*outcomes] or [("deleted", None)]
         work.exceptions += [
             ReceiptException(item.sequence, outcome, recall.recall_ref, detail)
-            for outcome, detail in (outcomes or {("deleted", None): None})
+            for outcome, detail in told
         ]
 
     def _remove(

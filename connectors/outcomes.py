@@ -16,11 +16,22 @@ from schemas.avro import AvroError
 
 
 @dataclass(frozen=True)
+class Sent:
+    """What a partner was sent, or was being sent, on a consent when it was withdrawn."""
+
+    recipient: str
+    event_ref: str
+    categories: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of one event.
 
     accepted with `position` (its place in the hub's log), or refused at admission `step` with
     the stable code `reason`, perhaps the legal `guard`, and in `detail` what to do next.
+    in_flight, of a withdrawal: what was on its way already, as far as this agency may know of it,
+    and how much more there is; all of it is recalled. Nothing is sent on it from `position` on.
     event_id is None while the hub could not read that far. `signed` is the OutcomeBatch as
     received: the agency's evidence, worth keeping.
     """
@@ -35,6 +46,8 @@ class Outcome:
     detail: str | None
     recorded_at: datetime
     signed: bytes = b""
+    in_flight: tuple[Sent, ...] = ()
+    in_flight_more: int = 0
 
 
 def outcomes_to_sign(hub: str, outcomes: list[bytes]) -> bytes:
@@ -61,13 +74,23 @@ def read_outcomes(message: bytes, identity: AgencyIdentity) -> list[Outcome]:
             outcomes_to_sign(batch["hub"], batch["outcomes"]),
             batch["signature"],
         )
-        read = [wire.OUTCOME.unsingle(raw) for raw in batch["outcomes"]]
+        read, flying = [], {}
+        for raw in batch["outcomes"]:
+            if raw.startswith(wire.IN_FLIGHT.prefix):
+                flight = wire.IN_FLIGHT.unsingle(raw)
+                flying[flight["agency"], flight["event_id"]] = flight
+            else:
+                read.append(wire.OUTCOME.unsingle(raw))
     except (AvroError, signing.SignatureError) as wrong:
         raise UntrustedError(f"an outcome does not verify: {wrong}") from None
-    return [_outcome(value, message) for value in read if value["agency"] == identity.agency]
+    return [
+        _outcome(value, message, flying.get((value["agency"], value["event_id"])))
+        for value in read
+        if value["agency"] == identity.agency
+    ]
 
 
-def _outcome(value: dict[str, Any], message: bytes) -> Outcome:
+def _outcome(value: dict[str, Any], message: bytes, flight: dict[str, Any] | None) -> Outcome:
     return Outcome(
         event_id=UUID(bytes=value["event_id"]) if value["event_id"] is not None else None,
         digest=value["digest"],
@@ -79,4 +102,9 @@ def _outcome(value: dict[str, Any], message: bytes) -> Outcome:
         detail=value["detail"],
         recorded_at=value["recorded_at"],
         signed=message,
+        in_flight=tuple(
+            Sent(one["recipient"], one["event_ref"], tuple(one["categories"]))
+            for one in (flight["items"] if flight else ())
+        ),
+        in_flight_more=flight["more"] if flight else 0,
     )

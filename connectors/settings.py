@@ -36,6 +36,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -47,7 +48,9 @@ from connectors.mapping import load_mapping
 from connectors.runner import Pace
 from connectors.sink import RecallPolicy, Sink
 from hub.topics import TopicError, open_topics
+from schemas import codelists
 
+MOST_LAW = 190  # letters of an own basis; it stands in the holding and in the receipt
 SINKS = "nrm_hub.sinks"
 """Entry point group of sinks from other packages: a function (SinkSettings, AgencyIdentity,
 RecallPolicy) → Sink."""
@@ -114,6 +117,18 @@ class RecallSettings(_Part):
 
     own_basis: dict[str, str] = {}
     """Category = the law under which this partner keeps it all the same, named in the receipt."""
+
+    @field_validator("own_basis")
+    @classmethod
+    def named(cls, own_basis: dict[str, str]) -> dict[str, str]:
+        """A category nobody knows would never be kept; a law nobody names would not be one."""
+        known = codelists.load("nrm.category").labels
+        for category, law in own_basis.items():
+            if category not in known:
+                raise ValueError(f"there is no category {category!r}; see docs/events.md")
+            if not 3 <= len(law.strip()) <= MOST_LAW:
+                raise ValueError(f"name the law that keeps {category}, in 3 to {MOST_LAW} letters")
+        return own_basis
 
 
 class PaceSettings(_Part):

@@ -35,7 +35,7 @@ def key_context(digest: bytes) -> bytes:
     return digest[:16]
 
 
-def facts_bytes(facts: Mapping[str, Any]) -> bytes:
+def facts_bytes(facts: Mapping[str, Any] | list[Any]) -> bytes:
     """Facts or a decision as they are recorded: JSON, keys sorted, so that equal means equal."""
     return orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
 

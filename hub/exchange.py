@@ -24,16 +24,17 @@ from uuid import UUID
 from hub import crash
 from hub.accepted import ERASING, Person, accepted, facts_bytes, next_secret, orders_erasure
 from hub.agencies import Agencies
-from hub.cases import Cases
+from hub.cases import Cases, OpenCase, fold
 from hub.clock import Clock
 from hub.crypto.pseudonyms import Pseudonyms
-from hub.deliveries import settle
+from hub.deliveries import Settlement, settle
 from hub.domain import guards
 from hub.domain.case import Case, CaseEvent
 from hub.domain.facts import EVENT_REFERENCES
 from hub.domain.policy import PolicyProfile
 from hub.draft import Draft, Fresh, stream_id
 from hub.errors import Inconsistent, Refused, RetryLater
+from hub.in_flight import MARKED, WITHDRAWING, Flight, in_flight, read, told, written
 from hub.store import events as stored
 from hub.store.errors import HeadMoved
 from hub.store.events import StoreEvent
@@ -61,7 +62,10 @@ ANOTHER_PERSON = Refused(7, "group_case_refused", "one case per person; open ano
 
 @dataclass(frozen=True, slots=True)
 class OutcomeFacts:
-    """What the sender is told about one event; `hub/outcomes.py` signs it."""
+    """What the sender is told about one event; `hub/outcomes.py` signs it.
+
+    in_flight: of a withdrawal, what was on its way already, as far as the sender may know of it.
+    """
 
     agency: str
     event_id: bytes | None
@@ -70,6 +74,7 @@ class OutcomeFacts:
     position: int | None
     refusal: Refused | None
     recorded_at: datetime
+    in_flight: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
 
 
 class Exchange:
@@ -266,7 +271,18 @@ class Exchange:
             key.position if refusal is None else None,
             refusal,
             event.timestamp,
+            self._told_in_flight(key.position, event),
         )
+
+    def _told_in_flight(self, position: int, event: StoreEvent) -> tuple[Any, ...]:
+        """What the acknowledgement of a withdrawal listed; it stands behind its settlement."""
+        if not isinstance(event, stored.EventAccepted) or event.event_type not in WITHDRAWING:
+            return ()
+        behind = self.log.read(position + 1, 1)
+        found = behind[0].event if behind else None
+        if not isinstance(found, stored.InFlight) or found.position != position:
+            return ()
+        return tuple(read(json.loads(found.told)))
 
     def outcome(self, agency: str, event_id: bytes) -> OutcomeFacts | None:
         """What the agency was told about its event; None if it never came in."""
@@ -376,6 +392,9 @@ class Exchange:
             settlement=settlement,
         )
         opened.version += 2
+        answer: Flight = []
+        if event.event_type in WITHDRAWING and settlement.recalls:
+            answer = self._in_flight(draft, opened, happened, settlement)
         return OutcomeFacts(
             event.agency,
             event.event_id,
@@ -384,7 +403,48 @@ class Exchange:
             happened.position,
             None,
             draft.now,
+            tuple(answer),
         )
+
+    def _in_flight(
+        self, draft: Draft, opened: OpenCase, happened: CaseEvent, settlement: Settlement
+    ) -> Flight:
+        """Record what was marked as sending before this withdrawal; returns what is told of it.
+
+        If anything is marked before this draft is stored, the draft is made again.
+        """
+        marked_to = self.log.tracking(MARKED)
+        recorded = self.log.stream(opened.case_id)
+        marked = [
+            one.event
+            for one in recorded
+            if one.position <= marked_to or isinstance(one.event, stored.HeldBack)
+        ]
+        flight = in_flight(settlement, fold(marked, self.secrets)) if marked else []
+        if not flight:
+            return []
+        agency, party = happened.emitter, self.agencies.parties().get(happened.emitter)
+        attested = party is not None and self.policy().evidence_for(party.role) == "hub"
+        own = {one.event_id for one in opened.case.events if one.emitter == agency}
+
+        def reference(event_id: str) -> str:
+            if event_id in own or not attested:
+                return event_id
+            return self.pseudonyms.pseudonym(agency, "event", UUID(event_id))
+
+        answer = told(flight, opened.case, happened, reference)
+        draft.add(
+            stored.InFlight(
+                originator_id=opened.case_id,
+                originator_version=opened.version + 1,
+                timestamp=draft.now,
+                position=happened.position,
+                items=facts_bytes(written(flight)),
+                told=facts_bytes(written(answer)),
+            )
+        )
+        opened.version += 1
+        return answer
 
     def _refuse(
         self, draft: Draft, event: AdmittedEvent | RefusedEvent, why: Refused

@@ -22,7 +22,7 @@ from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache, partial
 from hashlib import sha256
 from operator import itemgetter
@@ -41,7 +41,9 @@ from hub.deliveries import Owed, Settlement
 from hub.domain.case import Case
 from hub.draft import Draft, Fresh, stream_id
 from hub.exchange import Exchange
+from hub.in_flight import MARKED
 from hub.parts import Parts, PartsCache, released
+from hub.recall_book import RECALL_DUE
 from hub.release import CONSENT, standing
 from hub.served import Served, progress
 from hub.store import events as stored
@@ -51,13 +53,12 @@ from schemas import wire
 
 log = structlog.get_logger("hub.publisher")
 
-FOLLOWER = "publisher"
+FOLLOWER = MARKED
 MARK_BATCH = 2_000  # log rows looked at in one transaction
 SEND_BATCH = 500  # deliveries in one sealed message
 SEND_BYTES = 4 * 1024 * 1024
 TRIM_EVERY = 2.0  # seconds
 LOOK_EVERY = 5.0  # seconds between looks whether a topic was lost
-RECALL_DUE = timedelta(days=7)  # T11
 KEPT_NAMES = 50_000  # pseudonyms of recipients' cases kept in memory
 KEPT_DUE = 20_000  # marked deliveries per recipient kept in memory; the rest wait in the log
 

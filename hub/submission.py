@@ -207,7 +207,7 @@ class Gate:
                 raise Refused(
                     6, "role_may_not_emit", f"{schema.type} is not for role {agency.role}"
                 )
-            facts, personal = facts_of(schema.type, data)
+            facts, personal = facts_of(schema.type, data, header["occurred_at"].date())
         except Refused as refusal:
             return RefusedEvent(agency.agency, event_id, digest, refusal)
         return AdmittedEvent(

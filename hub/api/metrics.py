@@ -16,19 +16,26 @@ from datetime import datetime
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from hub.hub import Hub
 from hub.ingest import INGEST_TOPIC, topic_follower
 from hub.publisher import FOLLOWER, delivery_stream
+from hub.recall_book import RecallBook
+from hub.recall_watch import RecallWatch
 from hub.store import events as stored
 from hub.topics.port import TopicError
 
 FOLLOWED: Final = frozenset({stored.Refused.TOPIC, stored.Settled.TOPIC})
 PAGE: Final = 2_000  # log rows read at once
 PAGES: Final = 20  # per scrape: counters may lag behind a flood, a scrape stays short
+PURGE_SECONDS: Final = (60, 600, 3_600, 6 * 3_600, 86_400, 3 * 86_400, 7 * 86_400, 30 * 86_400)
 LOG_COUNTERS: Final = (
     (stored.EventAccepted.TOPIC, "nrm_events_accepted", "Events recorded as accepted"),
     (stored.Settled.TOPIC, "nrm_settlements", "Events whose release was decided for every party"),
@@ -47,6 +54,7 @@ class HubCollector(Collector):
         self._seen = hub.exchange.position
         self._refused: Tally[tuple[str, str]] = Tally()
         self._decided: Tally[tuple[str, str]] = Tally()
+        self._recalls = RecallWatch(hub.exchange.log)
         self._lock = threading.Lock()
 
     def describe(self) -> Iterable[Metric]:
@@ -58,6 +66,8 @@ class HubCollector(Collector):
             yield from self._log()
             yield from self._counted()
             yield from self._recipients()
+            if (recalls := self._recalls.book(PAGES)) is not None:
+                yield from self._called_back(recalls)
             yield from self._loops()
 
     # -- followed from the log -----------------------------------------------------------------
@@ -164,6 +174,37 @@ class HubCollector(Collector):
             ):
                 gauges[name].add_metric(label, value)
         yield from gauges.values()
+
+    def _called_back(self, book: RecallBook) -> Iterator[Metric]:
+        """Absent until the log was read as far as its head: half a book would look like none."""
+        now, still_open = self._hub.exchange.clock.now(), book.open
+        yield GaugeMetricFamily(
+            "nrm_recalls_open", "Recalls that no receipt has answered", value=len(still_open)
+        )
+        yield GaugeMetricFamily(
+            "nrm_recalls_overdue",
+            "Open recalls past the day an answer was due",
+            value=sum(recall.overdue(now) for recall in still_open),
+        )
+        yield GaugeMetricFamily(
+            "nrm_recalls_oldest_seconds",
+            "Age of the oldest open recall; 0 if there is none",
+            value=max((recall.age(now).total_seconds() for recall in still_open), default=0.0),
+        )
+        answered = CounterMetricFamily(
+            "nrm_recalls_answered", "Recalls answered, by what receipts state", labels=("outcome",)
+        )
+        said = Tally(outcome for recall in book for outcome in recall.outcomes)
+        for outcome, count in sorted(said.items()):
+            answered.add_metric((outcome,), count)
+        yield answered
+        took = [p.total_seconds() for recall in book if (p := recall.time_to_purge) is not None]
+        buckets = [(str(top), float(sum(one <= top for one in took))) for top in PURGE_SECONDS]
+        purge = HistogramMetricFamily(
+            "nrm_recall_purge_seconds", "From the cause of a recall to its stated removal"
+        )
+        purge.add_metric((), [*buckets, ("+Inf", float(len(took)))], sum(took))
+        yield purge
 
     # -- the process ---------------------------------------------------------------------------
 

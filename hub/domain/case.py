@@ -176,34 +176,7 @@ class Case:
                 event.event_id, consent_id, consent.named, consent.valid_until, consent.expired
             )
         )
-        match event.type:
-            case "ConsentRequested":
-                self.consents.ensure(consent_id).request()
-            case "ConsentRefused":
-                self.consents.ensure(consent_id).refuse()
-            case "ConsentGiven":
-                self.consents.given(consent_id).give(
-                    event.position,
-                    facts.get("scope") or {},
-                    day(facts.get("valid_until")) or date.min,
-                    facts.get("covers_history") is True,
-                )
-            case "ConsentAmended" if consent is not None:
-                consent.amend(
-                    event.position,
-                    facts.get("scope") or {},
-                    day(facts.get("valid_until")) or date.min,
-                )
-            case "ConsentWithdrawn" if consent is not None:
-                consent.withdraw(
-                    str(facts.get("extent")),
-                    facts.get("recipients") or (),
-                    facts.get("categories") or (),
-                )
-            case "ConsentExpired" if consent is not None:
-                consent.expire()
-            case _:
-                pass
+        self.consents.apply(event.type, event.position, facts)
 
     def _invoked(self, event: CaseEvent) -> None:
         self.windows.append(

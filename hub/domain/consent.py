@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from typing import Any
+
+from hub.domain.dates import day
 
 REQUESTED, GIVEN, REFUSED, WITHDRAWN, EXPIRED = (
     "requested",
@@ -126,6 +129,10 @@ class Consent:
         """Agency → categories it may see, now."""
         return {agency: tuple(sorted(pairs)) for agency, pairs in sorted(self._pairs.items())}
 
+    def pairs(self) -> dict[str, dict[str, int]]:
+        """The scope now: agency → category → position that granted the pair. A copy."""
+        return {agency: dict(pairs) for agency, pairs in self._pairs.items()}
+
     def ever_held(self, agency: str, category: str | None) -> bool:
         """Whether the pair (any pair of the agency, if None) was ever in the scope."""
         ever = self._ever.get(agency)
@@ -168,6 +175,32 @@ class Consents:
     def given(self, consent_id: str) -> Consent:
         """The record, listed from now on among those that were given."""
         return self._given.setdefault(consent_id, self.ensure(consent_id))
+
+    def apply(self, event_type: str, position: int, facts: Mapping[str, Any]) -> None:
+        """What a consent message says, by its plain facts. Any other event says nothing here."""
+        consent_id = str(facts.get("consent_id"))
+        consent = self._known.get(consent_id)
+        scope, until = facts.get("scope") or {}, day(facts.get("valid_until")) or date.min
+        match event_type:
+            case "ConsentRequested":
+                self.ensure(consent_id).request()
+            case "ConsentRefused":
+                self.ensure(consent_id).refuse()
+            case "ConsentGiven":
+                covers_history = facts.get("covers_history") is True
+                self.given(consent_id).give(position, scope, until, covers_history)
+            case "ConsentAmended" if consent is not None:
+                consent.amend(position, scope, until)
+            case "ConsentWithdrawn" if consent is not None:
+                consent.withdraw(
+                    str(facts.get("extent")),
+                    facts.get("recipients") or (),
+                    facts.get("categories") or (),
+                )
+            case "ConsentExpired" if consent is not None:
+                consent.expire()
+            case _:
+                pass
 
     def basis_for(self, agency: str, category: str, position: int, today: date) -> str | None:
         """Id of the oldest record that counts (2.8)."""

@@ -9,14 +9,17 @@ erased with it. Names, accounts, addresses and free text are never facts.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
+
+from hub.domain.dates import day
 
 # Field names kept per type, in the words of the event's own schema.
 PLAIN: Mapping[str, tuple[str, ...]] = {
     "CaseOpened": ("age_status",),
     "CaseLinkDecided": ("agreed_by_person",),
     "ConsentRequested": ("consent_id",),
-    "ConsentGiven": ("consent_id", "scope", "covers_history", "valid_until"),
+    "ConsentGiven": ("consent_id", "scope", "covers_history", "valid_until", "coercion_risk"),
     "ConsentRefused": ("consent_id",),
     "ConsentAmended": ("consent_id", "scope", "valid_until", "reason"),
     "ConsentWithdrawn": ("consent_id", "extent", "recipients", "categories", "leave_nrm"),
@@ -71,8 +74,20 @@ EVENT_REFERENCES: Mapping[str, str] = {
 }
 
 
-def facts_of(event_type: str, data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(plain, personal) of an event's JSON-ready data; both JSON-ready, nulls left out."""
+# Dates of a consent that must not lie before the day it was given, and what is told if one does.
+LAPSED: Mapping[str, str] = {
+    "valid_until": "validity",
+    "interpreter_accredited_until": "interpreter",
+}
+
+
+def facts_of(
+    event_type: str, data: Mapping[str, Any], occurred_on: date | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(plain, personal) of an event's JSON-ready data; both JSON-ready, nulls left out.
+
+    occurred_on: the day it happened, as the agency says, where that is known.
+    """
     plain = {name: data[name] for name in PLAIN.get(event_type, ()) if data.get(name) is not None}
     personal = {
         name: data[name] for name in PERSONAL.get(event_type, ()) if data.get(name) is not None
@@ -82,6 +97,11 @@ def facts_of(event_type: str, data: Mapping[str, Any]) -> tuple[dict[str, Any], 
             personal["date_of_birth"] = data["new_value"]
     elif event_type == "BreakGlassInvoked":
         plain["two_persons"] = bool(str(data.get("two_person_ref") or "").strip())
+    elif event_type == "ConsentGiven" and occurred_on is not None:
+        for name, told in LAPSED.items():
+            last = day(data.get(name))
+            if last is not None and last < occurred_on:
+                plain.setdefault("lapsed", told)
     elif event_type == "StatisticsPublished":
         plain["small_cells"] = has_small_cells(data.get("cells"), str(data.get("suppression")))
     if personal:

@@ -9,7 +9,7 @@ A child here is a child in procedure: a dispute by an enforcement agency counts 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -171,23 +171,49 @@ def _give(ask: _Ask) -> Refusal | None:
     consent = ask.case.consent_of(ask.event)
     if consent is not None and consent.state == consents.GIVEN and consent.active(ask.today):
         return Refusal("consent_state")
-    return None
+    if ask.fact("lapsed") == "validity":
+        return Refusal("validity_past")
+    if ask.fact("lapsed") == "interpreter":
+        return Refusal("interpreter_lapsed")
+    return _scope(ask)
+
+
+def _scope(ask: _Ask) -> Refusal | None:
+    """Whom the record names must be registered: a misspelt agency would wait for nothing."""
+    scope = ask.fact("scope")
+    named = scope if isinstance(scope, Mapping) else {}
+    return None if all(_registered(ask, agency) for agency in named) else _UNKNOWN
+
+
+def _registered(ask: _Ask, agency: str) -> bool:
+    party = ask.parties.get(agency)
+    return party is not None and party.role != HUB_ROLE
+
+
+_UNKNOWN = Refusal("unknown_agency")
 
 
 def _amend(ask: _Ask) -> Refusal | None:
     consent = ask.case.consent_of(ask.event)
     if consent is None:
         return Refusal("unknown_consent")
-    return None if consent.state == consents.GIVEN else Refusal("consent_state")
+    return _scope(ask) if consent.state == consents.GIVEN else Refusal("consent_state")
 
 
 def _withdraw(ask: _Ask) -> Refusal | None:
-    """An unknown record is no hindrance to leaving: that needs no consent (G04)."""
+    """An unknown record is no hindrance to leaving: that needs no consent (G04).
+
+    A withdrawal from nobody registered would be acknowledged and change nothing; one that names
+    somebody registered is taken, whether the record names it or not: that is not for all to learn.
+    """
     if ask.case.consent_of(ask.event) is None and ask.fact("leave_nrm") is not True:
         return Refusal("unknown_consent")
     extent = ask.fact("extent")
     if extent in ("recipients", "categories") and not ask.fact(str(extent)):
         return Refusal("empty_withdrawal")
+    recipients = ask.fact("recipients")
+    if extent == "recipients" and isinstance(recipients, Sequence) and not ask.fact("leave_nrm"):
+        return None if any(_registered(ask, str(one)) for one in recipients) else _UNKNOWN
     return None
 
 

@@ -47,6 +47,9 @@ REFUSED: Mapping[str, str] = {
     "unknown_consent": "The case has no consent record with this id.",
     "consent_state": "The record is not in a state that allows this; see docs/release.md 8.",
     "empty_withdrawal": "The withdrawal lists nothing; name recipients or categories, or use all.",
+    "validity_past": "The last day of the consent lies before the day it was given; correct it.",
+    "interpreter_lapsed": "The interpreter's accreditation had ended on the day the consent was "
+    "given; explain it again with another interpreter and record that.",
     "unknown_event": "The case has no event with this id.",
     "unknown_field": "The corrected event's type has no such field.",
     "wrong_category": "The correction must carry the category of the field it corrects.",

@@ -104,6 +104,17 @@ class HeldBack(StoreEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InFlight(StoreEvent):
+    """What was being sent, or had been, on a consent when it was withdrawn."""
+
+    TOPIC = "nrm.Case.InFlight"
+
+    position: int
+    items: bytes
+    told: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused(StoreEvent):
     """A submission, or one event of it, that was not admitted. Holds no content."""
 
@@ -272,6 +283,7 @@ EVENTS: tuple[type[StoreEvent], ...] = (
     EventAccepted,
     Settled,
     HeldBack,
+    InFlight,
     Refused,
     Sending,
     Received,

@@ -60,6 +60,14 @@ def test_secrets_come_from_the_environment_or_a_file(
         ('home = "a"\n[sink]\nurl = "${NOT_SET_ANYWHERE}"\n', "NOT_SET_ANYWHERE is not set"),
         ('home = "a"\n[sink]\nurl_file = "none"\n', "url_file"),
         ("home = ", "Invalid value"),
+        (
+            'home = "a"\n[sink]\nurl = "sqlite:///x"\n[recalls.own_basis]\nidentiy = "Act 1"\n',
+            "no category 'identiy'",
+        ),
+        (
+            'home = "a"\n[sink]\nurl = "sqlite:///x"\n[recalls.own_basis]\nidentity = " "\n',
+            "name the law that keeps identity",
+        ),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, words: str) -> None:

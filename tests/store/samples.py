@@ -141,5 +141,6 @@ def one_of_each() -> list[StoreEvent]:
         ),
         stored.SubjectShredded(**shared, originator_version=16, subject_id=octets(16, "s")),
         stored.HubInitialised(**shared, originator_version=17, hub="hub-1", public=b"public"),
+        stored.InFlight(**shared, originator_version=18, position=2**40, items=b"[]", told=b"[]"),
     ]
     return made
