@@ -23,7 +23,7 @@ from hub.crypto.signing import key_id
 from hub.domain.parties import HUB_ROLE
 from hub.domain.policy import PolicyProfile
 from hub.draft import Draft, stream_id
-from hub.errors import Refused
+from hub.errors import NotReady, Refused
 from hub.exchange import Exchange
 from hub.home import HubKeys, Settings
 from hub.ingest import INGEST_TOPIC
@@ -197,6 +197,50 @@ class Enrolment:
                 timestamp=draft.now,
                 agency=asked.agency,
                 sealing_public=asked.sealing_public,
+            )
+        )
+
+    def enrol_own(self, document: bytes) -> bytes:
+        """Enrol the hub's own agency, or add its present key; returns the approval.
+
+        The hub needs nobody's leave to speak for itself, and a key lost with a machine has no
+        successor signed by it; so another key is added, and the log shows since when.
+        """
+        asked = verify_request(document)
+        known = self._exchange.agencies.get(asked.agency)
+        if known is None:
+            self._exchange.commit(
+                lambda draft: self._enrol(draft, asked, HUB_ROLE, document, "hub", "own")
+            )
+        elif known.role != HUB_ROLE:
+            raise NotReady(f"{asked.agency} is enrolled as {known.role}: only the hub is called so")
+        elif key_id(asked.signing_public) not in known.keys:
+            self._exchange.commit(lambda draft: self._add_own(draft, asked, document))
+        return self.approval(asked.agency)
+
+    def _add_own(self, draft: Draft, asked: EnrolmentRequest, document: bytes) -> None:
+        stream = stream_id("agency", asked.agency)
+        version = self._exchange.version_of(draft, stream)
+        draft.add(
+            stored.AgencyKeyAdded(
+                originator_id=stream,
+                originator_version=version + 1,
+                timestamp=draft.now,
+                agency=asked.agency,
+                key_id=key_id(asked.signing_public),
+                public=asked.signing_public,
+                request=document,
+                by="hub",
+            )
+        )
+        draft.add(
+            stored.AgencySealingKeyChanged(
+                originator_id=stream,
+                originator_version=version + 2,
+                timestamp=draft.now,
+                agency=asked.agency,
+                sealing_public=asked.sealing_public,
+                by="hub",
             )
         )
 

@@ -19,7 +19,10 @@ from typing import Any
 import structlog
 
 from consumers.checkpoints import Checkpoints
+from consumers.own_desk import OwnDesk, own_identity
 from consumers.receipts import Receipts
+from consumers.timers import Timers
+from consumers.work import WorkList
 from hub.clock import Clock
 from hub.crypto.pseudonyms import Pseudonyms
 from hub.enrolment import RECEIPTS_TOPIC, REGISTRY_TOPIC, Enrolment
@@ -41,6 +44,7 @@ from schemas.registry import Schemas
 log = structlog.get_logger("hub")
 
 PAUSE = 0.05  # seconds between two looks when there was nothing to do
+ATTEND = 0.5  # seconds between two looks at what is due
 RETRY = 1.0  # seconds after something outside was away
 
 
@@ -97,6 +101,8 @@ class Hub:
     registry: RegistryPublisher
     shredder: Shredder
     enrolment: Enrolment
+    work: WorkList
+    timers: Timers
     failure: BaseException | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -116,24 +122,29 @@ class Hub:
         topics = open_topics(settings.topics_url)
         enrolment = Enrolment(exchange, settings, keys)
         enrolment.initialise(profile_document(settings.profile))
+        ingest = Ingest(
+            exchange,
+            Gate(settings.hub_id, [keys.ingest], schemas),
+            topics,
+            settings.hub_id,
+            keys,
+        )
+        work = WorkList(exchange)
+        desk = OwnDesk(own_identity(home.path / "keys"), exchange, ingest, enrolment)
         hub = cls(
             settings=settings,
             keys=keys,
             exchange=exchange,
             topics=topics,
-            ingest=Ingest(
-                exchange,
-                Gate(settings.hub_id, [keys.ingest], schemas),
-                topics,
-                settings.hub_id,
-                keys,
-            ),
+            ingest=ingest,
             publisher=Publisher(exchange, topics, settings.hub_id, keys.signing),
             receipts=Receipts(exchange, topics, settings.hub_id),
             checkpoints=Checkpoints(exchange.log, settings.hub_id, keys.log, clock),
             registry=RegistryPublisher(exchange, topics, settings.hub_id, keys.signing),
             shredder=Shredder(exchange),
             enrolment=enrolment,
+            work=work,
+            timers=Timers(exchange, work, desk),
         )
         hub.ensure_topics()
         return hub
@@ -151,7 +162,7 @@ class Hub:
         )
 
     def step(self) -> int:
-        """Move everything once; 0 when there was nothing to do."""
+        """Move everything once but what the hub does of itself; 0 when there was nothing to do."""
         done = self.registry.step()
         done += self.ingest.step()
         done += self.shredder.step()
@@ -161,7 +172,10 @@ class Hub:
         return done
 
     def start(self, parts: frozenset[str] = frozenset({"hub", "consumers"})) -> None:
-        """Run the loops in threads. `parts`: hub, consumers, api; what this process runs.
+        """Run the loops in threads. `parts`: hub, consumers, api, timers; what this process runs.
+
+        timers: what the hub does of itself when time passes. Where the hub must state nothing of
+        its own, as in a scenario whose file has the hub's events, this part is left out.
 
         Several processes may share a home: all take turns at the store, and where two do the same
         work the store lets one of them.
@@ -181,10 +195,21 @@ class Hub:
                 ("receipts", lambda: self.receipts.step(timeout=0.5)),
                 ("checkpoints", self.checkpoints.step),
             ]
+        if "timers" in parts:
+            loops.append(("timers", self._attend))
         for name, step in loops:
             thread = threading.Thread(target=self._run, args=(name, step), name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
+
+    def attend(self) -> int:
+        """What the hub does of itself: the work list and its timers. 0: nothing to do."""
+        return self.timers.step()
+
+    def _attend(self) -> int:
+        if not self.attend():
+            self._stop.wait(ATTEND)
+        return 1
 
     def _follow(self) -> int:
         """Learn what other processes recorded: agencies, keys, withdrawals."""

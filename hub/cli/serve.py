@@ -94,7 +94,7 @@ def serve(
     with ExitStack() as stack:
         hub = Hub.open(place)
         stack.callback(hub.stop)
-        hub.start(parts)
+        hub.start(parts | {"timers"} if "consumers" in parts else parts)
         url = None
         if "api" in parts:
             files = (str(certificate), str(private_key)) if certificate and private_key else None
