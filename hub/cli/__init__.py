@@ -22,7 +22,7 @@ import typer
 
 from connectors import agency_cli
 from connectors.cli import connector
-from hub.cli import agencies, audit, demo, operator, scenario, serve
+from hub.cli import agencies, audit, demo, operator, scenario, serve, work
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,6 +46,7 @@ app.add_typer(agency_cli.agency, name="agency")
 app.add_typer(connector, name="connector")
 app.add_typer(audit.app, name="audit")
 app.add_typer(scenario.app, name="scenario")
+app.add_typer(work.app, name="work")
 app.add_typer(operator.subject, name="subject")
 app.add_typer(operator.policy, name="policy")
 app.add_typer(operator.dev, name="dev")

@@ -47,6 +47,7 @@ class Kind:
     told: whom the profile may put in the owner's place; empty: any role.
     regardless: shown to its owner even where the opening event was withheld from it.
     own: stays visible to its owner after the owner's part in the case has ended.
+    rests_on: category of the opening event that the item gives away; its owner must hold it.
     """
 
     says: str
@@ -59,6 +60,7 @@ class Kind:
     told: tuple[str, ...] = ()
     regardless: bool = False
     own: bool = False
+    rests_on: str = ""
 
 
 _NARROW: Final = (HOLDER, AUDITOR, CONTROLLER, OPERATOR)
@@ -131,6 +133,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             HOLDER,
             "ReconsiderationRequested about it, the window's end, closure",
             timer="T12",
+            rests_on="decision",
         ),
         "reconsideration_undecided": Kind(
             "A reconsideration was asked for and is to be decided.",
@@ -141,7 +144,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "prosecutor_to_be_told": Kind(
             "A prosecutor has to be told that identification is pending or positive (G11).",
             AUTHORITY,
-            "the decision reaches a prosecutor, NonPunishmentDecided, closure, a person",
+            "NonPunishmentDecided, closure, a person",
             urgency=HIGH,
         ),
         # Consent
@@ -204,6 +207,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             HOLDER,
             "the next ResidencePermitDecided, closure, a person",
             timer="T13",
+            rests_on="immigration",
         ),
         "return_follow_up": Kind(
             "A person who returned is to be followed up.",
@@ -263,6 +267,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             "its signed receipt or RecallAnswered",
             timer="T11",
             urgency=HIGH,
+            regardless=True,
             own=True,
         ),
         "dead_letter": Kind(

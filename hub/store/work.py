@@ -129,6 +129,12 @@ class WorkRows:
     def item(self, item: UUID) -> WorkItem | None:
         return next(iter(self._select("item = ?", (item.hex,))), None)
 
+    def starting(self, digits: str) -> list[WorkItem]:
+        """Items whose id begins with these digits; two are enough to know it is not one."""
+        return self._select(
+            "item >= ? AND item < ? ORDER BY item LIMIT 2", (digits, digits + "g"), ""
+        )
+
     def of_case(self, case_id: UUID) -> list[WorkItem]:
         """Items of the case that are not settled."""
         return self._select(

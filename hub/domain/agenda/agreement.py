@@ -67,27 +67,26 @@ def consent(look: Look) -> None:
         record.consent_id,
         opens=start_of(record.valid_until - timedelta(days=notice)),
         due=ends,
-        named={HOLDER: _named(look, record.named)},
+        named=_named(look, record.named),
     )
 
 
-def _named(look: Look, names: frozenset[str]) -> str:
-    """Whoever asked the person, if the record names it; else the holder, else another it names."""
+def _named(look: Look, names: frozenset[str]) -> dict[str, str]:
+    """Whoever asked the person, if the record names it; else the holder, else another it names.
+
+    Where it names none that is told of consents, whoever knows of the message.
+    """
     for agency in (look.event.emitter, look.holder(), *sorted(names)):
         if agency in names and look.knows(agency):
-            return agency
-    return ""
+            return {HOLDER: agency}
+    return {}
 
 
 def expired(look: Look) -> None:
     record = look.case.consent_of(look.event)
     if record is not None:
         look.settle("consent_expiring", record.consent_id)
-        look.open(
-            "consent_expired",
-            record.consent_id,
-            named={HOLDER: _named(look, record.named)},
-        )
+        look.open("consent_expired", record.consent_id, named=_named(look, record.named))
 
 
 def asked(look: Look) -> None:

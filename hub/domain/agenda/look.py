@@ -77,17 +77,17 @@ class Look:
         party = self.parties.get(agency)
         return "" if party is None else party.role
 
-    def knows(self, agency: str) -> bool:
-        """Whether the agency published this event or was released something of it."""
+    def knows(self, agency: str, category: str = "") -> bool:
+        """Whether the agency published this event or was released something (or this) of it."""
         return agency == self.event.emitter or any(
-            isinstance(outcome, Released)
-            for outcome in self.settlement.decided.get(agency, {}).values()
+            isinstance(outcome, Released) and category in ("", name)
+            for name, outcome in self.settlement.decided.get(agency, {}).items()
         )
 
-    def holder(self, *, but: str = "", knowing: bool = True) -> str:
+    def holder(self, *, but: str = "", knowing: bool = True, category: str = "") -> str:
         """The case holder; with `knowing`, the first such agency that knows of this event."""
         for agency in holders(self.case, self.role_of):
-            if agency != but and (not knowing or self.knows(agency)):
+            if agency != but and (not knowing or self.knows(agency, category)):
                 return agency
         return ""
 
@@ -106,16 +106,16 @@ class Look:
         elif word == EMITTER:
             agency = self.event.emitter
         elif word == HOLDER:
-            agency = self.holder(knowing=not KINDS[kind].regardless)
+            agency = self.holder(knowing=not KINDS[kind].regardless, category=KINDS[kind].rests_on)
         elif word == AUTHORITY:
             agency = self.authority()
-            if agency and not self.knows(agency):
+            if agency and not self.knows(agency, KINDS[kind].rests_on):
                 agency = ""
         elif word in (RECIPIENT, SENDER):
             agency = ""
         else:
             return word, ""  # a role as such
-        if not agency and not KINDS[kind].told:
+        if not agency and not KINDS[kind].told and word not in named:
             agency = self.event.emitter
         role = self.role_of(agency) if agency else ""
         if role in ("", HUB_ROLE):

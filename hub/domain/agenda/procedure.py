@@ -8,7 +8,6 @@ from datetime import timedelta
 from hub.domain.agenda.look import Look
 from hub.domain.dates import day
 from hub.domain.progress import ENDS_RECOVERY
-from hub.domain.settlement import Released
 from hub.domain.timers import (
     HOLIDAYS,
     end_of,
@@ -53,6 +52,7 @@ def referral_accepted(look: Look) -> None:
     last = working_days_after(look.day, working, look.length(HOLIDAYS) or ())
     mine = {AUTHORITY: look.event.emitter}
     look.open("reasonable_grounds_due", DECISION, due=end_of(last), named=mine)
+    _tell_prosecutor(look)
     if look.child:
         panel = look.days("T04_child_panel_days")
         look.open(
@@ -89,8 +89,7 @@ def _positive(look: Look) -> None:
         opens=start_of(decided + timedelta(days=earliest)),
         named=mine,
     )
-    if any(one.type == "NonPunishmentRaised" for one in look.case.events):
-        _tell_prosecutor(look)
+    _tell_prosecutor(look)
 
 
 def recovery_started(look: Look) -> None:
@@ -193,31 +192,27 @@ def reconsideration_decided(look: Look) -> None:
 def non_punishment(look: Look) -> None:
     """A suspect in the procedure: the prosecutor must hear of a pending or positive decision."""
     progress = look.case.progress
-    pending = look.authority() and not progress.closed
-    if pending or progress.positive_on is not None:
+    if not progress.closed and (look.authority() or progress.positive_on is not None):
         _tell_prosecutor(look)
 
 
 def _tell_prosecutor(look: Look) -> None:
-    """Never the prosecutor's own item: this one is not told by a list what consent withholds."""
-    if not _prosecutor_knows(look):
-        look.open("prosecutor_to_be_told", "identification")
-
-
-def _prosecutor_knows(look: Look) -> bool:
-    return any(
-        look.role_of(agency) == "prosecutor"
-        and any(
-            isinstance(outcome, Released) and category == "decision"
-            for category, outcome in outcomes.items()
-        )
-        for agency, outcomes in look.settlement.decided.items()
-    )
-
-
-def decision_told(look: Look) -> None:
-    if _prosecutor_knows(look):
-        look.settle("prosecutor_to_be_told")
+    """Somebody who knows of the claim and of the identification, and never the prosecutor, whom a
+    list must not tell what consent withholds. Else the auditor."""
+    if look.standing("prosecutor_to_be_told"):
+        return
+    raised = [one for one in look.case.events if one.type == "NonPunishmentRaised"]
+    if not raised:
+        return
+    raiser = raised[-1]
+    owner = ""
+    for agency in (look.authority(), raiser.emitter):
+        held = look.case.holdings.get(agency, {})
+        claim = agency == raiser.emitter or (raiser.event_id, "alleged_offence") in held
+        if agency and claim and look.knows(agency) and look.role_of(agency) != "prosecutor":
+            owner = agency
+            break
+    look.open("prosecutor_to_be_told", "identification", named={AUTHORITY: owner})
 
 
 def non_punishment_decided(look: Look) -> None:
@@ -241,8 +236,8 @@ def closed(look: Look) -> None:
 
 RULES: Mapping[str, tuple[Callable[[Look], None], ...]] = {
     "ReferralAccepted": (referral_accepted,),
-    "ReasonableGroundsDecided": (reasonable_grounds, decision_told),
-    "ConclusiveGroundsDecided": (conclusive_grounds, decision_told),
+    "ReasonableGroundsDecided": (reasonable_grounds,),
+    "ConclusiveGroundsDecided": (conclusive_grounds,),
     "ReconsiderationRequested": (reconsideration_asked,),
     "ReconsiderationDecided": (reconsideration_decided,),
     "RecoveryPeriodStarted": (recovery_started,),

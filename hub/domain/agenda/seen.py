@@ -31,7 +31,8 @@ def withheld(look: Look) -> None:
     if not found:
         return
     ref = look.event.event_id
-    holder = look.holder()
+    holder = look.holder(knowing=False)
+    holder = holder if holder and look.knows(holder) else ""
     if owner_word("withheld", look.profile.work) == HOLDER and holder:
         told = _what_the_holder_knows(look, holder, found)
         rest: _Told = {
