@@ -180,8 +180,11 @@ TIMERS: Final[Mapping[str, Timer]] = {
     ),
 }
 
+SILENT: Final = "unanswered_deliveries_hours"  # no timer of a case: a recipient that is silent
+
 _DEFAULTS: Final[Mapping[str, Any]] = {
-    timer.setting: timer.default for timer in TIMERS.values() if timer.setting
+    **{timer.setting: timer.default for timer in TIMERS.values() if timer.setting},
+    SILENT: 24,
 }
 
 

@@ -11,6 +11,7 @@ import pytest
 from consumers.raising import close_item, raise_item
 from consumers.work import WorkList
 from hub import scenarios
+from hub.audit import conservation
 from hub.domain import agenda
 from hub.domain.agenda import procedure
 from hub.domain.policy import default_document
@@ -110,6 +111,8 @@ def test_a_whole_scenario_is_followed_without_a_stumble(tmp_path: Path, name: st
         assert "not_followed" not in {one.kind for one in made}
         work.rebuild()
         assert stage.hub.exchange.log.work.all() == made
+        balance = conservation(stage.hub.exchange.log)
+        assert (balance.even, balance.problems, balance.classes["pending"]) == (True, [], 0)
     finally:
         stage.close()
 
