@@ -23,7 +23,7 @@ from hub.crypto.signing import key_id
 from hub.domain.parties import HUB_ROLE
 from hub.domain.policy import PolicyProfile
 from hub.draft import Draft, stream_id
-from hub.errors import Refused
+from hub.errors import NotReady, Refused
 from hub.exchange import Exchange
 from hub.home import HubKeys, Settings
 from hub.ingest import INGEST_TOPIC
@@ -209,6 +209,24 @@ class Enrolment:
                 sealing_public=asked.sealing_public,
             )
         )
+
+    def enrol_own(self, document: bytes) -> bytes:
+        """Enrol the hub's own agency, or add its present key; returns the approval.
+
+        The hub needs nobody's leave to speak for itself, and a key lost with a machine has no
+        successor signed by it; so another key is added, and the log shows since when.
+        """
+        asked = verify_request(document)
+        known = self._exchange.agencies.get(asked.agency)
+        if known is None:
+            self._exchange.commit(
+                lambda draft: self._enrol(draft, asked, HUB_ROLE, document, "hub", "own")
+            )
+        elif known.role != HUB_ROLE:
+            raise NotReady(f"{asked.agency} is enrolled as {known.role}: only the hub is called so")
+        elif key_id(asked.signing_public) not in known.keys:
+            self._exchange.commit(lambda draft: self._return(draft, asked, document, "hub"))
+        return self.approval(asked.agency)
 
     def _return(self, draft: Draft, asked: EnrolmentRequest, document: bytes, by: str) -> None:
         stream = stream_id("agency", asked.agency)

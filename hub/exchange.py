@@ -60,6 +60,10 @@ STANDS_ALREADY = Refused(7, "conflict", "this event id stands in the case alread
 ANOTHER_PERSON = Refused(7, "group_case_refused", "one case per person; open another", "G19")
 
 
+class Overtaken(RetryLater):
+    """What the sender saw of a case is no longer all there is; nothing was recorded."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutcomeFacts:
     """What the sender is told about one event; `hub/outcomes.py` signs it.
@@ -212,16 +216,43 @@ class Exchange:
     # -- recording -------------------------------------------------------------------------
 
     def record(
-        self, admissions: Sequence[Admission], tracking: dict[str, int] | None = None
+        self,
+        admissions: Sequence[Admission],
+        tracking: dict[str, int] | None = None,
+        *,
+        unmoved_since: int | None = None,
     ) -> list[list[OutcomeFacts]]:
         """Record everything of one group in one transaction; outcomes per message, in order.
 
         The same event again gets the same outcome; the same id with other bytes is refused and
-        changes nothing.
+        changes nothing. unmoved_since: record nothing and raise Overtaken if a case concerned has
+        an event after this position, for senders whose events rest on what they saw of it.
         """
-        outcomes = self.commit(lambda draft: self._record(draft, admissions, tracking or {}))
+
+        def work(draft: Draft) -> list[list[OutcomeFacts]] | None:
+            if unmoved_since is not None and self._moved(admissions, unmoved_since):
+                return None
+            return self._record(draft, admissions, tracking or {})
+
+        outcomes = self.commit(work)
+        if outcomes is None:
+            raise Overtaken("the case has moved on; look again before publishing")
         crash.point("after_record")
         return outcomes
+
+    def _moved(self, admissions: Sequence[Admission], since: int) -> bool:
+        cases = {
+            self._case_of(event)
+            for admission in admissions
+            for event in admission.events
+            if isinstance(event, AdmittedEvent)
+        }
+        return any(self.moved(case_id, since) for case_id in cases)
+
+    def moved(self, case_id: UUID, since: int) -> bool:
+        """Whether a case has an event after a position; inside `commit`, as of its head."""
+        case = self.case(case_id)
+        return case is not None and bool(case.events) and case.events[-1].position > since
 
     def _record(
         self, draft: Draft, admissions: Sequence[Admission], tracking: dict[str, int]

@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from consumers.checkpoints import Checkpoints
+from consumers.own_desk import OwnDesk, own_identity
 from consumers.receipts import Receipts
+from consumers.timers import Timers
+from consumers.work import WorkList
 from hub.clock import Clock
 from hub.crypto.pseudonyms import Pseudonyms
 from hub.enrolment import RECEIPTS_TOPIC, REGISTRY_TOPIC, Enrolment
@@ -33,6 +36,8 @@ from hub.tlog.note import NoteSigner, VerifierKey
 from hub.topics import open_topics
 from hub.topics.port import Topics
 from schemas.registry import Schemas
+
+ATTEND = 0.5  # seconds between two looks at what is due
 
 
 def profile_document(name: str) -> dict[str, Any]:
@@ -90,6 +95,8 @@ class Hub:
     registry: RegistryPublisher
     shredder: Shredder
     enrolment: Enrolment
+    work: WorkList
+    timers: Timers
     loops: Loops = field(init=False)
 
     def __post_init__(self) -> None:
@@ -110,24 +117,29 @@ class Hub:
         topics = open_topics(settings.topics_url)
         enrolment = Enrolment(exchange, settings, keys)
         enrolment.initialise(profile_document(settings.profile))
+        ingest = Ingest(
+            exchange,
+            Gate(settings.hub_id, [keys.ingest], schemas),
+            topics,
+            settings.hub_id,
+            keys,
+        )
+        work = WorkList(exchange)
+        desk = OwnDesk(own_identity(home.path / "keys"), exchange, ingest, enrolment)
         hub = cls(
             settings=settings,
             keys=keys,
             exchange=exchange,
             topics=topics,
-            ingest=Ingest(
-                exchange,
-                Gate(settings.hub_id, [keys.ingest], schemas),
-                topics,
-                settings.hub_id,
-                keys,
-            ),
+            ingest=ingest,
             publisher=Publisher(exchange, topics, settings.hub_id, keys.signing),
             receipts=Receipts(exchange, topics, settings.hub_id),
             checkpoints=Checkpoints(exchange.log, settings.hub_id, keys.log, clock),
             registry=RegistryPublisher(exchange, topics, settings.hub_id, keys.signing),
             shredder=Shredder(exchange),
             enrolment=enrolment,
+            work=work,
+            timers=Timers(exchange, work, desk),
         )
         hub.ensure_topics()
         return hub
@@ -145,7 +157,7 @@ class Hub:
         )
 
     def step(self) -> int:
-        """Move everything once; 0 when there was nothing to do."""
+        """Move everything once but what the hub does of itself; 0 when there was nothing to do."""
         done = self.registry.step()
         done += self.ingest.step()
         done += self.shredder.step()
@@ -155,7 +167,10 @@ class Hub:
         return done
 
     def start(self, parts: frozenset[str] = frozenset({"hub", "consumers"})) -> None:
-        """Run the loops in threads. `parts`: hub, consumers, api; what this process runs.
+        """Run the loops in threads. `parts`: hub, consumers, api, timers; what this process runs.
+
+        timers: what the hub does of itself when time passes. Where the hub must state nothing of
+        its own, as in a scenario whose file has the hub's events, this part is left out.
 
         Several processes may share a home: all take turns at the store, and where two do the same
         work the store lets one of them.
@@ -166,11 +181,17 @@ class Hub:
         if "consumers" in parts:
             road.append(Step("receipts", self.receipts.step))
             self.loops.start(Step("checkpoints", lambda _: self.checkpoints.step()))
+        if "timers" in parts:
+            self.loops.start(Step("timers", lambda _: self.attend(), pause=ATTEND))
         if parts & {"hub", "api"}:
             self.loops.start(Step("committer", self._commit))
         if "hub" not in parts:
             road.append(Step("follower", self._follow))
         self.loops.start(*road)
+
+    def attend(self) -> int:
+        """What the hub does of itself: the work list and its timers. 0: nothing to do."""
+        return self.timers.step()
 
     def _follow(self, _: float) -> int:
         """Learn what other processes recorded: agencies, keys, withdrawals."""

@@ -31,10 +31,14 @@ RETRY = 1.0  # seconds after something outside was away
 
 @dataclass
 class Step:
-    """One thing done again and again. `work(seconds it may wait)` → how much it did."""
+    """One thing done again and again. `work(seconds it may wait)` → how much it did.
+
+    pause: seconds between two rounds when there was nothing to do, if it is the first of its turn.
+    """
 
     name: str
     work: Callable[[float], int]
+    pause: float = PAUSE
     rests_until: float = 0.0
 
 
@@ -72,9 +76,9 @@ class Loops:
         while not self._stop.is_set():
             began = time.monotonic()
             done = self._take(first, wait)
-            wait = 0.0 if (more := sum(self._take(step, 0.0) for step in others)) else PAUSE
+            wait = 0.0 if (more := sum(self._take(step, 0.0) for step in others)) else first.pause
             if not done and not more:
-                self._stop.wait(began + PAUSE - time.monotonic())
+                self._stop.wait(began + first.pause - time.monotonic())
 
     def _take(self, step: Step, wait: float) -> int:
         if self._stop.is_set() or time.monotonic() < step.rests_until:

@@ -148,6 +148,35 @@ REGISTRY: Final = _call(
     *_ANY_SIGNED,
     **_SIGNED,
 )
+WORK: Final = _json(
+    {
+        200: {
+            "description": "Items of the caller, and of its role where it has a part in the case.",
+            "content": {
+                "application/json": {
+                    "example": {
+                        "items": [
+                            {
+                                "item": "nw-5a0c91e2d7b84f13a6c0e1d2f3b4a596",
+                                "kind": "referral_unanswered",
+                                "says": "A referral waits for an answer.",
+                                "urgency": "high",
+                                "state": "open",
+                                "case_ref": "nc-0d4f61a2b7c84e539a1c2d3e4f506172",
+                                "since": "2026-03-02",
+                                "due": "2026-03-02T15:00:00+00:00",
+                                "detail": {},
+                            }
+                        ]
+                    }
+                }
+            },
+        }
+    },
+    *_ANY_SIGNED,
+    "bad_parameter",
+)
+WORK["openapi_extra"] = _SIGNED
 HUB: Final = _json(
     {
         200: {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel
 
 
@@ -45,6 +47,26 @@ class SchemaList(BaseModel):
 
     events: list[EventSchemaEntry]
     messages: list[MessageSchemaEntry]
+
+
+class WorkEntry(BaseModel):
+    """One work item; `detail` holds codes that depend on the kind, never content."""
+
+    item: str
+    kind: str
+    says: str
+    urgency: str
+    state: str
+    case_ref: str | None
+    since: str
+    due: str | None
+    detail: dict[str, Any]
+
+
+class WorkItems(BaseModel):
+    """The caller's open work items."""
+
+    items: list[WorkEntry]
 
 
 class Alive(BaseModel):

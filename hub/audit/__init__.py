@@ -5,17 +5,20 @@ answer that could have been given then. Content is never shown: an auditor sees 
 person was erased, the entry stands as a tombstone and everything else still verifies.
 """
 
+from hub.audit.conservation import Balance, conservation
 from hub.audit.replay import Entry, position_of, replay_case
 from hub.audit.standing import CaseStanding, standing_of
 from hub.audit.verify import Verdict, verify_log
 from hub.audit.why import Why, WhyCategory, why
 
 __all__ = [
+    "Balance",
     "CaseStanding",
     "Entry",
     "Verdict",
     "Why",
     "WhyCategory",
+    "conservation",
     "position_of",
     "replay_case",
     "standing_of",

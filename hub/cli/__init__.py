@@ -22,7 +22,18 @@ import typer
 
 from connectors import agency_cli
 from connectors.cli import connector
-from hub.cli import agencies, audit, case, consent, demo, operator, recalls, scenario, serve
+from hub.cli import (
+    agencies,
+    audit,
+    case,
+    consent,
+    demo,
+    operator,
+    recalls,
+    scenario,
+    serve,
+    work,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,6 +59,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(case.app, name="case")
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(consent.app, name="consent")
+app.add_typer(work.app, name="work")
 app.add_typer(operator.subject, name="subject")
 app.add_typer(operator.policy, name="policy")
 app.add_typer(operator.dev, name="dev")

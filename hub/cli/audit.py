@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hub.audit import Entry, Verdict, Why, replay_case, verify_log, why
+from hub.audit import conservation as accounted
 from hub.cli.options import HUB_HOME, AsJson, HubHome
 from hub.cli.printed import console, lines, progress, table
 from hub.home import Home
@@ -141,4 +142,27 @@ def verify(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
             typer.echo(f"PROBLEM: {problem}", err=True)
         typer.echo("The log does not stand." if verdict.problems else "Everything stands.")
     if verdict.problems:
+        raise typer.Exit(DIVERGED)
+
+
+@app.command()
+def conservation(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
+    """Account for every part of every event: released, withheld, pending, quarantined or purged.
+
+    Counts (event, agency, category). Exit code 3 if anything is unaccounted for.
+
+    Example: nrm-hub audit conservation --home hub-home
+    """
+    with Reading.open(Home(home)) as reading:
+        balance = accounted(reading.exchange.log)
+    if json_:
+        typer.echo(json.dumps({**asdict(balance), "even": balance.even}))
+    else:
+        shown = table(">accepted", *(f">{name}" for name in balance.classes))
+        shown.add_row(str(balance.accepted), *(str(one) for one in balance.classes.values()))
+        console().print(shown)
+        for problem in balance.problems:
+            typer.echo(f"PROBLEM: {problem}", err=True)
+        typer.echo("Everything is accounted for." if balance.even else "It does not come out even.")
+    if not balance.even:
         raise typer.Exit(DIVERGED)

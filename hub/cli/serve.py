@@ -106,7 +106,7 @@ def serve(
         hub = Hub.open(place)
         stack.callback(hub.stop)
         collector.rest()
-        hub.start(parts)
+        hub.start(parts | {"timers"} if "consumers" in parts else parts)
         url = None
         if "api" in parts:
             files = (str(certificate), str(private_key)) if certificate and private_key else None

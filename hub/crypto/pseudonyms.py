@@ -5,7 +5,7 @@ needs a table, and a name can be taken back to what it stands for.
 
 - The hub's own id of a case or person: HMAC of the reference agencies use, in
   the form of a UUID of version 8 (RFC 9562 §5.8). Not reversible.
-- A recipient's pseudonym of a case, person, event or consent: AES-256 of the id, one
+- A recipient's pseudonym of a case, person, event, consent or work item: AES-256 of the id, one
   block, under a key of that recipient and kind. A permutation: two ids never
   share a pseudonym, and the hub can resolve what a recipient sends back.
 - Topic names and recipient references: opaque, fixed per agency.
@@ -31,13 +31,14 @@ from cryptography.hazmat.primitives.ciphers.modes import ECB
 MASTER_BYTES: Final = 32
 
 CanonicalKind = Literal["case", "subject"]
-PseudonymKind = Literal["case", "subject", "event", "consent"]
+PseudonymKind = Literal["case", "subject", "event", "consent", "work"]
 
 _PREFIX: Final[dict[str, str]] = {
     "case": "nc-",
     "subject": "ns-",
     "event": "ne-",
     "consent": "nk-",
+    "work": "nw-",
 }
 _HEX: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _TOPIC_HEX: Final = 20

@@ -147,6 +147,10 @@ class Age:
             return self._recorded
         return AgeView(folded.child(now.date()), folded.disputed)
 
+    def born(self, enforcement_roles: Set[str]) -> date | None:
+        """The date of birth that counts (2.6): assessed, else stated; None without, or erased."""
+        return self._fold(enforcement_roles).born
+
     def _add(self, statement: _Opened | _Disputed | _Assessed | _Stated) -> None:
         self._statements.append(statement)
         self._folded = None

@@ -80,6 +80,7 @@ class Case:
         self.subject_id = subject_id
         self.events: list[CaseEvent] = []
         self.opener: str | None = None  # agency of the first CaseOpened
+        self.jurisdiction = ""  # as it was opened; lengths of timers depend on it
         self.referrals: dict[tuple[str, str], Referral] = {}
         self.guardian: str | None = None
         self.consents = Consents()
@@ -126,6 +127,7 @@ class Case:
     def _opened(self, event: CaseEvent) -> None:
         if self.opener is None:
             self.opener = event.emitter
+            self.jurisdiction = str(event.facts.get("jurisdiction") or "")
             self.age.opened(str(event.facts.get("age_status", "unknown")))
             self._involved = None
 

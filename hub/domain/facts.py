@@ -16,10 +16,17 @@ from hub.domain.dates import day
 
 # Field names kept per type, in the words of the event's own schema.
 PLAIN: Mapping[str, tuple[str, ...]] = {
-    "CaseOpened": ("age_status",),
+    "CaseOpened": ("age_status", "jurisdiction"),
     "CaseLinkDecided": ("agreed_by_person",),
     "ConsentRequested": ("consent_id",),
-    "ConsentGiven": ("consent_id", "scope", "covers_history", "valid_until", "coercion_risk"),
+    "ConsentGiven": (
+        "consent_id",
+        "given_by",
+        "scope",
+        "covers_history",
+        "valid_until",
+        "coercion_risk",
+    ),
     "ConsentRefused": ("consent_id",),
     "ConsentAmended": ("consent_id", "scope", "valid_until", "reason"),
     "ConsentWithdrawn": ("consent_id", "extent", "recipients", "categories", "leave_nrm"),
@@ -55,9 +62,10 @@ PLAIN: Mapping[str, tuple[str, ...]] = {
     "SubjectRequestDecided": ("request_id", "outcome", "action"),
     "RecordCorrected": ("corrects_event", "field"),
     "BreakGlassInvoked": ("requested_categories", "expires_at"),
-    "BreakGlassReviewed": ("invocation_event_id", "outcome"),
+    "BreakGlassReviewed": ("invocation_event_id", "outcome", "person_informed"),
     "EmergencyModeDeclared": ("measures", "ends_on"),
     "RecallAnswered": ("recall_ref", "outcome"),
+    "StatisticsPublished": ("period",),
 }
 
 # Dates of birth per type, and the name of the personal fact they become.

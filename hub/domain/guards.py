@@ -21,6 +21,7 @@ from hub.domain.parties import HUB_ROLE, Parties
 from hub.domain.policy import PolicyProfile
 from hub.domain.reasons import REFUSED
 from hub.domain.referral import MESSAGES
+from hub.domain.timers import recovery_minimum
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,15 +235,17 @@ def _conclude(ask: _Ask) -> Refusal | None:
     """G06: a negative decision, unless combined by a panel, not before the recovery minimum."""
     if ask.fact("outcome") == "positive" or ask.fact("combined_with_rg") is True:
         return None
-    earliest = ask.case.progress.minimum_ends(_recovery_minimum(ask.profile))
+    earliest = ask.case.progress.minimum_ends(_recovery_minimum(ask))
     decided = min(day(ask.fact("decided_on")) or ask.today, ask.today)
     if earliest is not None and decided < earliest:
         return Refusal("too_early", "G06")
     return None
 
 
-def _recovery_minimum(profile: PolicyProfile) -> int:
-    return int(profile.timers.get("T02_recovery_minimum_days", 30))
+def _recovery_minimum(ask: _Ask) -> int:
+    """By the case's jurisdiction and the day the period starts, as the timers have it."""
+    starts = ask.case.progress.recovery_start or ask.case.progress.positive_on or ask.today
+    return recovery_minimum(ask.profile.timers, ask.case.jurisdiction, starts)
 
 
 def _change_recovery(ask: _Ask) -> Refusal | None:
@@ -252,7 +255,7 @@ def _change_recovery(ask: _Ask) -> Refusal | None:
         return None if progress.disqualified else Refusal("no_disqualification", "G08")
     if reason == "withdrawn":
         return Refusal("adult_only", "G04") if ask.child else None
-    earliest = progress.minimum_ends(_recovery_minimum(ask.profile))
+    earliest = progress.minimum_ends(_recovery_minimum(ask))
     ends = day(ask.fact("ends_on"))
     if earliest is not None and ends is not None and ends < earliest:
         return Refusal("too_early", "G05")

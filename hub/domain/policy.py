@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from types import MappingProxyType
 from typing import Any
+
+from hub.domain import timers as timing
+from hub.domain import work as owning
 
 MODES = frozenset("ADCKXN")
 EVIDENCE = ("agency", "hub")  # agency: header and signature travel along; hub: the hub attests
@@ -61,7 +64,8 @@ class PolicyProfile:
     enforcement_roles: roles whose age dispute about an adult opens nothing wide.
     enforcement_dispute_serves: roles that treat the person as a child after such a dispute.
     evidence: role → "agency" or "hub": whose signature a delivery carries.
-    timers: name → length, see docs/release.md; not used by the release decision.
+    timers: name → length, see docs/timers.md; not used by the release decision.
+    work: kind of work item → who owns it, where not as in docs/work.md; likewise.
     """
 
     version: str
@@ -73,6 +77,7 @@ class PolicyProfile:
     enforcement_dispute_serves: frozenset[str]
     evidence: Mapping[str, str]
     timers: Mapping[str, Any]
+    work: Mapping[str, str] = field(default_factory=dict)
 
     def mode(self, role: str, category: str) -> str:
         """Matrix entry; N for anything the profile does not name."""
@@ -115,6 +120,12 @@ class PolicyProfile:
             for role in document[part]:
                 if role not in matrix:
                     raise PolicyError(f"{part}: role {role} is not in the matrix")
+        wrong = timing.check(document["timers"])
+        if wrong is not None:
+            raise PolicyError(f"timers: {wrong}")
+        wrong = owning.check(document.get("work", {}), matrix)
+        if wrong is not None:
+            raise PolicyError(f"work: {wrong}")
         return cls(
             version=str(document["version"]),
             matrix=_frozen({role: _frozen(dict(row)) for role, row in matrix.items()}),
@@ -125,6 +136,7 @@ class PolicyProfile:
             enforcement_dispute_serves=frozenset(document["enforcement_dispute_serves"]),
             evidence=_frozen(dict(document["evidence"])),
             timers=_frozen(dict(document["timers"])),
+            work=_frozen(dict(document.get("work", {}))),
         )
 
 

@@ -1,4 +1,4 @@
-"""How far the procedure has come: what legal guards ask, and no release decision ever reads."""
+"""How far the procedure has come: what guards and timers ask, and no release decision reads."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Progress:
     minimum_days: int = 0
     recovery_ends: date | None = None
     recovery_over: bool = False
+    held_until: date | None = None  # last day a removal hold covers
     appeals: dict[str, int] = field(default_factory=dict)  # open reconsiderations by decision
     disqualified: bool = False
     best_interests: set[str] = field(default_factory=set)
@@ -56,6 +57,11 @@ class Progress:
             case "RecoveryPeriodChanged":
                 self.recovery_ends = day(facts.get("ends_on")) or self.recovery_ends
                 self.recovery_over = facts.get("reason") in ENDS_RECOVERY
+            case "RemovalHoldPlaced":
+                until = day(facts.get("until")) or today
+                self.held_until = max(self.held_until or until, until)
+            case "RemovalHoldLifted":
+                self.held_until = None
             case "ReconsiderationRequested":
                 about = str(facts.get("decision_ref"))
                 self.appeals[about] = self.appeals.get(about, 0) + 1
@@ -82,6 +88,8 @@ PROGRESS_TYPES = frozenset(
         "ReasonableGroundsDecided",
         "RecoveryPeriodStarted",
         "RecoveryPeriodChanged",
+        "RemovalHoldPlaced",
+        "RemovalHoldLifted",
         "ReconsiderationRequested",
         "ReconsiderationDecided",
         "DisqualificationDecided",

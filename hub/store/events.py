@@ -279,6 +279,44 @@ class HubInitialised(StoreEvent):
     public: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkRaised(StoreEvent):
+    """A work item that no event of a case opens."""
+
+    TOPIC = "nrm.Work.Raised"
+
+    item: bytes
+    kind: str
+    ref: str
+    agency: str
+    due: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkFired(StoreEvent):
+    """A timer of a work item came due."""
+
+    TOPIC = "nrm.Work.Fired"
+
+    item: bytes
+    phase: Literal["opens", "due"]
+    at: datetime
+    due: datetime | None = None
+    refused: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkClosed(StoreEvent):
+    """A work item was closed or contested."""
+
+    TOPIC = "nrm.Work.Closed"
+
+    item: bytes
+    by: str
+    because: str
+    contested: bool
+
+
 EVENTS: tuple[type[StoreEvent], ...] = (
     EventAccepted,
     Settled,
@@ -297,4 +335,7 @@ EVENTS: tuple[type[StoreEvent], ...] = (
     PolicyPublished,
     SubjectShredded,
     HubInitialised,
+    WorkRaised,
+    WorkFired,
+    WorkClosed,
 )

@@ -38,6 +38,7 @@ from hub.store.mapper import StoreMapper, leaf_entry
 from hub.store.postgres import PostgresLogFactory
 from hub.store.sqlite import SQLiteLogFactory
 from hub.store.tables import AdmissionKey, Append, LogTables
+from hub.store.work import WorkRows
 from hub.store.writing import micros
 
 __all__ = ["AdmissionKey", "Counts", "HubLog", "Recorded", "leaf_entry"]
@@ -110,6 +111,11 @@ class HubLog(Application[UUID]):
     @property
     def _tables(self) -> LogTables:
         return cast(LogTables, self.recorder)
+
+    @property
+    def work(self) -> WorkRows:
+        """The work list's rows: a fold of this log, kept beside it."""
+        return WorkRows(self._tables)
 
     # -- writing ----------------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ from hub.crash import point
 from hub.store.errors import StoreBusy, StoreConflict, StoreRefused, StoreUnavailable
 from hub.store.location import split_schema
 from hub.store.tables import Append, Cursor, LogTables, Row
+from hub.store.work import WORK_TABLES
 
 LOCK_SECONDS = 10
 CONNECT_SECONDS = 5
@@ -149,7 +150,7 @@ class PostgresLogTables(LogTables, PostgresApplicationRecorder):
     def __init__(self, datastore: PostgresDatastore) -> None:
         super().__init__(datastore)
         # Neither the library's types nor its function, which inserts without the lock.
-        self.sql_create_statements = [sql.SQL(one).format() for one in TABLES]
+        self.sql_create_statements = [sql.SQL(one).format() for one in (*TABLES, *WORK_TABLES)]
 
     def _create_table(self, curs: psycopg.Cursor[DictRow]) -> None:
         curs.execute(ONE_MAKER)

@@ -38,6 +38,7 @@ from eventsourcing.utils import Environment
 from hub.crash import point
 from hub.store.errors import StoreBusy, StoreConflict, StoreRefused, StoreUnavailable
 from hub.store.tables import Cursor, LogTables, Row
+from hub.store.work import WORK_TABLES
 
 LOCK_SECONDS = 10
 PAGE_BYTES = 16384  # rows of 1 to 3 kB and random ids: half as many pages per commit as 4096
@@ -116,7 +117,7 @@ class SQLiteLogTables(LogTables, SQLiteApplicationRecorder):
     numbering = "rowid"
 
     def construct_create_table_statements(self) -> list[str]:
-        return TABLES.split(";")
+        return [*TABLES.split(";"), *WORK_TABLES]
 
     def convert_originator_id(self, originator_id: Any) -> UUID | str:
         """Streams are stored as 16 bytes: half the index of the library's hexadecimal."""

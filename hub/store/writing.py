@@ -17,6 +17,11 @@ def micros(time: datetime) -> int:
     return (time - EPOCH) // MICROSECOND
 
 
+def from_micros(value: int) -> datetime:
+    """The instant so many microseconds after 1970, in UTC."""
+    return EPOCH + value * MICROSECOND
+
+
 def writer(schema: dict[str, Any], prefix: bytes) -> Callable[[Any], bytes]:
     """A function from an object with the schema's attributes to prefix and Avro body."""
     return writing.writer(schema, prefix, writing.of_object)

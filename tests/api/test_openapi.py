@@ -62,6 +62,7 @@ def test_signed_calls_say_so(made: dict[str, Any]) -> None:
         "/v1/deliveries",
         "/v1/receipts",
         "/v1/registry",
+        "/v1/work",
     }
 
 

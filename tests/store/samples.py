@@ -141,6 +141,43 @@ def one_of_each() -> list[StoreEvent]:
         ),
         stored.SubjectShredded(**shared, originator_version=16, subject_id=octets(16, "s")),
         stored.HubInitialised(**shared, originator_version=17, hub="hub-1", public=b"public"),
-        stored.InFlight(**shared, originator_version=18, position=2**40, items=b"[]", told=b"[]"),
+        stored.InFlight(**shared, originator_version=23, position=2**40, items=b"[]", told=b"[]"),
+        stored.WorkRaised(
+            **shared,
+            originator_version=18,
+            item=octets(16, "item"),
+            kind="recipient_silent",
+            ref="7",
+            agency="police-1",
+        ),
+        stored.WorkRaised(
+            **shared,
+            originator_version=19,
+            item=octets(16, "item"),
+            kind="statistics_due",
+            ref="2026-Q1",
+            agency="",
+            due=at(9),
+        ),
+        stored.WorkFired(
+            **shared, originator_version=20, item=octets(16, "item"), phase="due", at=at(2)
+        ),
+        stored.WorkFired(
+            **shared,
+            originator_version=21,
+            item=octets(16, "item"),
+            phase="opens",
+            at=at(2),
+            due=at(3),
+            refused="not_lapsed",
+        ),
+        stored.WorkClosed(
+            **shared,
+            originator_version=22,
+            item=octets(16, "item"),
+            by="A. Operator",
+            because="done",
+            contested=False,
+        ),
     ]
     return made
