@@ -15,7 +15,7 @@ from hub.api.metrics import Metrics
 from hub.recall_book import ANSWERED, NOT_SENT, SENT, RecallBook, RecallRecord
 from hub.recall_watch import PAGE, RecallWatch
 from tests.cli.programs import nrm
-from tests.consent.stage import CANARY, ROLES, needs, open_case, partner, sink_of, withdraw
+from tests.consent.stage import CANARY, ROLES, close, needs, open_case, partner, sink_of, withdraw
 from tests.road import Road
 
 
@@ -23,7 +23,7 @@ from tests.road import Road
 def road(tmp_path: Path) -> Iterator[Road]:
     road = Road.open(tmp_path, ROLES)
     yield road
-    road.close()
+    close(road)
 
 
 def book(road: Road) -> RecallBook:
