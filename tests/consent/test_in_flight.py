@@ -12,10 +12,12 @@ import pytest
 
 from connectors.outcomes import Outcome, read_outcomes
 from connectors.submit import Publisher
+from hub.consent.reading import consent_records
 from hub.in_flight import MOST_TOLD
 from hub.outcomes import outcome_batch
 from hub.store import events as stored
 from schemas import wire
+from tests.cli.programs import nrm
 from tests.consent.stage import ROLES, accepted, close, needs, open_case, withdraw
 from tests.road import CONSENT, Road
 
@@ -54,6 +56,10 @@ def test_what_was_marked_is_listed_and_what_was_not_is_not(road: Road) -> None:
         ("CA-1", first, ("protection",)),
     }
     assert outcome.in_flight_more == 0
+    [record] = consent_records(road.hub.exchange, "C1", road.time.at.date())
+    assert record.statements[-1].in_flight == {"SH-1": 1, "CA-1": 1}
+    shown = nrm("consent", "show", "--home", road.folder / "hub", "--case", "C1").out
+    assert "in flight, called back: CA-1 (1), SH-1 (1)" in shown
     road.settle()
     assert second not in json.dumps(recorded(road)), "decided, never marked, never sent"
 
