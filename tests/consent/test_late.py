@@ -16,6 +16,7 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
+from connectors.delivery import Arrived, Opened
 from connectors.http_auth import signed_requests
 from connectors.inbox import HttpInbox
 from connectors.ledger import Ledger
@@ -25,6 +26,8 @@ from connectors.runner import Runner, redrive
 from connectors.sink import Sink
 from connectors.sql import open_engine
 from hub.api.server import serve_api
+from hub.home import Home
+from hub.hub import Hub
 from schemas.registry import Schemas
 from tests.consent.stage import CANARY, ROLES, close, needs, open_case, partner, sink_of, withdraw
 from tests.road import CONSENT, Road
@@ -210,3 +213,68 @@ def test_a_database_restored_from_before_the_recall(road: Road) -> None:
     road.hub.publisher.republish("SH-1")
     road.settle()
     gone(road, "sqlite")
+
+
+def handed_out(road: Road, messages: list[bytes]) -> list[dict[str, Any]]:
+    """What is in these messages for whoever has SH-1's keys and no scruples: no connector asked."""
+    identity = road.identities["SH-1"]
+    opener = Opener(identity, RegistryCache(identity))
+    found: list[dict[str, Any]] = []
+    for message in messages:
+        opened = opener.open(message)
+        assert isinstance(opened, Opened)
+        for item in opened.items:
+            assert isinstance(item, Arrived), item
+            if item.kind == "release":
+                found.append(dict(item.fields))
+    return found
+
+
+def test_what_was_recalled_is_not_handed_out_again(road: Road) -> None:
+    """The hub does not rely on the partner's tombstones: it asks its own books before sealing."""
+    partner(road, "SH-1", sink_of(road, "SH-1", "sqlite"))
+    open_case(road, "C1", {"SH-1": ["protection", "health"]})
+    needs(road, "C1")
+    road.settle()
+    before = handed_out(road, road.hub.publisher.sealed_after("SH-1", 0, 100))
+    assert CANARY in str(before)
+    withdraw(road, "C1")
+    road.settle()
+    after = handed_out(road, road.hub.publisher.sealed_after("SH-1", 0, 100))
+    assert len(after) == len(before) + 1, "no sequence is missing, and the withdrawal is there"
+    assert CANARY not in str(after)
+
+
+def test_marked_before_and_sealed_after_the_withdrawal(road: Road) -> None:
+    """A topic that was away for days: what was marked then goes out now, with nothing in it."""
+    partner(road, "SH-1", sink_of(road, "SH-1", "sqlite"))
+    open_case(road, "C1", {"SH-1": ["protection", "health"]})
+    road.settle()
+    kept = str(needs(road, "C1", "Bleibt Zkouska").event_id)
+    road.hub.publisher.mark()
+    outcome = withdraw(road, "C1", extent="categories", categories=["health"])
+    assert [one.event_ref for one in outcome.in_flight] == [kept]
+    road.settle()
+    sent = handed_out(road, road.hub.publisher.sealed_after("SH-1", 0, 100))
+    [told] = [one for one in sent if "medical" in str(one)]
+    assert set(told) == {"protection"}, "what was not withdrawn is not lost"
+    assert "Bleibt" not in rows(road, "sqlite")
+    assert holdings(road) == {"protection"}
+
+
+def test_another_process_hands_out_what_this_one_released_and_not_what_it_recalled(
+    road: Road,
+) -> None:
+    """The process that serves HTTP knows neither yet when it is asked."""
+    partner(road, "SH-1", sink_of(road, "SH-1", "sqlite"))
+    other = Hub.open(Home(road.folder / "hub"), road.hub.exchange.clock)
+    try:
+        open_case(road, "C1", {"SH-1": ["protection", "health"]})
+        needs(road, "C1")
+        road.settle()
+        assert CANARY in str(handed_out(road, other.publisher.sealed_after("SH-1", 0, 100)))
+        withdraw(road, "C1")
+        road.settle()
+        assert CANARY not in str(handed_out(road, other.publisher.sealed_after("SH-1", 0, 100)))
+    finally:
+        other.stop()
