@@ -484,7 +484,7 @@ class Ledger(LedgerTables):
         db.execute(
             self.quarantine.update()
             .where(q.event_ref == event_ref, q.state == "waiting")
-            .values(state="recalled", reason="recalled", raw=b"")
+            .values(state="recalled", reason="recalled", detail="", raw=b"")
         )
 
 

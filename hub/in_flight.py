@@ -7,8 +7,8 @@ marked before is called back; the acknowledgement says what that is:
                What was decided and not yet marked is not sent at all.
     told       of these, what the agency that published the withdrawal may know of. Any agency may
                take a withdrawal, so its answer must not tell who else was told what: it names a
-               recipient only to an agency that itself stated the record, and an event only to one
-               that published or holds it. All of it stands in the log for the hub's operator.
+               recipient only to an agency that itself stated the record, and of an event only what
+               that agency published or holds. All of it stands in the log for the hub's operator.
 """
 
 from __future__ import annotations
@@ -53,14 +53,16 @@ def told(
         for one in case.events
         if one.event_id != withdrawal.event_id
     )
-    known = {event_id for event_id, _ in case.holdings.get(agency, {})}
-    known |= {event_id for to, event_id, _ in flight if to == agency}
-    known |= {one.event_id for one in case.events if one.emitter == agency}
-    return [
-        (to, reference(event_id), names)
-        for to, event_id, names in flight
-        if event_id in known and (stated or to == agency)
-    ]
+    own = {one.event_id for one in case.events if one.emitter == agency}
+    known = set(case.holdings.get(agency, {}))
+    known |= {(event_id, name) for to, event_id, names in flight if to == agency for name in names}
+    found: Flight = []
+    for to, event_id, names in flight:
+        if stated or to == agency:
+            seen = tuple(name for name in names if event_id in own or (event_id, name) in known)
+            if seen:
+                found.append((to, reference(event_id), seen))
+    return found
 
 
 def written(flight: Flight) -> list[list[Any]]:

@@ -44,6 +44,7 @@ from hub.exchange import Exchange
 from hub.in_flight import MARKED
 from hub.parts import Parts, PartsCache, released
 from hub.recall_book import RECALL_DUE
+from hub.recalled import Item, Recalled, left_of
 from hub.release import CONSENT, standing
 from hub.served import Served, progress
 from hub.store import events as stored
@@ -128,6 +129,7 @@ class Publisher:
         self._sent: dict[str, int] = {}
         self._due: dict[str, OrderedDict[int, stored.Sending]] = {}
         self._parts = PartsCache(exchange.log, exchange.secrets)
+        self._recalled = Recalled(exchange.log)
         self._ends: dict[str, deque[tuple[int, int]]] = {}
         self._named: dict[tuple[str, bytes, bytes], tuple[str, str]] = {}
         self._trimmed_at = 0.0
@@ -189,6 +191,7 @@ class Publisher:
             crash.point("after_mark")
             for sending in marked:
                 self._keep(sending)
+                self._recalled.note(sending)
         self._marked_to = end
         return len(settled)
 
@@ -402,7 +405,11 @@ class Publisher:
             )
             if isinstance(one.event, stored.Sending) and one.event.originator_version <= sent
         ]
-        return [message.value for message in self._messages(agency, known.sealing_public, batch)]
+        if not batch:
+            return []
+        recalled = self._recalled.since(agency, batch[0].originator_version)
+        messages = self._messages(agency, known.sealing_public, batch, recalled)
+        return [message.value for message in messages]
 
     def republish(self, agency: str, after: int = 0) -> None:
         """Send everything after `after` again."""
@@ -439,17 +446,23 @@ class Publisher:
 
     def _append(self, agency: str, sealing_public: bytes, batch: Sequence[stored.Sending]) -> None:
         topic = self._exchange.pseudonyms.topic("nrm.d", agency)
-        self._topics.append(topic, self._messages(agency, sealing_public, batch))
+        marked = self._exchange.last_version(delivery_stream(agency))
+        recalled = self._recalled.since(agency, batch[0].originator_version, marked)
+        self._topics.append(topic, self._messages(agency, sealing_public, batch, recalled))
         crash.point("after_append")
         end = self._topics.end(topic)
         self._ends.setdefault(agency, deque()).append((batch[-1].originator_version, end))
 
     def _messages(
-        self, agency: str, sealing_public: bytes, batch: Sequence[stored.Sending]
+        self,
+        agency: str,
+        sealing_public: bytes,
+        batch: Sequence[stored.Sending],
+        recalled: Mapping[Item, int],
     ) -> list[Message]:
         """The batch sealed, in as few messages as topics take."""
         attested = self._attested(agency)
-        encoded = [self._delivery(agency, attested, one) for one in batch]
+        encoded = [self._delivery(agency, attested, one, recalled) for one in batch]
         messages = []
         start = 0
         while start < len(batch):
@@ -493,7 +506,13 @@ class Publisher:
         )
         return Message(value)
 
-    def _delivery(self, agency: str, attested: bool, sending: stored.Sending) -> bytes:
+    def _delivery(
+        self,
+        agency: str,
+        attested: bool,
+        sending: stored.Sending,
+        recalled: Mapping[Item, int],
+    ) -> bytes:
         """One Delivery, single-object encoded, put together from its three parts."""
         case_ref, subject_ref = self._refs(agency, sending.case_id, sending.subject_id)
         # By change of the register: a log position would count what was recorded about others.
@@ -531,9 +550,13 @@ class Publisher:
                 about = parts.about_attested(self._event_ref(agency, attested, event_id))
             else:
                 about = parts.about(change_at(sending.event_position))
+            bases = body["bases"]
+            if recalled:
+                event_id = str(UUID(bytes=parts.event.event_id))
+                bases = left_of(bases, event_id, sending.originator_version, recalled)
             if parts.secret is not None:  # else the person was erased after marking
                 case_id = UUID(bytes=sending.case_id)
-                self._release(agency, attested, case_id, parts, body["bases"], what)
+                self._release(agency, attested, case_id, parts, bases, what)
         return b"".join((wire.DELIVERY.prefix, to, about, wire.DELIVERY_WHAT.encode(what)))
 
     def _release(

@@ -59,7 +59,7 @@ def show(case: CaseRef, home: HubHome = HUB_HOME, json_: AsJson = False) -> None
         scope = table("may be shown to", "categories")
         for agency, pairs in sorted(record.scope.items()):
             scope.add_row(escape(agency), escape(", ".join(sorted(pairs))))
-        if record.scope:
+        if record.scope and not record.erased:
             out.print(scope)
         history = table(">position", "recorded", "statement", "by", "says")
         for one in record.statements:
@@ -93,7 +93,11 @@ def _says(one: Statement) -> list[str]:
     if one.content is None:
         return ["(erased)"]
     said = {name: value for name, value in one.content.items() if name != "consent_id"}
-    return [escape(f"{name}: {_short(value)}") for name, value in sorted(said.items())]
+    told = [escape(f"{name}: {_short(value)}") for name, value in sorted(said.items())]
+    if one.in_flight:
+        sent = ", ".join(f"{to} ({count})" for to, count in sorted(one.in_flight.items()))
+        told.append(escape(f"in flight, called back: {sent}"))
+    return told
 
 
 def _short(value: Any) -> str:
@@ -107,7 +111,11 @@ def _told(record: ConsentRecord) -> dict[str, Any]:
         "consent": record.consent_id,
         "state": record.state,
         "erased": record.erased,
-        "scope": {agency: sorted(pairs) for agency, pairs in sorted(record.scope.items())},
+        "scope": {
+            agency: sorted(pairs)
+            for agency, pairs in sorted(record.scope.items())
+            if not record.erased
+        },
         "covers_history": record.covers_history,
         "valid_until": record.valid_until.isoformat() if record.valid_until else None,
         "to_review": record.to_review,
@@ -121,6 +129,7 @@ def _told(record: ConsentRecord) -> dict[str, Any]:
                 "occurred": one.occurred_at.isoformat(),
                 "recorded": one.recorded_at.isoformat(),
                 "said": one.content,
+                "in_flight": dict(one.in_flight),
             }
             for one in record.statements
         ],

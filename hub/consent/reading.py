@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -29,10 +30,11 @@ def consent_records(exchange: Exchange, case_ref: str, today: date) -> list[Cons
     if not recorded:
         raise Refused(0, "unknown_case", "no such case; check the reference")
     accepted = list(_accepted(recorded))
+    flights = _in_flight(recorded)
     return records(
         case_ref,
         [
-            _statement(position, event, exchange.secrets)
+            _statement(position, event, exchange.secrets, flights.get(position, {}))
             for position, event in accepted
             if group_of(event.event_type) == CONSENT_GROUP
         ],
@@ -120,7 +122,18 @@ def _accepted(recorded: list[Recorded]) -> Iterator[tuple[int, stored.EventAccep
             yield one.position, one.event
 
 
-def _statement(position: int, event: stored.EventAccepted, secrets: KeyStore) -> Statement:
+def _in_flight(recorded: list[Recorded]) -> dict[int, Counter[str]]:
+    """Position of a withdrawal → recipient → events of which something was on its way."""
+    return {
+        one.event.position: Counter(to for to, _, _ in json.loads(one.event.items))
+        for one in recorded
+        if isinstance(one.event, stored.InFlight)
+    }
+
+
+def _statement(
+    position: int, event: stored.EventAccepted, secrets: KeyStore, flight: Mapping[str, int]
+) -> Statement:
     return Statement(
         position=position,
         event_id=str(UUID(bytes=event.event_id)),
@@ -131,6 +144,7 @@ def _statement(position: int, event: stored.EventAccepted, secrets: KeyStore) ->
         recorded_at=event.timestamp,
         facts=json.loads(event.facts),
         content=content(event, secrets),
+        in_flight=flight,
     )
 
 

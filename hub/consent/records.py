@@ -35,7 +35,10 @@ RISKY: Final = frozenset({"possible", "evident"})
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One consent event. occurred_at: as the agency says. recorded_at: by the hub."""
+    """One consent event. occurred_at: as the agency says. recorded_at: by the hub.
+
+    in_flight: of a withdrawal, how many events had been sent, or were being sent, to whom.
+    """
 
     position: int
     event_id: str
@@ -46,6 +49,7 @@ class Statement:
     recorded_at: datetime
     facts: Mapping[str, Any]
     content: Mapping[str, Any] | None
+    in_flight: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from connectors.inbox import TopicInbox
 from connectors.jsonl import JsonlSink
 from connectors.outcomes import Outcome
 from connectors.runner import Runner
 from connectors.sink import RecallPolicy, Sink
 from connectors.sql import SqlSink
 from hub.topics import open_topics
+from schemas.registry import Schemas
 from tests.road import CONSENT, Road
 
 ROLES = {
@@ -61,23 +62,31 @@ def withdraw(road: Road, case: str, by: str = "NGO-1", **changes: Any) -> Outcom
 
 
 def sink_of(road: Road, agency: str, kind: str, policy: RecallPolicy | None = None) -> Sink:
-    """A sink of this kind: sqlite, jsonl, or a PostgreSQL database by its url."""
+    """A sink of this kind: sqlite, jsonl, or a PostgreSQL database by its url. See `close`."""
     hub = road.identities[agency].hub.hub
-    if kind == "jsonl":
-        return JsonlSink(road.folder / f"{agency}.jsonl", agency, hub, recalls=policy)
     url = f"sqlite:///{road.folder / f'{agency}.db'}" if kind == "sqlite" else kind
-    return SqlSink(url, agency, hub, recalls=policy)
+    sink: Sink = (
+        JsonlSink(road.folder / f"{agency}.jsonl", agency, hub, recalls=policy)
+        if kind == "jsonl"
+        else SqlSink(url, agency, hub, recalls=policy)
+    )
+    _OPENED.append(sink)
+    return sink
 
 
-def partner(road: Road, agency: str, sink: Sink) -> Runner:
+_OPENED: list[Sink] = []
+
+
+def close(road: Road) -> None:
+    """The hub and every sink opened by `sink_of`."""
+    road.close()
+    while _OPENED:
+        _OPENED.pop().close()
+
+
+def partner(road: Road, agency: str, sink: Sink, schemas: Schemas | None = None) -> Runner:
     """The agency's connector writing into this sink; `settle` moves it."""
-    from connectors.inbox import TopicInbox
-
     identity = road.identities[agency]
     inbox = TopicInbox(open_topics(road.hub.settings.topics_url), identity)
-    runner = road.partners[agency] = Runner(inbox, sink, identity)
+    runner = road.partners[agency] = Runner(inbox, sink, identity, schemas=schemas)
     return runner
-
-
-def pretty(value: Any) -> str:
-    return json.dumps(value, indent=1, sort_keys=True, default=str)

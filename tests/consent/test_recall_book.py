@@ -7,23 +7,26 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from connectors.sink import RecallPolicy
 from hub.api.metrics import Metrics
-from hub.recall_book import ANSWERED, NOT_SENT, SENT, RecallBook, RecallRecord
+from hub.recall_book import ANSWERED, NOT_SENT, QUARANTINED, SENT, RecallBook, RecallRecord
 from hub.recall_watch import PAGE, RecallWatch
+from hub.store import events as stored
+from schemas import wire
 from tests.cli.programs import nrm
-from tests.consent.stage import CANARY, ROLES, needs, open_case, partner, sink_of, withdraw
-from tests.road import Road
+from tests.consent.stage import CANARY, ROLES, close, needs, open_case, partner, sink_of, withdraw
+from tests.road import START, Road
 
 
 @pytest.fixture
 def road(tmp_path: Path) -> Iterator[Road]:
     road = Road.open(tmp_path, ROLES)
     yield road
-    road.close()
+    close(road)
 
 
 def book(road: Road) -> RecallBook:
@@ -79,8 +82,12 @@ def test_an_unreachable_partner_is_an_open_recall_and_never_done(road: Road) -> 
     assert row["owners"][0] == "shelter"
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "jsonl"])
-def test_the_receipt_says_of_each_item_what_became_of_it(road: Road, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "jsonl", "postgres"])
+def test_the_receipt_says_of_each_item_what_became_of_it(
+    road: Road, kind: str, request: pytest.FixtureRequest
+) -> None:
+    if kind == "postgres":
+        kind = request.getfixturevalue("new_postgres_database")()
     law = "Health Records Act s. 4"
     policy = RecallPolicy("restrict", {"health": law})
     partner(road, "SH-1", sink_of(road, "SH-1", kind, policy))
@@ -134,6 +141,88 @@ def test_a_withdrawal_from_somebody_who_holds_nothing_recalls_nothing(road: Road
     withdraw(road, "C1", extent="recipients", recipients=["POL-1"])
     road.settle()
     assert len(book(road)) == 0, "nothing was held by that one"
+
+
+# -- rows by hand: what no connector of ours does, and what another's might ---------------------
+
+
+def rows() -> list[Any]:
+    """A recall decided at 12 and sent as POL-1's delivery 5."""
+    shared: dict[str, Any] = {"originator_id": UUID(int=1), "timestamp": START}
+    ordered = {"to": "POL-1", "action": "delete_or_restrict", "items": {"e-1": ["identity"]}}
+    return [
+        stored.Settled(
+            **shared, originator_version=2, event_version=1, position=11, policy="p", parties=1,
+            settlement=json.dumps({"recalls": [ordered]}).encode(),
+        ),
+        stored.Sending(
+            **shared, originator_version=5, agency="POL-1", kind="recall", case_id=bytes(16),
+            subject_id=bytes(16), event_position=11, decision=12,
+            items=json.dumps({"due": (START + timedelta(days=7)).isoformat()}).encode(),
+        ),
+    ]  # fmt: skip
+
+
+def received(outcome: str, detail: str | None, agency: str = "POL-1", sequence: int = 5) -> Any:
+    said = {"sequence": sequence, "outcome": outcome, "recall_ref": "r12-5", "detail": detail}
+    receipt = wire.RECEIPT.single(
+        {
+            "agency": agency,
+            "hub": "h",
+            "key_id": bytes(16),
+            "first_sequence": 1,
+            "last_sequence": 9,
+            "applied_at": START,
+            "exceptions": [said],
+        }
+    )
+    return stored.Received(
+        originator_id=UUID(int=2), originator_version=1, timestamp=START + timedelta(hours=1),
+        agency=agency, first_sequence=1, last_sequence=9, receipt=receipt, signature=bytes(64),
+    )  # fmt: skip
+
+
+def after(*receipts: Any) -> RecallRecord:
+    made = RecallBook()
+    for position, row in enumerate([*rows(), *receipts], start=12):
+        made.apply(position, row)
+    [recall] = made
+    return recall
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        received("applied", None),
+        received("deleted", "e-1 identity", sequence=4),
+        received("deleted", "e-1 identity", agency="SH-1"),
+    ],
+    ids=["applied is no answer", "another delivery", "another agency"],
+)
+def test_what_closes_no_recall(receipt: Any) -> None:
+    assert (after(receipt).state, after(receipt).open) == (SENT, True)
+
+
+def test_a_recall_in_the_partners_quarantine_is_open_until_redriven() -> None:
+    parked = received("quarantined", "unreadable")
+    assert (after(parked).state, after(parked).open) == (QUARANTINED, True)
+    answered = after(parked, received("deleted", "e-1 identity"))
+    assert (answered.state, answered.open) == (ANSWERED, False)
+    assert answered.time_to_purge == timedelta(hours=1)
+
+
+def test_how_details_are_read() -> None:
+    def said(outcome: str, detail: str | None) -> tuple[str, tuple[str, ...], str | None]:
+        [answer] = after(received(outcome, detail)).answers
+        return answer.event_ref, answer.categories, answer.own_basis
+
+    assert said("deleted", "e-1 identity, contact") == ("e-1", ("identity", "contact"), None)
+    assert said("restricted", "e-1 identity") == ("e-1", ("identity",), None)
+    law = "Act 1: s. 2, 3"
+    assert said("kept_own_basis", f"e-1 identity: {law}") == ("e-1", ("identity",), law)
+    assert said("kept_own_basis", f"identity: {law}") == ("", ("identity",), law), "older"
+    assert said("kept_own_basis", None) == ("", (), "not named")
+    assert said("deleted", None) == ("", (), None)
 
 
 def test_the_command_shows_the_book_and_no_content(road: Road) -> None:

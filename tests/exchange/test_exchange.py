@@ -11,6 +11,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from connectors.delivery import Arrived, BadMessage
+from connectors.opening import Opener
+from connectors.registry_cache import RegistryCache
 from connectors.submit import Publisher
 from hub.cases import fold
 from hub.draft import stream_id
@@ -242,3 +245,85 @@ def test_a_new_basis_at_sending_is_recorded_and_recalled_by(road: Road) -> None:
     assert live.holdings == folded.holdings
     topics = exchange.log.counts().by_topic
     assert topics["nrm.Case.HeldBack"] >= 1
+
+
+class Opened:
+    """What one recipient can open of everything sealed to it."""
+
+    def __init__(self, road: Road, agency: str) -> None:
+        identity = road.identities[agency]
+        registry = RegistryCache(identity)
+        published = road.hub.topics.read(identity.hub.topics["registry"], None, 1_000, 0)
+        registry.update(published[-1].value)
+        self.opener = Opener(identity, registry)
+        self.topic = identity.hub.topics["deliveries"]
+        self.road, self.agency = road, agency
+
+    def on_the_topic(self) -> list[Arrived]:
+        messages = self.road.hub.topics.read(self.topic, None, 1_000, 0)
+        return self._of([one.value for one in messages])
+
+    def over_http(self) -> list[Arrived]:
+        return self._of(self.road.hub.publisher.sealed_after(self.agency, 0, 500))
+
+    def _of(self, messages: list[bytes]) -> list[Arrived]:
+        found = []
+        for raw in messages:
+            opened = self.opener.open(raw)
+            assert not isinstance(opened, BadMessage)
+            found += [one for one in opened.items if isinstance(one, Arrived)]
+        return found
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_was_taken_back_before_it_was_sealed_is_not_sealed(
+    road: Road, tmp_path: Path, restarted: bool
+) -> None:
+    """The broker is away for hours: events are marked, and the person withdraws meanwhile."""
+    join_shelter(road, "C1")
+    road.settle()
+    before = road.hub.exchange.log.tracking("sent/SH-1")
+    canary = "a need told in confidence"
+    road.publish("NGO-1", "NeedsAssessed", "C1", domains=["medical"], health_needs=canary)
+    road.hub.publisher.mark()
+    some = {"consent_id": "c1", "extent": "categories", "categories": ["health"]}
+    road.publish("NGO-1", "ConsentWithdrawn", "C1", leave_nrm=False, **some)
+    road.hub.publisher.mark()
+    assert road.hub.exchange.log.tracking("sent/SH-1") == before, "nothing was sealed so far"
+    if restarted:
+        road.close()
+        road = Road.open(tmp_path, ROLES)
+    road.settle()
+    shelter = Opened(road, "SH-1")
+    for arrived in (shelter.on_the_topic(), shelter.over_http()):
+        assert [one.sequence for one in arrived] == list(range(1, len(arrived) + 1))
+        needs, *others = [one for one in arrived if one.sequence > before]
+        [recall] = [one for one in others if one.kind == "recall"]
+        assert needs.event_type == "NeedsAssessed"
+        assert set(needs.fields) == {"protection"}, "what still stands is sent"
+        assert canary not in repr(arrived)
+
+    # What was given again later is sent again, whatever was recalled before.
+    road.publish(
+        "NGO-1", "ConsentGiven", "C1", consent_id="c2", scope={"SH-1": ["health"]}, **CONSENT
+    )
+    road.settle()
+    for arrived in (shelter.on_the_topic(), shelter.over_http()):
+        told = [one for one in arrived if canary in repr(one)]
+        assert [set(one.fields) for one in told] == [{"health"}]
+        assert told[0].sequence > recall.sequence
+    if restarted:
+        road.close()
+
+
+def test_a_partner_that_was_away_gets_nothing_that_was_taken_back_over_http(road: Road) -> None:
+    join_shelter(road, "C1")
+    canary = "a need told in confidence"
+    road.publish("NGO-1", "NeedsAssessed", "C1", domains=["medical"], health_needs=canary)
+    road.settle()
+    shelter = Opened(road, "SH-1")
+    assert canary in repr(shelter.over_http())
+    gone = {"consent_id": "c1", "extent": "all", "leave_nrm": False}
+    road.publish("NGO-1", "ConsentWithdrawn", "C1", **gone)
+    road.settle()
+    assert canary not in repr(shelter.over_http())
