@@ -88,14 +88,15 @@ class Ledger:
         """Editions of a table for a period, oldest first."""
         return [e for e in self.editions if (e.table, e.period) == (table.name, period.name)]
 
-    def totals(self, table: Table, period: Period) -> set[int]:
-        """Totals published exactly of the same units, whichever table they stood in."""
-        return {
-            number
+    def others(self, table: Table, period: Period) -> list[Any]:
+        """What other tables of this period showed of the same people, on the levels they share."""
+        return [
+            suppression.shared(one.figures, table.levels_shared_with(TABLES[one.table]))
             for one in self.editions
-            if one.period == period.name and TABLES[one.table].family == table.family
-            if (number := suppression.exact(one.figures)) is not None
-        }
+            if one.period == period.name
+            and one.table != table.name
+            and TABLES[one.table].family == table.family
+        ]
 
     def spent(self, period: Period) -> Decimal:
         """Epsilon spent on any day of the period."""
@@ -177,7 +178,7 @@ def preview(
         suppression.THRESHOLDS[kind],
         lambda path: exchange.pseudonyms.lot(table.family, period.name, *_titles(table, path)),
         [one.figures for one in ledger.of(table, period)],
-        ledger.totals(table, period),
+        ledger.others(table, period),
     )
 
 

@@ -12,6 +12,7 @@ up to their whole; not the lots (below). Rules, for a threshold t (5 for `lt5`, 
     (countries) are pooled as "other".
  4. A later edition shows no figure that differs from an earlier exact one by 1 to t − 1: the
     earlier one stands, marked "*", with its parts. Sums of hidden siblings keep the same distance.
+    Earlier is also what another table showed of the same people.
  5. If a whole table's total differs by so little, the table stays as it was.
  6. Zero is shown as zero. A median needs 2t lengths, a 90th percentile 10t.
 
@@ -45,21 +46,30 @@ def show(
     limit: int,
     lots: Lots,
     before: Sequence[Shown] = (),
-    totals: Iterable[int] = (),
+    others: Sequence[Shown] = (),
 ) -> Shown:
     """What may be shown of a table.
 
-    before: earlier editions of this table and period, oldest first. totals: every total published
-    of these same people, whichever table it stood in.
+    before: earlier editions of this table and period, oldest first. others: editions of other
+    tables of the same people, cut down to the levels they share with this one (`shared`).
     """
-    known = {*totals, *(number for one in before if (number := exact(one)) is not None)}
+    every = [*others, *before]
+    known = [number for one in every if (number := exact(one)) is not None]
     if any(0 < abs(node.count - one) < limit for one in known):
-        if before:
-            return before[-1]
-        return f"{min(known, key=lambda one: abs(node.count - one))}{KEPT}"
+        return before[-1] if before else f"{known[-1]}{KEPT}"
     if 0 < node.count < limit:
         return f"<{limit}"
-    return _Publication(limit, lots).figure(node, (), list(before))
+    return _Publication(limit, lots).figure(node, (), every)
+
+
+def shared(shown: Shown, levels: int) -> Shown:
+    """An edition cut down to its first levels."""
+    if not isinstance(shown, Mapping):
+        return shown
+    cut = {name: value for name, value in shown.items() if name != "by"}
+    if levels and "by" in shown:
+        cut["by"] = {name: shared(one, levels - 1) for name, one in shown["by"].items()}
+    return cut
 
 
 class _Publication:
@@ -97,7 +107,7 @@ class _Publication:
         names += sorted({name for one in earlier for name in one} - {*names, OTHER})
         values = {name: node.parts[name].count if name in node.parts else 0 for name in names}
         past = [Past.of(one, node.open, names) for one in before]
-        hidden = hide(values, limit, past, lambda name: self._lots((*path, name)))
+        hidden = hide(values, limit, past, lambda name: self._lots((*path, name)), pooled=node.open)
 
         def figure(name: str) -> Shown:
             part = node.parts.get(name) or Node()
@@ -155,9 +165,18 @@ class Past:
 
 
 def hide(
-    values: Mapping[str, int], limit: int, past: Sequence[Past], lot: Callable[[str], float]
+    values: Mapping[str, int],
+    limit: int,
+    past: Sequence[Past],
+    lot: Callable[[str], float],
+    *,
+    pooled: bool = False,
 ) -> frozenset[str]:
-    """Names of the siblings to hide. Their whole, and all earlier editions, are public."""
+    """Names of the siblings to hide. Their whole, and all earlier editions, are public.
+
+    pooled: what is hidden is not listed, and neither are zeros: then they cannot be told apart.
+    """
+    zeros = {name for name, value in values.items() if value == 0} if pooled else set()
     hidden = {
         name
         for name, value in values.items()
@@ -171,17 +190,18 @@ def hide(
         if name not in hidden
     )
     for _, _, name in drawn:
+        hidden |= zeros if hidden else set()
         if _enough(values, limit, past, hidden):
             break
         hidden.add(name)
-    return frozenset(hidden)
+    return frozenset(hidden | zeros if hidden else hidden)
 
 
 def _enough(values: Mapping[str, int], limit: int, past: Sequence[Past], hidden: Set[str]) -> bool:
     if hidden:
-        together = sum(values[name] for name in hidden)
-        alone = len(hidden) < 2 and len(values) > 1
-        if alone or (together < 2 * limit and together < sum(values.values())):
+        counted = [values[name] for name in hidden if values[name]]
+        more = any(value for name, value in values.items() if name not in hidden)
+        if more and (len(counted) < 2 or sum(counted) < 2 * limit):
             return False
     return all(_far_enough(values, limit, one, hidden) for one in past)
 

@@ -54,6 +54,11 @@ class Table:
         """The true figures. Never to be shown: `suppression.show` says what may be."""
         return tree(self.units(book, period), self.levels, self.days, self.timed)
 
+    def levels_shared_with(self, other: Table) -> int:
+        """How many levels from the top divide in the same way."""
+        pairs = zip(self.levels, other.levels, strict=False)
+        return next((i for i, (a, b) in enumerate(pairs) if a.title != b.title), len(self.levels))
+
     @property
     def closed(self) -> bool:
         """Whether all its cells are known beforehand."""
