@@ -21,6 +21,7 @@ class Level(Generic[U]):
     labels: code → label of all parts, known beforehand; for an open level, of those known.
     open: parts come as they are met (countries, national reason codes); small ones are pooled.
     only: codes of the node above that are divided; all of them if empty.
+    means: how a unit's part is found, so that another person could recount.
     """
 
     title: str
@@ -28,6 +29,7 @@ class Level(Generic[U]):
     labels: dict[str, str]
     open: bool = False
     only: frozenset[str] = frozenset()
+    means: str = ""
 
 
 @dataclass(slots=True)

@@ -140,7 +140,7 @@ def _bars(edition: Edition) -> list[Bar]:
         if len(reached) > 2:
             most = max(one.number or 0 for one in reached) or 1
             return [Bar(o.label, str(o.number), (o.number or 0) / most, 1) for o in reached]
-    lines = [row for row in _rows(edition) if row.figure != "0" or row.depth == 1]
+    lines = [row for row in _rows(edition) if row.figure != "0" or row.depth < 2]
     while len(lines) > LONGEST and max(row.depth for row in lines) > 1:
         deepest = max(row.depth for row in lines)
         lines = [row for row in lines if row.depth < deepest]

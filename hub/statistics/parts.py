@@ -9,16 +9,16 @@ nothing was stated, or nothing of this list.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from hub.domain.age import eighteenth_birthday
 from hub.statistics.counts import Level
-from hub.statistics.lives import Feedback, Life, Referral
+from hub.statistics.lives import Life
 from schemas import codelists
 
 U = TypeVar("U")
 NOT_KNOWN = {"not_known": "Not known"}
-_ROLES = {code: label for code, label in codelists.load("nrm.role").labels.items() if code != "hub"}
+ROLES = {code: label for code, label in codelists.load("nrm.role").labels.items() if code != "hub"}
 _REGISTERING = (
     "police",
     "labour_inspectorate",
@@ -32,19 +32,22 @@ _REGISTERING = (
 )
 
 
-def _labels(**labels: str) -> Mapping[str, str]:
+def labels(**labels: str) -> Mapping[str, str]:
+    """Codes and what they stand for."""
     return labels
 
 
-def _level(
+def level(
     title: str,
     part: Callable[[U], str],
     labels: Mapping[str, str],
+    means: str,
     *,
     open_: bool = False,
     only: frozenset[str] = frozenset(),
 ) -> Level[U]:
-    return Level(title, part, {**labels, **NOT_KNOWN}, open_, only)
+    """A level with a part for what is not known."""
+    return Level(title, part, {**labels, **NOT_KNOWN}, open_, only, means)
 
 
 # -- status and how far ----------------------------------------------------------------------------
@@ -71,12 +74,18 @@ STATUS: Level[Life] = Level(
         "notified": "Notified without identity",
         "registered": "Registered only",
     },
+    means="By the latest decision, reconsideration included. Identified: the conclusive-grounds"
+    " decision is positive. Not identified: it is negative; or there is none and the"
+    " reasonable-grounds decision is negative. Presumed: otherwise, with a PresumptionRecorded, an"
+    " acceptance by a competent authority or a reasonable-grounds decision. Notified: otherwise,"
+    " with a DutyNotificationSubmitted.",
 )
 
-REGISTERED_BY: Level[Life] = _level(
+REGISTERED_BY: Level[Life] = level(
     "Registering organisation",
     lambda life: life.registering_role or "not_known",
-    {role: _ROLES[role] for role in _REGISTERING},
+    {role: ROLES[role] for role in _REGISTERING},
+    "Role of the agency whose PresumptionRecorded or DutyNotificationSubmitted was recorded first.",
 )
 
 
@@ -97,7 +106,7 @@ def furthest(life: Life) -> str:
     return "screened" if life.screened else "opened"
 
 
-STEPS = _labels(
+STEPS = labels(
     opened="Case opened",
     screened="Screened",
     presumed="Presumed",
@@ -107,7 +116,15 @@ STEPS = _labels(
     conclusive_grounds="Conclusive-grounds decision",
     inclusion="Social inclusion",
 )
-FURTHEST: Level[Life] = Level("Furthest step", furthest, dict(STEPS))
+FURTHEST: Level[Life] = Level(
+    "Furthest step",
+    furthest,
+    dict(STEPS),
+    means="The last of: CaseOpened; IndicatorsScreened; PresumptionRecorded or"
+    " DutyNotificationSubmitted; ReferralMade; ReferralAccepted by a competent authority; a"
+    " reasonable-grounds decision that is not suspended; a conclusive-grounds decision; CaseClosed"
+    " for inclusion. Who reached a step counts as having reached those before it.",
+)
 
 
 def standing(life: Life) -> str:
@@ -130,10 +147,10 @@ def standing(life: Life) -> str:
     return "under_way"
 
 
-STANDING: Level[Life] = _level(
+STANDING: Level[Life] = level(
     "Why no further",
     standing,
-    _labels(
+    labels(
         under_way="Under way",
         completed="Completed",
         refused="Consent refused",
@@ -144,12 +161,22 @@ STANDING: Level[Life] = _level(
         transferred="Transferred",
         closed="Closed for another reason",
     ),
+    "The first that applies: closed for lost contact, withdrawal, return or transfer;"
+    " ConsentWithdrawn with leave_nrm and no ConsentGiven since; closed for inclusion, or for"
+    " another reason; the last placement ended missing or left_unplanned; ConsentRefused, no"
+    " ConsentGiven since, and not accepted by an authority; a referral declined, and not accepted"
+    " by an authority; else under way.",
 )
 
 # -- who -------------------------------------------------------------------------------------------
 
-_SEX = _labels(F="Female", M="Male", X="Another gender")
-SEX: Level[Life] = _level("Sex", lambda life: life.sex if life.sex in _SEX else "not_known", _SEX)
+_SEX = labels(F="Female", M="Male", X="Another gender")
+SEX: Level[Life] = level(
+    "Sex",
+    lambda life: life.sex if life.sex in _SEX else "not_known",
+    _SEX,
+    "Field gender as last recorded.",
+)
 
 _BANDS = codelists.load("ctdc.ageBroad").labels
 _CHILD_BANDS = ("0-8", "9-17")
@@ -182,8 +209,21 @@ def band(life: Life) -> str:
     return "not_known"
 
 
-ADULTHOOD: Level[Life] = _level("Child or adult", adulthood, _labels(child="Child", adult="Adult"))
-AGE: Level[Life] = _level("Age band", band, _BANDS, only=frozenset({"child", "adult"}))
+ON_THE_DAY = (
+    "On the day the first case was opened: by the last recorded or assessed date of birth; without"
+    " one, by the notification's age band; without one, by the status stated or assessed. Unknown"
+    " or disputed age is not known."
+)
+ADULTHOOD: Level[Life] = level(
+    "Child or adult", adulthood, labels(child="Child", adult="Adult"), ON_THE_DAY
+)
+AGE: Level[Life] = level(
+    "Age band",
+    band,
+    _BANDS,
+    "Full years on the same day, or the notification's age band.",
+    only=frozenset({"child", "adult"}),
+)
 
 
 def _citizenship(life: Life) -> str:
@@ -193,9 +233,13 @@ def _citizenship(life: Life) -> str:
     return stated[0]
 
 
-SEVERAL = _labels(several="Several")
-CITIZENSHIP: Level[Life] = _level(
-    "Citizenship", _citizenship, _labels(several="Several"), open_=True
+SEVERAL = labels(several="Several")
+CITIZENSHIP: Level[Life] = level(
+    "Citizenship",
+    _citizenship,
+    SEVERAL,
+    "Citizenships as last recorded, ISO 3166; small ones are pooled.",
+    open_=True,
 )
 
 
@@ -206,10 +250,11 @@ def _form(life: Life) -> str:
     return next(iter(forms))
 
 
-FORM: Level[Life] = _level(
+FORM: Level[Life] = level(
     "Form of exploitation",
     _form,
     {**codelists.load("htcds.TypeOfExploitation").labels, "several": "More than one form"},
+    "exploitation_types as last recorded in a screening or a notification.",
 )
 
 
@@ -220,203 +265,15 @@ def _number(count: int) -> str:
 _AGENCIES = {"1": "One agency", "2": "Two", "3": "Three", "4+": "Four or more"}
 _KINDS = {"1": "Of one kind", "2": "Of two kinds", "3": "Of three kinds", "4+": "Of more kinds"}
 AGENCIES: Level[Life] = Level(
-    "Agencies that recorded something", lambda life: _number(len(life.agencies)), dict(_AGENCIES)
+    "Agencies that recorded something",
+    lambda life: _number(len(life.agencies)),
+    dict(_AGENCIES),
+    means="How many different agencies recorded an event about the person.",
 )
 KINDS: Level[Life] = Level(
     "Kinds of agency",
     lambda life: _number(len({role for role, _ in life.agencies.values()})),
     dict(_KINDS),
     only=frozenset({"2", "3", "4+"}),
+    means="How many different roles those agencies have.",
 )
-
-# -- decisions and delays --------------------------------------------------------------------------
-
-RG_OUTCOME: Level[Life] = _level(
-    "Outcome",
-    lambda life: life.rg.first if life.rg else "not_known",
-    _labels(positive="Positive", negative="Negative", suspended="Suspended"),
-)
-
-
-def _rg_detail(life: Life) -> str:
-    if life.rg is not None and life.rg.first == "negative":
-        return _reason(life.rg.reasons)
-    if life.recovery_change in ("disqualified", "withdrawn") or life.disqualified:
-        return "recovery_ended_early"
-    if life.recovery is None:
-        return "recovery_not_recorded"
-    extended = life.recovery_change in ("extended", "needs", "decision_pending", "emergency_mode")
-    return "recovery_extended" if extended else "recovery_granted"
-
-
-def _reason(reasons: tuple[str, ...]) -> str:
-    if len(reasons) != 1:
-        return "several" if reasons else "not_known"
-    return reasons[0]
-
-
-RG_DETAIL: Level[Life] = _level(
-    "Recovery period, or reason",
-    _rg_detail,
-    _labels(
-        recovery_granted="Recovery period",
-        recovery_extended="Recovery period, extended",
-        recovery_ended_early="Recovery period ended early",
-        recovery_not_recorded="No recovery period recorded",
-        several="Several reasons",
-    ),
-    open_=True,
-    only=frozenset({"positive", "negative"}),
-)
-CG_OUTCOME: Level[Life] = _level(
-    "Outcome",
-    lambda life: life.cg.first if life.cg else "not_known",
-    _labels(positive="Positive", negative="Negative"),
-)
-CG_REASON: Level[Life] = _level(
-    "Reason",
-    lambda life: _reason(life.cg.reasons) if life.cg else "not_known",
-    _labels(several="Several reasons"),
-    open_=True,
-    only=frozenset({"negative"}),
-)
-
-_DELAYS = {
-    "0-5": (5, "Up to 5 days"),
-    "6-30": (30, "6 to 30 days"),
-    "31-45": (45, "31 to 45 days"),
-    "46-90": (90, "46 to 90 days"),
-    "91-180": (180, "91 to 180 days"),
-    "181-365": (365, "181 to 365 days"),
-}
-
-
-def delays(days: Callable[[Any], int | None]) -> Level[Any]:
-    """By length of time."""
-
-    def part(one: Any) -> str:
-        length = days(one)
-        if length is None:
-            return "not_known"
-        return next((name for name, (most, _) in _DELAYS.items() if length <= most), "366+")
-
-    labels = {name: label for name, (_, label) in _DELAYS.items()}
-    return _level("Time taken", part, {**labels, "366+": "More than a year"})
-
-
-WAITING_FOR: Level[Any] = Level(
-    "Waiting for",
-    lambda one: str(one.kind),
-    {
-        "reasonable_grounds": "Reasonable-grounds decision",
-        "conclusive_grounds": "Conclusive-grounds decision",
-    },
-)
-MODE: Level[Any] = Level(
-    "Referral accepted",
-    lambda one: str(one.kind),
-    {"ordinary": "In ordinary times", "emergency": "While an emergency mode was in force"},
-)
-ADULT_OR_CHILD: Level[Any] = _level(
-    "Child or adult", lambda one: adulthood(one.life), _labels(child="Child", adult="Adult")
-)
-
-# -- services, justice, return ---------------------------------------------------------------------
-
-REFERRED_TO: Level[Referral] = _level(
-    "Receiving organisation", lambda one: one.to_role or "not_known", _ROLES
-)
-ANSWER: Level[Referral] = _level(
-    "Answer",
-    lambda one: one.answer,
-    _labels(
-        accepted="Accepted",
-        pending="Not answered yet",
-        expired="Lapsed without an answer",
-        revoked="Revoked",
-        ended="Ended before an answer",
-        declined_no_capacity="Declined: no capacity",
-        declined_out_of_scope="Declined: out of scope",
-        declined_safety="Declined: safety",
-        declined_client_choice="Declined: the person's choice",
-        declined_other="Declined: other",
-    ),
-)
-PERMIT: Level[Life] = _level(
-    "Outcome",
-    lambda life: life.permit.outcome if life.permit else "not_known",
-    _labels(granted="Granted", refused="Refused", renewed="Renewed", revoked="Revoked"),
-)
-COMPENSATION: Level[Life] = _level(
-    "Result",
-    lambda life: life.compensation,
-    _labels(
-        open="Not decided yet",
-        awarded="Awarded, not paid yet",
-        settled="Settled",
-        paid="Paid",
-        refused="Refused",
-    ),
-)
-NON_PUNISHMENT: Level[Life] = _level(
-    "Outcome",
-    lambda life: life.offence,
-    _labels(
-        open="Not decided yet",
-        pending_nrm="Waits for the identification",
-        discontinued="Discontinued",
-        not_charged="Not charged",
-        conviction_quashed="Conviction quashed",
-        proceeded="Proceeded with",
-    ),
-)
-STAGE: Level[Life] = _level(
-    "Stage",
-    lambda life: life.proceeding_stage,
-    _labels(
-        reported="Reported",
-        investigation="Investigation",
-        charged="Charged",
-        trial="Trial",
-        judgment="Judgment",
-        closed="Closed",
-    ),
-)
-RETURN_RISK: Level[Life] = _level(
-    "Risk assessed before return",
-    lambda life: life.return_risk,
-    _labels(low="Low", medium="Medium", high="High"),
-)
-REOPENED: Level[str] = _level(
-    "Reason",
-    lambda reason: reason,
-    _labels(
-        retrafficked="Trafficked again",
-        new_information="New information",
-        overturned="Decision overturned",
-        returned_to_support="Came back for support",
-    ),
-)
-
-# -- what people said ------------------------------------------------------------------------------
-
-KIND: Level[Feedback] = _level(
-    "Kind",
-    lambda one: one.kind,
-    _labels(
-        feedback="Feedback", complaint="Complaint", safeguarding_concern="Safeguarding concern"
-    ),
-)
-RESULT: Level[Feedback] = _level(
-    "Result",
-    lambda one: one.result,
-    _labels(
-        open="Open",
-        upheld="Upheld",
-        partly="Partly upheld",
-        not_upheld="Not upheld",
-        withdrawn="Withdrawn",
-    ),
-    only=frozenset({"complaint", "safeguarding_concern"}),
-)
-ABOUT: Level[Feedback] = _level("About", lambda one: one.about_role or "not_known", _ROLES)

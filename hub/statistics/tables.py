@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from hub.statistics import parts
+from hub.statistics import parts, results
 from hub.statistics.counts import Level, Node, tree
 from hub.statistics.lives import Feedback, Life, Referral
 from hub.statistics.periods import Period
@@ -195,7 +195,7 @@ _ALL = (
         "Reasonable-grounds decisions, recovery periods and negative reasons",
         _RG,
         _rg,
-        (parts.RG_OUTCOME, parts.RG_DETAIL),
+        (results.RG_OUTCOME, results.RG_DETAIL),
         _rg_days,
         1,
         _RG_TIMING,
@@ -206,7 +206,7 @@ _ALL = (
         "How long reasonable-grounds decisions took",
         _RG,
         _rg,
-        (parts.delays(_rg_days),),
+        (results.delays(_rg_days),),
         _rg_days,
         1,
         _RG_TIMING,
@@ -217,7 +217,7 @@ _ALL = (
         "Conclusive-grounds decisions and negative reasons",
         _CG,
         _cg,
-        (parts.CG_OUTCOME, parts.CG_REASON),
+        (results.CG_OUTCOME, results.CG_REASON),
         _cg_days,
         1,
         _CG_TIMING,
@@ -228,7 +228,7 @@ _ALL = (
         "How long conclusive-grounds decisions took",
         _CG,
         _cg,
-        (parts.delays(_cg_days),),
+        (results.delays(_cg_days),),
         _cg_days,
         1,
         _CG_TIMING,
@@ -239,7 +239,7 @@ _ALL = (
         "How long people have been waiting for a decision",
         "Persons in the procedure who wait for a decision on the last day of the period.",
         _waiting,
-        (parts.WAITING_FOR, parts.delays(lambda one: one.days)),
+        (results.WAITING_FOR, results.delays(lambda one: one.days)),
         lambda one: one.days,
         2,
         "Days waited so far: since acceptance, or since the reasonable-grounds decision.",
@@ -250,7 +250,7 @@ _ALL = (
         "Effect of an emergency mode on delays and on children",
         "Persons whose referral the competent authority accepted in the period.",
         _taken_on,
-        (parts.MODE, parts.ADULT_OR_CHILD),
+        (results.MODE, results.ADULT_OR_CHILD),
         lambda one: one.days,
         3,
         _RG_TIMING,
@@ -261,7 +261,7 @@ _ALL = (
         "Referrals by receiving organisation and answer",
         "Referrals made in the period; a person may have several.",
         _referrals,
-        (parts.REFERRED_TO, parts.ANSWER),
+        (results.REFERRED_TO, results.ANSWER),
         persons=False,
     ),
     Table(
@@ -270,7 +270,7 @@ _ALL = (
         "Residence permits",
         "Persons whose first decision on a residence permit was recorded in the period.",
         _by(lambda life: life.permit.on if life.permit else None),
-        (parts.PERMIT,),
+        (results.PERMIT,),
     ),
     Table(
         "compensation",
@@ -278,7 +278,7 @@ _ALL = (
         "Compensation claimed, awarded and paid",
         "Persons whose first claim was made in the period, by the latest result known.",
         _by(lambda life: life.claimed),
-        (parts.COMPENSATION,),
+        (results.COMPENSATION,),
     ),
     Table(
         "non-punishment",
@@ -286,7 +286,7 @@ _ALL = (
         "Non-punishment of victims for what they were made to do",
         "Persons for whom non-punishment was first raised in the period, by the latest outcome.",
         _by(lambda life: life.offence_raised),
-        (parts.NON_PUNISHMENT,),
+        (results.NON_PUNISHMENT,),
     ),
     Table(
         "proceedings",
@@ -294,7 +294,7 @@ _ALL = (
         "Criminal proceedings linked to victims",
         "Persons whose case was first linked to proceedings in the period, by the latest stage.",
         _by(lambda life: life.proceeding),
-        (parts.STAGE,),
+        (results.STAGE,),
     ),
     Table(
         "returns",
@@ -302,7 +302,7 @@ _ALL = (
         "Returns by assessed risk",
         "Persons who returned in the period.",
         _by(lambda life: life.returned),
-        (parts.RETURN_RISK,),
+        (results.RETURN_RISK,),
     ),
     Table(
         "reopened",
@@ -310,7 +310,7 @@ _ALL = (
         "Cases reopened, re-trafficking among them",
         "Persons whose case was reopened in the period; re-trafficked if that was one reason.",
         _reopened,
-        (parts.REOPENED,),
+        (results.REOPENED,),
     ),
     Table(
         "complaints",
@@ -318,7 +318,7 @@ _ALL = (
         "Feedback and complaints by kind and result",
         "Statements recorded in the period; never by content.",
         _feedback,
-        (parts.KIND, parts.RESULT),
+        (results.KIND, results.RESULT),
         persons=False,
     ),
     Table(
@@ -327,7 +327,7 @@ _ALL = (
         "Feedback and complaints by the kind of agency they are about",
         "Statements recorded in the period; never by content or author.",
         _feedback,
-        (parts.ABOUT,),
+        (results.ABOUT,),
         persons=False,
     ),
 )

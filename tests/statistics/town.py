@@ -33,9 +33,14 @@ class Said:
     event: Event
 
 
+def name_of(number: int) -> str:
+    """The agencies' common reference of a case; long enough to be looked for in files."""
+    return f"Zzqfall{number:05d}"
+
+
 def person(number: int, opened: date, luck: random.Random) -> Iterator[Said]:
     """One person's case: opened, screened, presumed and, mostly, taken to a decision."""
-    case = f"T{number}"
+    case = name_of(number)
     opener = luck.choice(["NGO-1", "NGO-1", "POL-1", "POL-1", "LAB-1"])
     day = opened
 
