@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
@@ -72,8 +73,8 @@ class Statistics:
         self._exchange = exchange
         self._schemas = Schemas.load()
         self._lives: dict[bytes, Life] = {}
-        self._emergencies: list[Any] = []
-        self._days: set[Any] = set()
+        self._emergencies: list[tuple[date, date]] = []
+        self._days: set[date] = set()
         self.position = 0
 
     @property
@@ -120,6 +121,8 @@ class Statistics:
             plain["corrects_event"] = self._resolved(event.emitter, plain.get("corrects_event"))
         on = event.occurred_at.date()
         self._days.add(on)
+        if (decided := day(plain.get("decided_on"))) is not None:
+            self._days.add(decided)
         life = self._lives.get(event.subject_id)
         if life is None:
             life = self._lives[event.subject_id] = Life()

@@ -114,13 +114,14 @@ def publish(
     names: Annotated[list[str], typer.Argument(metavar="TABLE…", help="One or more, or: all")],
     period: PeriodName,
     by: Annotated[str, typer.Option("--by", help="Who publishes; recorded in the log.")],
-    as_: Annotated[
-        Path,
-        typer.Option(
-            "--as", help="Home of the agency that says so: a competent authority.", exists=True
-        ),
-    ],
     home: HubHome = HUB_HOME,
+    as_: Annotated[
+        Path | None,
+        typer.Option(
+            "--as",
+            help="Home of the agency that says so, a competent authority; default: the hub's own.",
+        ),
+    ] = None,
     suppression: Suppression = "lt5",
     epsilon: Annotated[str, typer.Option(help="With dp: how much to spend, of 2.")] = "0.5",
     revise: Annotated[
@@ -149,16 +150,17 @@ def publish(
     wanted = [editions.find(one) for one in (TABLES if every else names)]
     if every and kind == "dp":
         wanted = [one for one in wanted if one.persons and one.closed]
-    identity = AgencyIdentity.load(as_)
+    identity = AgencyIdentity.load(_speaker(home, as_))
     if not by.strip():
         raise Refused(0, "nobody_named", "say with --by who publishes")
     said = []
     with closing(_Opened(Hub.open(Home(home)))) as opened:
         opened.check(identity)
         asked = editions.ended(period, opened.hub.exchange.clock.now())
-        books = _Books(opened.hub.exchange, quiet=json_)
+        exchange = opened.hub.exchange
+        books = _Books(exchange, quiet=json_)
+        ledger = editions.Ledger.read(exchange.log)
         for one in wanted:
-            ledger = editions.Ledger.read(opened.hub.exchange.log)
             before = ledger.of(one, asked)
             if before and not revise:
                 if before[-1].suppression != kind:
@@ -170,10 +172,14 @@ def publish(
                     one, asked, kind, spend, by, position, books.time_of(position)
                 )
                 try:
-                    edition = editions.publish(opened.hub.exchange, request, books.at(position))
+                    edition = editions.publish(exchange, ledger, request, books.at(position))
                     news = "published"
                 except Refused as no:
-                    if not (every and before and no.reason in ("nothing_new", "editions_spent")):
+                    if not (
+                        len(wanted) > 1
+                        and before
+                        and no.reason in ("nothing_new", "editions_spent")
+                    ):
                         raise
                     edition, news = before[-1], no.detail
             told = opened.tell(identity, edition)
@@ -337,6 +343,15 @@ def _print(wanted: Table, figures: Any) -> None:
         "<n: from 1 to n - 1. c: hidden, so that small numbers cannot be worked out. "
         "*: as published before. PnD: n days. Zeros below the first level are left out."
     )
+
+
+def _speaker(home: Path, named: Path | None) -> Path:
+    own = home / "keys" / "own"
+    if named is None and not (own / "agency.toml").exists():
+        raise Refused(
+            0, "nobody_speaks", "say with --as which agency publishes: a competent authority's home"
+        )
+    return named or own
 
 
 # -- saying it -----------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ class Ledger:
     """Everything published so far."""
 
     def __init__(self, editions: Iterable[Edition]) -> None:
-        self.editions = tuple(editions)
+        self.editions = list(editions)
 
     @classmethod
     def read(cls, log: HubLog) -> Ledger:
@@ -206,10 +206,12 @@ class Wanted:
     as_of: datetime
 
 
-def publish(exchange: Exchange, wanted: Wanted, book: Book) -> Edition:
-    """Record one more edition. Refused with what to do if there may not be one."""
+def publish(exchange: Exchange, ledger: Ledger, wanted: Wanted, book: Book) -> Edition:
+    """Record one more edition, in the log and in the ledger. Refused if there may not be one.
+
+    RetryLater if another process published since the ledger was read.
+    """
     table, period = wanted.table, wanted.period
-    ledger = Ledger.read(exchange.log)
     ledger.check(table, period, wanted.kind, wanted.epsilon)
     if wanted.kind == "dp":
         if not (table.persons and table.closed):
@@ -225,7 +227,9 @@ def publish(exchange: Exchange, wanted: Wanted, book: Book) -> Edition:
         before = ledger.of(table, period)
         if before and suppression.unmarked(figures) == suppression.unmarked(before[-1].figures):
             raise Refused(0, "nothing_new", "nothing has changed by enough to be shown")
-    return _record(exchange, wanted, ledger, figures)
+    edition = _record(exchange, wanted, ledger, figures)
+    ledger.editions.append(edition)
+    return edition
 
 
 def _record(exchange: Exchange, wanted: Wanted, ledger: Ledger, figures: Any) -> Edition:

@@ -72,7 +72,7 @@ class Life:
 
     opened: date | None = None
     age_status: str = "unknown"
-    agencies: dict[str, tuple[str, date]] = field(default_factory=dict)  # first event of each
+    agencies: dict[str, str] = field(default_factory=dict)  # role of each that recorded something
     sex: str = ""
     citizenships: tuple[str, ...] = ()
     born: date | None = None
@@ -109,10 +109,7 @@ class Life:
 
     def apply(self, fact: Fact) -> None:
         """Take one fact in."""
-        self.agencies.setdefault(fact.agency, (fact.role, fact.on))
-        known = self.agencies[fact.agency]
-        if fact.on < known[1]:
-            self.agencies[fact.agency] = (fact.role, fact.on)
+        self.agencies[fact.agency] = fact.role
         change = _CHANGES.get(fact.type)
         if change is not None:
             change(self, fact)

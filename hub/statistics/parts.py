@@ -272,7 +272,7 @@ AGENCIES: Level[Life] = Level(
 )
 KINDS: Level[Life] = Level(
     "Kinds of agency",
-    lambda life: _number(len({role for role, _ in life.agencies.values()})),
+    lambda life: _number(len(set(life.agencies.values()))),
     dict(_KINDS),
     only=frozenset({"2", "3", "4+"}),
     means="How many different roles those agencies have.",

@@ -3,7 +3,8 @@
 A table counts units (persons, nearly always) that fall into a period by one day of theirs, and
 divides them level by level; each unit is in exactly one cell. Tables of one family count the same
 units: they share their total and those levels that are the same. Definitions are data:
-`docs/statistics.md` and `nrm-hub statistics tables` are made from them.
+`docs/statistics.md` and `nrm-hub statistics tables` are made from them. The log names tables: one
+that is to count otherwise gets another name.
 """
 
 from __future__ import annotations
@@ -180,6 +181,14 @@ _ALL = (
         _REGISTERED,
         _opened,
         (parts.STATUS, parts.FURTHEST, parts.STANDING),
+    ),
+    Table(
+        "notifications",
+        "notifications",
+        "Notifications without identity, and what became of them",
+        "Persons first notified of in the period without their name (DutyNotificationSubmitted).",
+        _by(lambda life: life.notified),
+        (parts.STATUS,),
     ),
     Table(
         "overlap",

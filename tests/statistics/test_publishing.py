@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from connectors.identity import AgencyIdentity
 from hub.clock import Clock, ScenarioTime
 from hub.domain.facts import has_small_cells
 from hub.home import Home
@@ -168,10 +169,12 @@ def test_a_person_more_or_less_is_not_seen_in_any_later_edition(town: Path) -> N
 
 
 def test_editions_do_not_differ_by_a_few_anywhere(town: Path) -> None:
-    published(town, "all", *Q1)
+    names = ["victims-by-sex-and-age", "victims-by-citizenship", "funnel", "overlap"]
+    names += ["reasonable-grounds", "reasonable-grounds-delays"]
+    published(town, *names, *Q1)
     for batch in (9, 3, 14):
         more(town, batch)
-        published(town, "all", *Q1, "--revise")
+        published(town, *names, *Q1, "--revise")
     seen: dict[tuple[str, tuple[str, ...]], list[int]] = {}
     for name, _, table in figures(town):
         for path, figure in attacker.walk(table):
@@ -264,7 +267,19 @@ def test_only_those_who_may_can_publish(town: Path) -> None:
     refused(as_police, "role_may_not_emit")
     nobody = say(town, "publish", "funnel", *Q1, "--by", " ", "--as", str(town / "CA-1"))
     refused(nobody, "nobody_named")
+    stranger = AgencyIdentity.create(town / "X-1", "X-1", "Nobody", "competent_authority")
+    not_enrolled = say(town, "publish", "funnel", *Q1, "--by", "x", "--as", str(stranger.home))
+    assert not_enrolled.code == 1
+    assert "X-1 is not enrolled with this hub" in not_enrolled.err
     assert figures(town) == []
+
+
+def test_the_hubs_own_agency_speaks_unless_another_is_named(town: Path) -> None:
+    shutil.rmtree(town / "hub" / "keys" / "own", ignore_errors=True)
+    refused(say(town, "publish", "funnel", *Q1, "--by", "desk"), "nobody_speaks")
+    shutil.copytree(town / "CA-1", town / "hub" / "keys" / "own")
+    assert say(town, "publish", "funnel", *Q1, "--by", "desk").code == 0
+    assert len(figures(town)) == 1
 
 
 def test_previews_are_protected_and_publish_nothing(town: Path) -> None:
