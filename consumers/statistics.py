@@ -22,10 +22,11 @@ from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from hub.accepted import PERSONAL, key_context, orders_erasure
+from hub.accepted import PERSONAL, key_context, next_secret
 from hub.agencies import Agencies
-from hub.crypto.compartment import compartment_key, open_compartment
+from hub.crypto.compartment import CompartmentError, compartment_key, open_compartment
 from hub.domain.dates import day
+from hub.errors import Inconsistent
 from hub.exchange import Exchange
 from hub.statistics.lives import COUNTED, Fact, Life
 from hub.statistics.tables import Book
@@ -105,13 +106,20 @@ class Statistics:
             if event.event_type == "EmergencyModeDeclared":
                 first, last = event.occurred_at.date(), day(json.loads(event.facts).get("ends_on"))
                 self._emergencies.append((first, last or first))
-            elif event.event_type == "SubjectRequestDecided":
-                if orders_erasure(event.event_type, json.loads(event.facts)):
-                    self._lives.pop(event.subject_id, None)
-            elif event.event_type in COUNTED:
+            elif event.event_type in COUNTED and not self._erased(event):
                 secret = secrets.get(UUID(bytes=event.secret_id))
-                if secret is not None:  # else erased: not counted any more
+                if secret is not None:
                     self._take(event, secret)
+
+    def _erased(self, event: stored.EventAccepted) -> bool:
+        """Whether an erasure on record, executed yet or not, came after this event."""
+        subject, secret = UUID(bytes=event.subject_id), UUID(bytes=event.secret_id)
+        now = self._exchange.since_erasure(subject)
+        while now is not None and subject != now:
+            if subject == secret:
+                return True
+            subject = next_secret(subject)
+        return False
 
     def _take(self, event: stored.EventAccepted, secret: bytes) -> None:
         plain = json.loads(event.facts)
@@ -163,13 +171,19 @@ class Statistics:
         return codes
 
     def _open(self, event: stored.EventAccepted, secret: bytes, name: str, sealed: bytes) -> bytes:
-        _, body = open_compartment(
-            compartment_key(secret, key_context(event.digest), name),
-            sealed,
-            event_id=event.event_id,
-            name=name,
-            schema_id=event.schema_id,
-        )
+        try:
+            _, body = open_compartment(
+                compartment_key(secret, key_context(event.digest), name),
+                sealed,
+                event_id=event.event_id,
+                name=name,
+                schema_id=event.schema_id,
+            )
+        except CompartmentError:
+            raise Inconsistent(
+                f"{event.event_type} {UUID(bytes=event.event_id)} cannot be opened: run "
+                "nrm-hub audit verify before anything is counted"
+            ) from None
         return body
 
     def _resolved(self, agency: str, reference: object) -> str:

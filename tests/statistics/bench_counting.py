@@ -1,4 +1,4 @@
-"""How fast the log is read and counted, by processor time. Run: python -m tests.statistics.bench_counting"""
+"""How fast the log is read and counted. Run: python -m tests.statistics.bench_counting"""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from consumers.statistics import OPENED, Statistics
-from hub.errors import Refused
+from hub.crypto.compartment import CompartmentError
+from hub.errors import Inconsistent, Refused
 from hub.statistics import parts
 from hub.statistics.counts import Node
 from hub.statistics.lives import COUNTED, Fact, Life
@@ -142,6 +143,7 @@ def test_an_erased_person_is_not_counted_again_whatever_the_position(road: Road)
 
 
 def test_an_erasure_on_record_counts_before_the_key_is_destroyed(road: Road) -> None:
+    head = road.hub.exchange.log.head
     before = TABLES["funnel"].count(book_of(road), Q1).count
     opener = told()[name_of(7)]["CaseOpened"].agency
     request = {"request_id": "q1"}
@@ -155,8 +157,25 @@ def test_an_erasure_on_record_counts_before_the_key_is_destroyed(road: Road) -> 
     )
     assert received.accepted
     granted = {"outcome": "granted", "exemption": "none", "action": "key_destroyed", **request}
-    road.publish(opener, "SubjectRequestDecided", name_of(7), **granted)
+    assert road.publish(opener, "SubjectRequestDecided", name_of(7), **granted).accepted
+    assert not road.hub.exchange.secrets.erased(
+        road.hub.exchange.pseudonyms.canonical("subject", name_of(7))
+    )
     assert TABLES["funnel"].count(book_of(road), Q1).count == before - 1
+    assert TABLES["funnel"].count(book_of(road, head), Q1).count == before - 1
+    # Who comes back is somebody new to be counted, by what is recorded from then on.
+    road.hub.shredder.step()
+    assert road.publish(opener, "PresumptionRecorded", name_of(7), level="presumed").accepted
+    assert sum(1 for life in book_of(road).lives if life.opened is None) == 1
+
+
+def test_a_damaged_log_is_not_counted(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object, **__: object) -> bytes:
+        raise CompartmentError("the compartment does not open")
+
+    monkeypatch.setattr("consumers.statistics.open_compartment", closed)
+    with pytest.raises(Inconsistent, match="run nrm-hub audit verify"):
+        book_of(road)
 
 
 def test_a_correction_is_counted_as_known_now(road: Road) -> None:
