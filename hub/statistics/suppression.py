@@ -199,9 +199,9 @@ def hide(
 
 def _enough(values: Mapping[str, int], limit: int, past: Sequence[Past], hidden: Set[str]) -> bool:
     if hidden:
-        counted = [values[name] for name in hidden if values[name]]
+        together = sum(values[name] for name in hidden)
         more = any(value for name, value in values.items() if name not in hidden)
-        if more and (len(counted) < 2 or sum(counted) < 2 * limit):
+        if more and together < 2 * limit:
             return False
     return all(_far_enough(values, limit, one, hidden) for one in past)
 
