@@ -150,11 +150,11 @@ def publish(
     wanted = [editions.find(one) for one in (TABLES if every else names)]
     if every and kind == "dp":
         wanted = [one for one in wanted if one.persons and one.closed]
-    identity = AgencyIdentity.load(_speaker(home, as_))
     if not by.strip():
         raise Refused(0, "nobody_named", "say with --by who publishes")
     said = []
     with closing(_Opened(Hub.open(Home(home)))) as opened:
+        identity = AgencyIdentity.load(as_) if as_ else opened.own(Home(home).path / "keys")
         opened.check(identity)
         asked = editions.ended(period, opened.hub.exchange.clock.now())
         exchange = opened.hub.exchange
@@ -345,15 +345,6 @@ def _print(wanted: Table, figures: Any) -> None:
     )
 
 
-def _speaker(home: Path, named: Path | None) -> Path:
-    own = home / "keys" / "own"
-    if named is None and not (own / "agency.toml").exists():
-        raise Refused(
-            0, "nobody_speaks", "say with --as which agency publishes: a competent authority's home"
-        )
-    return named or own
-
-
 # -- saying it -----------------------------------------------------------------------------------
 
 
@@ -366,6 +357,14 @@ class _Opened:
 
     def close(self) -> None:
         self.hub.stop()
+
+    def own(self, keys: Path) -> AgencyIdentity:
+        """The hub's own agency, enrolled if it never spoke before."""
+        from consumers.own_desk import OwnDesk, own_identity
+
+        identity = own_identity(keys)
+        OwnDesk(identity, self.hub.exchange, self.hub.ingest, self.hub.enrolment).enrol()
+        return identity
 
     def check(self, identity: AgencyIdentity) -> None:
         """Refuse before anything is recorded."""

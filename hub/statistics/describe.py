@@ -27,6 +27,8 @@ def _tables() -> Iterator[str]:
             told.append("Not with `dp`: a person may be counted more than once.")
         elif not table.closed:
             told.append("Not with `dp`: its cells are not known beforehand.")
+        if not table.adds_up:
+            told.append("A year is not the sum of its quarters, and cannot stand beside them.")
         yield " ".join(told) + "\n"
         yield "Divided by " + ", then ".join(_named(level) for level in table.levels) + ".\n"
 

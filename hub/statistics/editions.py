@@ -4,9 +4,10 @@ Every edition of a table is an event of the log: it stays as it was published, i
 audit log, and is the ledger that the next one is checked against. One edition is for good; another
 needs a reason to be asked for (`revise`), and shows only what has changed by enough.
 
-Rules. All tables of a period are protected in the same way. A table's periods do not overlap, so
-that no quarter can be worked out from a year. At most `MOST` editions of a table and period, and
-at most `BUDGET` of epsilon for all that is published about any day.
+Rules. All tables of a period are protected in the same way. Periods of tables about the same people
+do not overlap, so that no quarter can be worked out from a year; a year of which every quarter is
+published is added up from what was published, and tells nothing new. At most `MOST` editions of a
+table and period, and at most `BUDGET` of epsilon for all that is published about any day.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -98,6 +99,20 @@ class Ledger:
             and TABLES[one.table].family == table.family
         ]
 
+    def parts(self, table: Table, period: Period) -> list[Edition]:
+        """Newest editions of this table that together make up a longer period; or none."""
+        newest = {one.period: one for one in self.editions if one.table == table.name}
+        within = [(Period.parse(name), one) for name, one in newest.items() if name != period.name]
+        found, day = [], period.first
+        while day <= period.last:
+            here = [pair for pair in within if pair[0].first == day and pair[0].last <= period.last]
+            if not here or not table.adds_up:
+                return []
+            longest, edition = max(here, key=lambda pair: pair[0].last)
+            found.append(edition)
+            day = longest.last + timedelta(days=1)
+        return found
+
     def spent(self, period: Period) -> Decimal:
         """Epsilon spent on any day of the period."""
         return sum(
@@ -121,31 +136,37 @@ class Ledger:
     def check(self, table: Table, period: Period, kind: str, epsilon: Decimal) -> None:
         """Refused with what to do, if another edition may not be published so."""
         for one in self.editions:
-            other = Period.parse(one.period)
             if one.period == period.name and one.suppression != kind:
                 raise Refused(
                     0,
                     "suppression_fixed",
                     f"{period.name} is published with {one.suppression}; use the same",
                 )
-            if one.table == table.name and one.period != period.name and other.overlaps(period):
+            if self._clashes(table, period, one):
                 raise Refused(
                     0,
                     "overlapping_period",
-                    f"{table.name} is published for {one.period}; its days cannot be shown again"
-                    " in another period",
+                    f"{one.table} is published for {one.period}; the same people cannot be shown"
+                    " in another period, other than added up from all its parts",
                 )
         if len(self.of(table, period)) >= MOST:
             raise Refused(
                 0, "editions_spent", f"{MOST} editions are published; no more of this period"
             )
-        if kind == "dp" and self.spent(period) + epsilon > BUDGET:
+        if kind == "dp" and not self.parts(table, period) and self.spent(period) + epsilon > BUDGET:
             raise Refused(
                 0,
                 "epsilon_spent",
                 f"{BUDGET - self.spent(period)} of {BUDGET} epsilon is left for these days;"
                 " publish with less, or not at all",
             )
+
+    def _clashes(self, table: Table, period: Period, one: Edition) -> bool:
+        """Whether days of an edition would be shown again; sums of what was shown do not count."""
+        other, theirs = Period.parse(one.period), TABLES[one.table]
+        if other == period or theirs.family != table.family or not other.overlaps(period):
+            return False
+        return not (self.parts(table, period) or self.parts(theirs, other))
 
 
 def find(table: str) -> Table:
@@ -173,6 +194,9 @@ def preview(
     exchange: Exchange, ledger: Ledger, table: Table, period: Period, kind: str, book: Book
 ) -> Any:
     """The table as it could be published now. For dp there is none: it would spend."""
+    parts = ledger.parts(table, period)
+    if parts:
+        return suppression.added([one.figures for one in parts], [x.open for x in table.levels])
     return suppression.show(
         _counted(table, period, book),
         suppression.THRESHOLDS[kind],
@@ -213,7 +237,7 @@ def publish(exchange: Exchange, ledger: Ledger, wanted: Wanted, book: Book) -> E
     """
     table, period = wanted.table, wanted.period
     ledger.check(table, period, wanted.kind, wanted.epsilon)
-    if wanted.kind == "dp":
+    if wanted.kind == "dp" and not ledger.parts(table, period):
         if not (table.persons and table.closed):
             raise Refused(
                 0,
@@ -230,6 +254,12 @@ def publish(exchange: Exchange, ledger: Ledger, wanted: Wanted, book: Book) -> E
     edition = _record(exchange, wanted, ledger, figures)
     ledger.editions.append(edition)
     return edition
+
+
+def _spends(wanted: Wanted, ledger: Ledger) -> str:
+    if wanted.kind != "dp":
+        return ""
+    return "0" if ledger.parts(wanted.table, wanted.period) else str(wanted.epsilon)
 
 
 def _record(exchange: Exchange, wanted: Wanted, ledger: Ledger, figures: Any) -> Edition:
@@ -249,7 +279,7 @@ def _record(exchange: Exchange, wanted: Wanted, ledger: Ledger, figures: Any) ->
             as_of=wanted.as_of,
             position=wanted.position,
             suppression=wanted.kind,
-            epsilon=str(wanted.epsilon) if wanted.kind == "dp" else "",
+            epsilon=_spends(wanted, ledger),
             figures=json.dumps(figures, ensure_ascii=False, separators=(",", ":")).encode(),
             by=wanted.by,
         )

@@ -228,6 +228,45 @@ def symbol_of(
     return f"<{limit}" if most - least >= (limit - 1) // 2 else CONFIDENTIAL
 
 
+def added(editions: Sequence[Shown], open_levels: Sequence[bool]) -> Shown:
+    """What published tables of periods after one another say of all of them together.
+
+    Made from published figures alone, so it tells nothing that they do not: a figure is exact where
+    all are, and hidden otherwise. Lengths of time cannot be added up.
+    """
+    numbers = [exact(one) for one in editions]
+    if None in numbers:
+        return CONFIDENTIAL
+    whole = sum(number or 0 for number in numbers)
+    counted = [one for one, number in zip(editions, numbers, strict=True) if number]
+    lists = [_listed(one) for one in counted]
+    figure: dict[str, Any] = {"all": whole}
+    if all(lists) and open_levels:
+        names = list(dict.fromkeys(name for one in lists for name in one))
+        if open_levels[0]:
+            figure["by"] = _added_open(lists, names, whole, open_levels[1:])
+        else:
+            figure["by"] = {
+                n: added([one.get(n, 0) for one in lists], open_levels[1:]) for n in names
+            }
+    if any(isinstance(one, Mapping) and "days" in one for one in editions):
+        figure["days"] = {"median": CONFIDENTIAL, "p90": CONFIDENTIAL}
+    return figure if len(figure) > 1 else whole
+
+
+def _added_open(
+    lists: Sequence[Mapping[str, Shown]],
+    names: Sequence[str],
+    whole: int,
+    open_levels: Sequence[bool],
+) -> dict[str, Shown]:
+    """A part is named where each edition named it, or pooled nothing; the rest is pooled."""
+    known = [n for n in names if n != OTHER and all(n in one or OTHER not in one for one in lists)]
+    by = {name: added([one.get(name, 0) for one in lists], open_levels) for name in known}
+    rest = whole - sum(exact(one) or 0 for one in by.values())
+    return {**by, OTHER: rest} if rest else by
+
+
 # -- figures as published ------------------------------------------------------------------------
 
 

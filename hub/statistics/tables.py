@@ -38,6 +38,7 @@ class Table:
 
     days: what is timed, if anything; timed: on how many levels, the whole table being the first.
     persons: whether one person is at most one unit, which differential privacy rests on.
+    adds_up: whether a year is the sum of its quarters.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Table:
     timed: int = 0
     timing: str = ""
     persons: bool = True
+    adds_up: bool = True
 
     def count(self, book: Book, period: Period) -> Node:
         """The true figures. Never to be shown: `suppression.show` says what may be."""
@@ -252,6 +254,7 @@ _ALL = (
         lambda one: one.days,
         2,
         "Days waited so far: since acceptance, or since the reasonable-grounds decision.",
+        adds_up=False,
     ),
     Table(
         "emergency",
@@ -320,6 +323,7 @@ _ALL = (
         "Persons whose case was reopened in the period; re-trafficked if that was one reason.",
         _reopened,
         (results.REOPENED,),
+        adds_up=False,
     ),
     Table(
         "complaints",

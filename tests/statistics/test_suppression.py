@@ -270,3 +270,30 @@ def test_percentiles_stand_while_the_count_does() -> None:
     first = show(Node(60, days=[10] * 60), 5, lots())
     assert show(Node(60, days=[11] * 60), 5, lots(), [first]) == first
     assert show(Node(66, days=[11] * 66), 5, lots(), [first])["days"]["median"] == "P11D"
+
+
+# -- added up ----------------------------------------------------------------------------------
+
+
+def added(*editions: Any, pooled: bool = False) -> Any:
+    return suppression.added(editions, [pooled])
+
+
+def test_added_figures_are_exact_where_all_are() -> None:
+    a = {"all": 20, "by": {"x": 12, "y": 8}, "days": {"median": "P3D", "p90": "c"}}
+    b = {"all": 30, "by": {"x": "c", "y": 10, "z": "c"}}
+    assert added(a, b) == {
+        "all": 50,
+        "by": {"x": "c", "y": 18, "z": "c"},
+        "days": {"median": "c", "p90": "c"},
+    }
+    assert added(a, "<5") == "c"
+    assert added(a, 7) == {"all": 27, "days": {"median": "c", "p90": "c"}}
+    assert added(b, {"all": 0, "by": {"x": 0, "y": 0, "z": 0}}) == b
+    assert added({"all": 20, "by": {"x": "12*", "y": 8}}, a)["by"] == {"x": "c", "y": 16}
+
+
+def test_added_parts_are_named_where_every_edition_tells_them() -> None:
+    a = {"all": 40, "by": {"MD": 20, "RO": 10, "other": 10}}
+    b = {"all": 30, "by": {"MD": 12, "UA": 18}}
+    assert added(a, b, pooled=True) == {"all": 70, "by": {"MD": 32, "RO": 10, "other": 28}}
