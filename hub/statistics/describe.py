@@ -13,7 +13,7 @@ from hub.statistics.tables import TABLES, Table
 
 def describe() -> str:
     """Markdown: the tables, then the levels they are divided by."""
-    return "\n".join([*_tables(), *_levels()])
+    return "\n".join([*_tables(), *_levels()]).rstrip()
 
 
 def _tables() -> Iterator[str]:
