@@ -167,6 +167,10 @@ class Exchange:
         if event.event_type == ERASING and orders_erasure(ERASING, json.loads(event.facts)):
             self._after_erasure[UUID(bytes=event.subject_id)] = UUID(bytes=event.secret_id)
 
+    def since_erasure(self, subject: UUID) -> UUID | None:
+        """The person's first secret after the last erasure on record; None without one."""
+        return self._after_erasure.get(subject)
+
     def fresh_after(self, position: int, limit: int) -> list[Fresh]:
         """Rows this process recorded next after `position`; empty if they must be read back."""
         with self._writer:

@@ -32,6 +32,7 @@ from hub.cli import (
     recalls,
     scenario,
     serve,
+    statistics,
     work,
 )
 
@@ -62,6 +63,7 @@ app.add_typer(consent.app, name="consent")
 app.add_typer(work.app, name="work")
 app.add_typer(operator.subject, name="subject")
 app.add_typer(operator.policy, name="policy")
+app.add_typer(statistics.app, name="statistics")
 app.add_typer(operator.dev, name="dev")
 app.command()(operator.status)
 app.command()(operator.refusals)

@@ -114,5 +114,9 @@ class Pseudonyms:
         """How messages name a recipient where others may see it."""
         return "nr-" + self._derive("recipient", agency).hex()[:32]
 
+    def lot(self, *parts: str) -> float:
+        """Above 0 and at most 1, always the same for these parts; nobody else can foretell it."""
+        return (int.from_bytes(self._derive("lot", *parts)[:6], "big") + 1) / (1 << 48)
+
     def __repr__(self) -> str:
         return "Pseudonyms(…)"

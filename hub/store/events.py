@@ -317,6 +317,25 @@ class WorkClosed(StoreEvent):
     contested: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TablePublished(StoreEvent):
+    """A table of statistics, as published: its figures, never what they were made from.
+
+    Streams are one per table and period; `originator_version` is the edition.
+    """
+
+    TOPIC = "nrm.Statistics.Published"
+
+    table: str
+    period: str
+    as_of: datetime
+    position: int
+    suppression: str
+    epsilon: str
+    figures: bytes
+    by: str = ""
+
+
 EVENTS: tuple[type[StoreEvent], ...] = (
     EventAccepted,
     Settled,
@@ -338,4 +357,5 @@ EVENTS: tuple[type[StoreEvent], ...] = (
     WorkRaised,
     WorkFired,
     WorkClosed,
+    TablePublished,
 )

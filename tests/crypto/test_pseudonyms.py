@@ -96,3 +96,13 @@ def test_the_master_secret_is_checked_and_not_printed() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         Pseudonyms(bytes(31))
     assert bytes(range(32)).hex() not in repr(NAMES)
+
+
+def test_a_lot_is_always_the_same_and_within_its_range() -> None:
+    names, others = Pseudonyms(bytes(32)), Pseudonyms(bytes(31) + b"\1")
+    lots = [names.lot("funnel", str(n)) for n in range(200)]
+    assert lots == [names.lot("funnel", str(n)) for n in range(200)]
+    assert all(0 < one <= 1 for one in lots)
+    assert len(set(lots)) == 200
+    assert names.lot("ab", "c") != names.lot("a", "bc")
+    assert lots[0] != others.lot("funnel", "0")

@@ -179,5 +179,16 @@ def one_of_each() -> list[StoreEvent]:
             because="done",
             contested=False,
         ),
+        stored.TablePublished(
+            **shared,
+            originator_version=24,
+            table="funnel",
+            period="2026-Q1",
+            as_of=at(1),
+            position=7,
+            suppression="lt5",
+            epsilon="",
+            figures=b"{}",
+        ),
     ]
     return made
