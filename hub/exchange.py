@@ -15,7 +15,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
@@ -372,6 +372,7 @@ class Exchange:
         }
 
     def _one(self, draft: Draft, persons: dict[UUID, Person], event: AdmittedEvent) -> OutcomeFacts:
+        event = self._resolved(event)
         case_id, subject = self._case_of(event), self._subject_of(event)
         opened = self._cases.get(case_id)
         happened = CaseEvent(
@@ -382,7 +383,7 @@ class Exchange:
             role=event.role,
             at=draft.now,
             categories=event.categories,
-            facts=self._facts_of(event),
+            facts={**event.facts, **event.personal},
         )
         # (7) State and law, asked in log order.
         case = opened.case if opened else None
@@ -501,14 +502,14 @@ class Exchange:
         )
         return OutcomeFacts(event.agency, event.event_id, event.digest, False, None, why, draft.now)
 
-    def _facts_of(self, event: AdmittedEvent) -> dict[str, Any]:
-        """The event's facts; an event it refers to by the agency's pseudonym under its own id."""
-        facts = {**event.facts, **event.personal}
+    def _resolved(self, event: AdmittedEvent) -> AdmittedEvent:
+        """With the own id of an event it refers to in place of the agency's pseudonym for that."""
         name = EVENT_REFERENCES.get(event.event_type)
-        if name is not None and isinstance(facts.get(name), str):
-            own = self.pseudonyms.resolve(event.agency, "event", facts[name])
-            facts[name] = str(own) if own else facts[name]
-        return facts
+        stated = event.facts.get(name) if name is not None else None
+        if name is None or not isinstance(stated, str):
+            return event
+        own = self.pseudonyms.resolve(event.agency, "event", stated)
+        return event if own is None else replace(event, facts={**event.facts, name: str(own)})
 
     # -- cases -----------------------------------------------------------------------------
 

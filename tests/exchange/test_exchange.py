@@ -327,3 +327,31 @@ def test_a_partner_that_was_away_gets_nothing_that_was_taken_back_over_http(road
     road.publish("NGO-1", "ConsentWithdrawn", "C1", **gone)
     road.settle()
     assert canary not in repr(shelter.over_http())
+
+
+def test_a_reference_by_an_agency_s_own_name_is_found_again_after_a_restart(road: Road) -> None:
+    """An agency may know an event by its own pseudonym only; the record keeps which it means."""
+    exchange = road.hub.exchange
+    road.publish(
+        "NGO-1", "CaseOpened", "C9", jurisdiction="XX", channel="outreach", age_status="adult"
+    )
+    wrong = road.event("IdentityRecorded", "C9", family_name="Wrong")
+    [outcome] = road.publish_all("NGO-1", [wrong])
+    assert outcome.event_id is not None
+    own = exchange.pseudonyms.pseudonym("NGO-1", "event", outcome.event_id)
+    correction = replace(
+        road.event(
+            "RecordCorrected", "C9", corrects_event=own, field="family_name", new_value="Right"
+        ),
+        corrects_type="IdentityRecorded",
+    )
+    [corrected] = road.publish_all("NGO-1", [correction])
+    assert corrected.accepted
+    case_id = exchange.pseudonyms.canonical("case", "C9")
+    as_decided = exchange.case(case_id)
+    assert as_decided is not None
+    assert as_decided.events[-1].categories == ("case_management", "identity")
+    exchange._forget()
+    again = exchange.case(case_id)
+    assert again is not None
+    assert again.events[-1] == as_decided.events[-1]
