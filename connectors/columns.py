@@ -17,7 +17,7 @@ the column's type.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -69,8 +69,8 @@ def targets(name: str, avro: Any) -> list[Target]:
     kind = kind_of(avro)
     if kind == "money":
         return [
-            Target(f"{name}_amount", AMOUNT, lambda v: _amount(v["amount"])),
-            Target(f"{name}_currency", sa.String(8), lambda v: str(v["currency"])),
+            Target(f"{name}_amount", AMOUNT, amount_of),
+            Target(f"{name}_currency", sa.String(8), currency_of),
         ]
     kept, take = _KINDS[kind]
     return [Target(name, kept, take)]
@@ -148,11 +148,27 @@ def to_timestamp(value: Any) -> datetime:
     return moment
 
 
-def _amount(value: Any) -> str:
+def _money(value: Any) -> tuple[str, str]:
+    """Amount and currency; of a correction, which holds no structures, "12.50 EUR" or a number."""
+    if isinstance(value, Mapping):
+        stated, currency = str(value["amount"]), str(value["currency"])
+    else:
+        stated, _, currency = to_text(value).partition(" ")
     try:
-        return format(Decimal(str(value)), "f")
+        amount = Decimal(stated)
     except InvalidOperation:
         raise ValueError("not an amount") from None
+    if not amount.is_finite():
+        raise ValueError("not an amount")
+    return format(amount, "f"), currency or "XXX"  # ISO 4217: no currency
+
+
+def amount_of(value: Any) -> str:
+    return _money(value)[0]
+
+
+def currency_of(value: Any) -> str:
+    return _money(value)[1]
 
 
 def _same(value: Any) -> Any:

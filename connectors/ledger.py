@@ -31,6 +31,7 @@ from connectors.sink import (
     Quarantined,
     ReceiptException,
 )
+from schemas.registry import Schemas
 
 LAYOUT: Final = 1
 _CHUNK: Final = 400  # parameters of one IN list; SQLite takes 999 in old builds
@@ -64,6 +65,17 @@ class CorrectionPart:
     category: str
     corrects: tuple[str, str] | None = None  # corrected event, field
     value: tuple[Any] | None = None
+
+
+def _category(event_type: str, name: str) -> str:
+    """The category of a field of an event, by the newest schema that has it; "" if none does."""
+    try:
+        known = Schemas.load().versions(event_type)
+    except KeyError:
+        return ""
+    fields = (one for schema in reversed(known) for one in schema.fields)
+    found = (one.category for one in fields if one.name == name)
+    return next(found, "")
 
 
 class Ledger(LedgerTables):
@@ -349,31 +361,40 @@ class Ledger(LedgerTables):
                         event_ref=part.event_ref, sequence=part.sequence, **values
                     )
                 )
-            row = db.execute(sa.select(c.corrects_event, c.category).where(mine)).one()
-            if row.corrects_event is not None and row.category is not None:
-                complete.setdefault(row.corrects_event, set()).add(row.category)
+            row = db.execute(sa.select(c.corrects_event, c.category, c.told_in).where(mine)).one()
+            if row.corrects_event is not None:
+                # Without a value it may be one that clears a field: see corrections_for.
+                category = row.told_in if row.category is None else row.category
+                complete.setdefault(row.corrects_event, set()).add(category)
         return complete
 
     def corrections_for(
         self, db: Connection, held: Mapping[str, Held], only: Mapping[str, set[str]]
     ) -> list[Correction]:
-        """Corrections of these events' categories, in order. `only`: event_ref → categories."""
+        """Corrections of these events' categories, in order. `only`: event_ref → categories.
+
+        One that tells no value clears a field, if the field is of the category that would tell it;
+        else the value is in another category, which this partner was not given.
+        """
         c = self.correction.c
         found: list[Correction] = []
         for chunk in _chunks(sorted(only)):
             query = sa.select(self.correction).where(
-                c.corrects_event.in_(chunk), c.category.is_not(None)
+                c.corrects_event.in_(chunk), c.told_in.is_not(None)
             )
             for row in db.execute(query):
                 about = held.get(row.corrects_event)
-                if about is None or row.category not in only[row.corrects_event]:
+                category = row.told_in if row.category is None else row.category
+                if about is None or category not in only[row.corrects_event]:
+                    continue
+                if row.category is None and _category(about.event_type, row.field) != category:
                     continue
                 found.append(
                     Correction(
                         row.corrects_event,
                         about.event_type,
                         row.field,
-                        json.loads(row.value),
+                        None if row.value is None else json.loads(row.value),
                         int(row.sequence),
                     )
                 )

@@ -201,6 +201,7 @@ _REMEDIES: Final = {
     "SQLITE_READONLY": "the file cannot be written: check its rights",
     "SQLITE_FULL": "the disk is full",
     "42501": "this user may not: let it make tables, and read and write them",
+    "3F000": "the schema that sink.db_schema names is not there: make it",
     "53100": "the server's disk is full",
 }
 

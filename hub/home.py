@@ -63,6 +63,11 @@ url = "{topics}"
 [api]
 host = "{host}"
 port = {port}
+
+# What approvals tell agencies, if they reach the hub at other addresses than it uses itself:
+# [agencies]
+# http = "https://hub.example.org"
+# topics = "kafka://broker.example.org:9093?security=ssl"
 """
 
 
@@ -77,6 +82,8 @@ class Settings:
     topics_url: str
     host: str
     port: int
+    agencies_http: str
+    agencies_topics: str
 
 
 @dataclass(frozen=True)
@@ -157,16 +164,20 @@ class Home:
                 raise NotReady(
                     f"{self.path} was made by another version of NRM Hub ({document['version']})"
                 )
+            told = document.get("agencies", {})
+            host, port = document["api"]["host"], int(document["api"]["port"])
             return Settings(
                 hub_id=document["hub"]["id"],
                 profile=document["hub"]["profile"],
                 store_url=self._url(document["store"]["url"]),
                 keys_url=self._url(document["store"]["keys"]),
                 topics_url=self._url(document["topics"]["url"]),
-                host=document["api"]["host"],
-                port=int(document["api"]["port"]),
+                host=host,
+                port=port,
+                agencies_http=str(told.get("http", f"http://{host}:{port}")),
+                agencies_topics=self._url(told.get("topics", document["topics"]["url"])),
             )
-        except (KeyError, TypeError, ValueError) as wrong:
+        except (KeyError, TypeError, ValueError, AttributeError) as wrong:
             raise NotReady(f"{self.path / 'hub.toml'}: missing or wrong setting {wrong}") from None
 
     def _document(self) -> dict[str, Any]:

@@ -81,6 +81,31 @@ class Reading:
 
 
 @dataclass
+class Deciding:
+    """A home opened for what an operator decides alone: to revoke, to erase, to publish a policy.
+
+    Without the topics: a stolen key can be revoked while the broker is away.
+    """
+
+    reading: Reading
+    enrolment: Enrolment
+    shredder: Shredder
+
+    @classmethod
+    def open(cls, home: Home) -> Deciding:
+        reading = Reading.open(home)
+        enrolment = Enrolment(reading.exchange, reading.settings, home.keys())
+        enrolment.initialise(profile_document(reading.settings.profile))
+        return cls(reading, enrolment, Shredder(reading.exchange))
+
+    def __enter__(self) -> Deciding:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.reading.__exit__(*failure)
+
+
+@dataclass
 class Hub:
     """Everything one hub process holds open."""
 

@@ -117,6 +117,7 @@ class EventSchema:
 
         A compartment exists if the event says something in it. Of a per-party field each party
         has a compartment, beside that of the category's other fields, which then always exists.
+        So does that of a correction's corrected category, also if the value is cleared.
         """
         if not data.keys() <= self._by_name.keys():
             unknown = next(name for name in data if name not in self._by_name)
@@ -127,6 +128,9 @@ class EventSchema:
             if value is None:
                 if field.required:
                     raise SchemaError("missing_field", field.name)
+                if field.category == INHERIT and corrected_category is not None:
+                    # That a value is cleared is told to those who were told the value.
+                    said.setdefault(self._inherited(field, corrected_category), {})
                 continue
             converted = self._converted(field, value)
             category = field.category
@@ -216,7 +220,8 @@ class EventSchema:
                 field.values.verify(value)
             except ValueProblem as problem:
                 raise SchemaError(str(problem), field.name) from None
-        if empty and (party or f"{name}/" not in self._compartments):
+        inherits = INHERIT in self._compartments and name not in self._own
+        if empty and (party or not (inherits or f"{name}/" in self._compartments)):
             raise SchemaError("empty_compartment", name.partition("/")[0])
 
     def _complete(self, data: Mapping[str, Any], bodies: Mapping[str, bytes]) -> None:

@@ -128,17 +128,14 @@ def revoke(
     Example: nrm-hub agency revoke SH-1 --home hub-home --reason "laptop stolen"
     """
     from hub.home import Home
-    from hub.hub import Hub
+    from hub.hub import Deciding
 
     try:
         wanted = bytes.fromhex(key) if key else None
     except ValueError:
         raise typer.BadParameter("a key id is hexadecimal; see: nrm-hub agency list") from None
-    opened = Hub.open(Home(home))
-    try:
+    with Deciding.open(Home(home)) as opened:
         position = opened.enrolment.revoke(agency, wanted, reason=reason, by=by)
-    finally:
-        opened.stop()
     typer.echo(
         f"Revoked at log position {position}: nothing later is accepted, nothing earlier changes."
     )
@@ -155,11 +152,8 @@ def end_agreement(
     Example: nrm-hub agency end-agreement SH-1 --home hub-home
     """
     from hub.home import Home
-    from hub.hub import Hub
+    from hub.hub import Deciding
 
-    opened = Hub.open(Home(home))
-    try:
+    with Deciding.open(Home(home)) as opened:
         position = opened.enrolment.end_agreement(agency, by=by)
-    finally:
-        opened.stop()
     typer.echo(f"Ended at log position {position}.")

@@ -167,16 +167,13 @@ def shred(
     Example: nrm-hub subject shred C1 --home hub-home --yes
     """
     from hub.home import Home
-    from hub.hub import Hub
+    from hub.hub import Deciding
 
     if not yes:
         typer.confirm("This cannot be undone. Destroy the person's secret?", abort=True, err=True)
-    opened = Hub.open(Home(home))
-    try:
-        known = opened.exchange.pseudonyms.canonical("subject", person)
+    with Deciding.open(Home(home)) as opened:
+        known = opened.reading.exchange.pseudonyms.canonical("subject", person)
         destroyed = opened.shredder.shred(known)
-    finally:
-        opened.stop()
     if not destroyed:
         typer.echo("Error: nobody of this reference has a secret here; check it.", err=True)
         raise typer.Exit(1)

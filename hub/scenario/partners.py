@@ -173,7 +173,12 @@ class _Reader:
             column = f"{field.name}_stated" if field.name in PROVENANCE else field.name
             for target in targets(column, field.avro):
                 amount = target.column.endswith("_amount")
-                wanted = _plain(None if value is None else target.take(value), amount)
+                try:
+                    wanted = _plain(None if value is None else target.take(value), amount)
+                except (ValueError, TypeError, KeyError):  # corrected to what it cannot hold
+                    yield self._tell(f"{target.column} cannot hold what was sent", event_id)
+                    expected[target.column] = None
+                    continue
                 got = _plain(row.get(target.column), amount)
                 expected[target.column] = wanted
                 if got == wanted:

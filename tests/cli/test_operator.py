@@ -156,3 +156,28 @@ def test_verify_says_everything_stands(place: Path) -> None:
     told = good(nrm("audit", "verify", "--home", place / "hub"))
     assert "Everything stands." in told
     assert json.loads(good(nrm("audit", "verify", "--home", place / "hub", "--json")))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("agency", "revoke", "SH-1", "--reason", "laptop stolen"), "Revoked at log position"),
+        (("agency", "end-agreement", "SH-1"), "Ended at log position"),
+        (("subject", "shred", "C1", "--yes"), "nobody of this reference"),  # looked at, at least
+        (("status",), "SH-1"),
+        (("agency", "list"), "SH-1"),
+    ],
+)
+def test_what_cannot_wait_does_not_need_the_broker(
+    tmp_path: Path, arguments: tuple[str, ...], told: str
+) -> None:
+    from hub.home import Home
+
+    Home(tmp_path / "hub").init()
+    good(enrol(tmp_path, "SH-1", "shelter"))
+    settings = tmp_path / "hub" / "hub.toml"
+    text = settings.read_text("utf-8")
+    settings.write_text(text.replace("embedded:///topics.db", "kafka://127.0.0.1:1"), "utf-8")
+    done = nrm(*arguments, "--home", tmp_path / "hub")
+    assert told in done.out + done.err
+    assert "Kafka" not in done.err

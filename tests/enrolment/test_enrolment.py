@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.enrolment import EnrolmentRequest, sign_request
+from connectors.enrolment import EnrolmentRequest, sign_request, verify_approval
 from connectors.errors import UntrustedError
 from connectors.identity import AgencyIdentity
 from connectors.submit import Publisher
@@ -200,3 +200,24 @@ def test_without_an_agreement_nothing_is_received(tmp_path: Path) -> None:
         assert sent == 0
     finally:
         road.close()
+
+
+def test_agencies_are_told_the_addresses_at_which_they_reach_the_hub(tmp_path: Path) -> None:
+    road = Road.open(tmp_path, {"NGO-1": "ngo_support"})
+    request = road.identities["NGO-1"].enrolment_request()
+    here = verify_approval(road.hub.enrolment.approve(request, by="operator"))
+    assert here.http_url == "http://127.0.0.1:8441"
+    assert here.topics_url == road.hub.settings.topics_url
+    road.close()
+    with (tmp_path / "hub" / "hub.toml").open("a", encoding="utf-8") as settings:
+        settings.write(
+            '[agencies]\nhttp = "https://hub.example.org"\n'
+            'topics = "kafka://broker.example.org:9093?security=ssl"\n'
+        )
+    road = Road.open(tmp_path, {"NGO-1": "ngo_support"})
+    try:
+        told = verify_approval(road.hub.enrolment.approve(request, by="operator"))
+    finally:
+        road.close()
+    assert told.http_url == "https://hub.example.org"
+    assert told.topics_url == "kafka://broker.example.org:9093?security=ssl"

@@ -83,6 +83,50 @@ def test_an_embassy_hears_that_its_part_has_ended() -> None:
     assert result.steps["e5"]["releases"]["EMB-1"]["categories"] == ["case_management"]
 
 
+CLAIM = {"claim_ref": "k1", "route": "civil", "amount": "12.50 EUR"}
+
+
+@pytest.mark.parametrize(
+    ("said", "field", "value"),
+    [
+        (identity(family_name="Wrong"), "family_name", None),  # cleared, in a category of its own
+        (("NGO-1", "CaseClosed", {"reason": "inclusion", "retention_until": "2030-01-01",
+                                  "outcome_codes": ["x"]}), "outcome_codes", None),  # in its own
+        (("NGO-1", "CompensationClaimed", CLAIM), "amount", "99.95 EUR"),
+        (("NGO-1", "CompensationClaimed", CLAIM), "amount", 7),
+        (("NGO-1", "CompensationClaimed", CLAIM), "amount", None),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("joins_later", [False, True])
+def test_a_correction_reaches_every_kind_of_field(
+    said: tuple[str, str, dict[str, Any]], field: str, value: Any, joins_later: bool
+) -> None:
+    agencies = {"NGO-1": "ngo_support", "LEG-1": "legal_rep"}
+    scope = {"LEG-1": ["identity", "financial"]}
+    told = [said, corrected("e3" if joins_later else "e5", field, value)]
+    joined = [*referral("LEG-1")]
+    middle = [*told, *joined] if joins_later else [*joined, *told]
+    scenario = story("correcting", opened(), consent(scope), *middle, agencies=agencies)
+    assert played(scenario) == []
+
+
+def test_a_correction_to_what_the_field_cannot_hold_is_told_and_stops_nothing() -> None:
+    scenario = story(
+        "unfit",
+        opened(),
+        consent({"LEG-1": ["identity"]}),
+        *referral("LEG-1"),
+        identity(date_of_birth="1990-01-01"),
+        corrected("e5", "date_of_birth", "some day in spring"),
+        identity(family_name="Later"),
+        agencies={"NGO-1": "ngo_support", "LEG-1": "legal_rep"},
+    )
+    found = played(scenario)
+    assert "partner: e5 LEG-1: date_of_birth cannot hold what was sent" in found
+    assert any("LEG-1" in one and "quarantine" in one for one in found)
+    assert not any("e7" in one for one in found), "what comes after it arrives"
+
+
 CORRECTIONS = [corrected("e2", "family_name", name) for name in ("One", "Two", "Three", "Last")]
 
 
