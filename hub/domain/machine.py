@@ -32,6 +32,7 @@ class Transition:
     when: facts of the event that must have these values (any of them). by: roles that must have
     published it. adult: only if the person is no child in procedure. guard: the legal guard that
     may refuse the event, or that acts with it; `after`: it comes with time, not with an event.
+    usual: those of `frm` that the picture shows, where practice is wider than the handbook.
     """
 
     region: str
@@ -43,6 +44,12 @@ class Transition:
     adult: bool = False
     guard: str = ""
     after: str = ""
+    usual: tuple[str, ...] = ()
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """The states it is drawn from: those it usually starts in."""
+        return self.usual or self.frm
 
 
 # What a region that has several standings in one case tells them apart by: a fact of the event,
@@ -79,6 +86,7 @@ def _t(
     adult: bool = False,
     guard: str = "",
     after: str = "",
+    usual: tuple[str, ...] = (),
     **when: object,
 ) -> Transition:
     return Transition(
@@ -94,6 +102,7 @@ def _t(
         adult,
         guard,
         after,
+        usual,
     )
 
 
@@ -120,6 +129,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         "identification_pending",
         by="competent_authority",
         guard="G01",
+        usual=("screened", "presumed"),
     ),
     _t(
         "case",
@@ -128,9 +138,24 @@ TRANSITIONS: tuple[Transition, ...] = (
         "rg_positive",
         outcome="positive",
         guard="G05",
+        usual=("identification_pending", "suspended"),
     ),
-    _t("case", UNDECIDED, "ReasonableGroundsDecided", "rg_negative", outcome="negative"),
-    _t("case", UNDECIDED, "ReasonableGroundsDecided", "suspended", outcome="suspended"),
+    _t(
+        "case",
+        UNDECIDED,
+        "ReasonableGroundsDecided",
+        "rg_negative",
+        outcome="negative",
+        usual=("identification_pending", "suspended"),
+    ),
+    _t(
+        "case",
+        UNDECIDED,
+        "ReasonableGroundsDecided",
+        "suspended",
+        outcome="suspended",
+        usual=("identification_pending",),
+    ),
     _t(
         "case",
         (*UNDECIDED, "rg_positive", "cg_negative"),
@@ -138,6 +163,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         "cg_positive",
         outcome="positive",
         guard="G06",
+        usual=("rg_positive", "identification_pending"),
     ),
     _t(
         "case",
@@ -146,6 +172,7 @@ TRANSITIONS: tuple[Transition, ...] = (
         "cg_negative",
         outcome="negative",
         guard="G06",
+        usual=("rg_positive", "identification_pending"),
     ),
     _t(
         "case",

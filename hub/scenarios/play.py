@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from hub.deliveries import settle
@@ -43,7 +43,7 @@ def event_of(scenario: Mapping[str, Any], position: int, event: Mapping[str, Any
         type=event["type"],
         emitter=event["agency"],
         role=scenario["agencies"].get(event["agency"], HUB_ROLE),
-        at=datetime.fromisoformat(event["t"]),
+        at=datetime.fromisoformat(event["t"]).astimezone(UTC),  # dates are UTC days (1.5)
         categories=tuple(event["categories"]),
         facts={**plain, **personal},
     )

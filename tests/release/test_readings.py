@@ -148,3 +148,16 @@ def test_10_9_a_link_without_agreement_reaches_nobody_not_even_for_a_child() -> 
     assert unagreed.basis("AUD-1", "consent") == "statutory_minimum"
     agreed = story.says("NGO-1", *link, agreed_by_person=True)
     assert agreed.basis("CPS-1", "linkage") == "safeguarding"
+
+
+def test_10_10_a_correction_is_decided_by_its_category_whatever_it_corrects() -> None:
+    story = Story()
+    story.opened()
+    story.consents({"SH-1": ["protection"], "LEG-1": ["protection"], "POL-1": ["protection"]})
+    story.involves("NGO-1", "SH-1", "LEG-1", "POL-1")
+    offered = story.refers("NGO-1", "SH-1", "r9")
+    about = {"corrects_event": offered.event_id, "field": "summary", "new_value": "other"}
+    corrected = story.says("NGO-1", "RecordCorrected", "case_management", "protection", **about)
+    assert corrected.basis("LEG-1", "case_management") == "public_task"
+    assert corrected.reason("POL-1", "case_management") == "not_relevant"
+    assert corrected.basis("SH-1", "protection") == "consent:c1"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hub import scenarios
+from hub.domain.drawn import page
 from hub.domain.machine import ANY_OPEN, BACK, INITIAL, TRANSITIONS, Transition
 from hub.domain.policy import default_profile
 from hub.domain.statements import Statements
@@ -277,3 +278,9 @@ def test_statements_that_agree_and_erased_ones_do_not_differ() -> None:
     [born] = statements.matters()
     assert [one.said for one in born.statements] == ["stated", "stated", "erased"]
     assert not born.differ
+
+
+def test_the_page_of_processes_is_drawn_from_the_table() -> None:
+    kept = (Path(__file__).parents[2] / "docs" / "processes.md").read_text("utf-8")
+    assert kept == page(), "run: python -m hub.domain.drawn > docs/processes.md"
+    assert kept.count("```mermaid") == len(INITIAL)
