@@ -85,7 +85,9 @@ def _row(recall: RecallRecord, role: str, now: datetime) -> dict[str, Any]:
     overdue, purge = recall.overdue(now), recall.time_to_purge
     owners = [role, "auditor"] if overdue else [role] if recall.open else []
     return {
-        "recall": f"r{recall.decision}" + (f"-{recall.sequence}" if recall.sequence else ""),
+        # As its recipient knows it: by its delivery there, once it has been numbered.
+        "recall": f"r{recall.sequence}" if recall.sequence else "-",
+        "decision": recall.decision,
         "cause": recall.cause,
         "recipient": recall.agency,
         "action": recall.action,
