@@ -233,7 +233,7 @@ def test_the_command_shows_the_book_and_no_content(road: Road) -> None:
     rows: list[dict[str, Any]] = json.loads(nrm("recalls", "--home", home, "--json").out)
     [row] = rows
     assert row["outcomes"] == ["deleted"]
-    assert row["recall"].startswith(f"r{only(road).decision}-")
+    assert (row["recall"], row["decision"]) == (f"r{only(road).sequence}", only(road).decision)
     assert nrm("recalls", "--home", home, "--open").out.strip() == "No open recalls."
     assert json.loads(nrm("recalls", "--home", home, "--case", "C1", "--json").out) == rows
     plain = nrm("recalls", "--home", home).out
