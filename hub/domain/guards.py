@@ -20,7 +20,7 @@ from hub.domain.dates import day, instant
 from hub.domain.parties import HUB_ROLE, Parties
 from hub.domain.policy import PolicyProfile
 from hub.domain.reasons import REFUSED
-from hub.domain.referral import MESSAGES
+from hub.domain.referral import MESSAGES, Referral
 from hub.domain.timers import recovery_minimum
 
 
@@ -142,8 +142,20 @@ def _offer(ask: _Ask) -> Refusal | None:
     return Refusal("consent_required", "G01")
 
 
+def _own_referral(ask: _Ask) -> Referral | None:
+    """The referral meant, if the asker is its sender or recipient, or the hub.
+
+    For anybody else it is as if there were none: who tries ids must not learn that others are in
+    touch about the person (4.7).
+    """
+    referral, event = ask.case.referral_of(ask.event), ask.event
+    if referral is None or event.role == HUB_ROLE:
+        return referral
+    return referral if event.emitter in (referral.sender, referral.recipient) else None
+
+
 def _answer(ask: _Ask) -> Refusal | None:
-    referral = ask.case.referral_of(ask.event)
+    referral = _own_referral(ask)
     if referral is None:
         return Refusal("unknown_referral")
     if referral.recipient != ask.event.emitter:
@@ -152,13 +164,11 @@ def _answer(ask: _Ask) -> Refusal | None:
 
 
 def _end(ask: _Ask) -> Refusal | None:
-    referral = ask.case.referral_of(ask.event)
+    referral = _own_referral(ask)
     if referral is None:
         return Refusal("unknown_referral")
     if not referral.open:
         return Refusal("referral_not_open")
-    if not referral.may_be_ended_by(ask.event.emitter, ask.event.role):
-        return Refusal("not_a_party")
     lapsed = referral.respond_by is None or ask.now > referral.respond_by
     if ask.fact("outcome") == "expired" and not lapsed:
         return Refusal("not_lapsed")

@@ -90,6 +90,13 @@ def refused_events(told: Told) -> None:
 HIDDEN = (another_case, help_began, asked_again, referred_elsewhere, refused_events)
 
 
+GUESSES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("ReferralAccepted", {"referral_id": "r-leg"}),
+    ("ReferralEnded", {"referral_id": "r-leg", "outcome": "revoked"}),
+    ("ReferralDeclined", {"referral_id": "r-leg"}),
+)
+
+
 def story(told: Told, between: Hidden) -> list[Any]:
     """A case with all observers; what its outcomes told the observers that published."""
     answers = []
@@ -99,6 +106,8 @@ def story(told: Told, between: Hidden) -> list[Any]:
     between(told)
     answers.append(told.hears("POL-1", "ProceedingLinked", stage="reported"))
     told.says("SH-1", "AccommodationPlaced", address="street 1")
+    for kind, data in GUESSES:  # an agency in the case tries ids of what it is no party of
+        answers.append(told.hears("SH-1", kind, **data))
     answers.append(told.hears("SH-1", "NeedsAssessed", health_needs="rest"))
     between(told)
     told.says("CA-1", "RemovalHoldPlaced", hold_ref="h1")

@@ -119,8 +119,14 @@ def test_2_3_only_the_recipient_answers() -> None:
     story.involves("NGO-1", "CA-1")
     story.refers("NGO-1", "SH-1")
     for event_type in ("ReferralAccepted", "ReferralDeclined"):
-        refused = story.refused("CA-1", event_type, "case_management", referral_id="to-SH-1")
-        assert refused.reason == "not_the_recipient"
+        about = {"referral_id": "to-SH-1"}
+        sender = story.refused("NGO-1", event_type, "case_management", **about)
+        assert sender.reason == "not_the_recipient"
+        # A third agency is told the same as if there were no such referral (4.7).
+        third = story.refused("CA-1", event_type, "case_management", **about)
+        nothing = story.refused("CA-1", event_type, "case_management", referral_id="none")
+        assert third == nothing
+        assert third.reason == "unknown_referral"
     story.raw("CA-1", "ReferralAccepted", "case_management", referral_id="to-SH-1")
     assert not story.case.involved("SH-1")
 
@@ -166,7 +172,8 @@ def test_2_3_nobody_else_ends_a_referral() -> None:
     story.involves("NGO-1", "SH-1", "CA-1")
     ended = {"referral_id": "to-SH-1", "outcome": "done"}
     assert (
-        story.refused("CA-1", "ReferralEnded", "case_management", **ended).reason == "not_a_party"
+        story.refused("CA-1", "ReferralEnded", "case_management", **ended).reason
+        == "unknown_referral"
     )
     story.raw("CA-1", "ReferralEnded", "case_management", **ended)
     assert story.case.involved("SH-1")
