@@ -34,6 +34,16 @@ def adult(*joined: str) -> Story:
     return story
 
 
+def test_g02_a_notification_has_no_field_for_name_or_contact() -> None:
+    schema = Schemas.load().by_type("DutyNotificationSubmitted")
+    assert not {"identity", "contact", "linkage", "location_safe"} & set(schema.categories)
+    assert {field.category for field in schema.fields} <= {
+        "deidentified_account",
+        "demographics",
+        "location_exploitation",
+    }
+
+
 def test_g04_any_agency_takes_a_withdrawal_and_leaving_stops_the_authority_at_once() -> None:
     story = adult("CA-1", "SH-1")
     told = story.says("NGO-1", "RiskAssessed", "case_management", "protection")

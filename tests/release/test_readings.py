@@ -161,3 +161,14 @@ def test_10_10_a_correction_is_decided_by_its_category_whatever_it_corrects() ->
     assert corrected.basis("LEG-1", "case_management") == "public_task"
     assert corrected.reason("POL-1", "case_management") == "not_relevant"
     assert corrected.basis("SH-1", "protection") == "consent:c1"
+
+
+def test_10_11_an_assessed_date_stands_until_another_is_assessed() -> None:
+    story = Story()
+    story.opened("CPS-1", age="unknown")
+    story.assessed("adult", born="1999-01-01")
+    assert not story.child
+    story.assessed("child")
+    assert not story.child, "by the date assessed before"
+    story.assessed("child", born="2010-01-01")
+    assert story.child
