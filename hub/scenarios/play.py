@@ -36,14 +36,15 @@ def parties_of(scenario: Mapping[str, Any]) -> Parties:
 
 
 def event_of(scenario: Mapping[str, Any], position: int, event: Mapping[str, Any]) -> CaseEvent:
-    plain, personal = facts_of(event["type"], event["data"])
+    at = datetime.fromisoformat(event["t"]).astimezone(UTC)  # dates are UTC days (1.5)
+    plain, personal = facts_of(event["type"], event["data"], at.date())
     return CaseEvent(
         position=position,
         event_id=event["id"],
         type=event["type"],
         emitter=event["agency"],
         role=scenario["agencies"].get(event["agency"], HUB_ROLE),
-        at=datetime.fromisoformat(event["t"]).astimezone(UTC),  # dates are UTC days (1.5)
+        at=at,
         categories=tuple(event["categories"]),
         facts={**plain, **personal},
     )
