@@ -75,6 +75,13 @@ class Told:
         self.road.settle()
         return outcome
 
+    def attend(self) -> None:
+        """What the hub does of itself: its own events, timers, the work list."""
+        busy = True
+        while busy:
+            self.road.settle()
+            busy = bool(self.road.hub.attend())
+
     def event(self, kind: str, case: str = "C1", /, **data: Any) -> Event:
         """The story's next event, a minute later, whole and not published yet."""
         self.count += 1
