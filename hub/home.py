@@ -19,7 +19,7 @@ import re
 import secrets
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -84,6 +84,8 @@ class Settings:
     port: int
     agencies_http: str
     agencies_topics: str
+    notices: tuple[Mapping[str, Any], ...] = ()  # read by consumers/notices/settings.py
+    mail: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,8 @@ class Home:
                 port=port,
                 agencies_http=str(told.get("http", f"http://{host}:{port}")),
                 agencies_topics=self._url(told.get("topics", document["topics"]["url"])),
+                notices=tuple(_filled(document.get("notices", []))),
+                mail=_filled(document.get("mail", {})),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as wrong:
             raise NotReady(f"{self.path / 'hub.toml'}: missing or wrong setting {wrong}") from None
@@ -221,6 +225,17 @@ class Home:
                 else f"{scheme}:///{rest[1:]}"
             )
         return f"{scheme}://{rest}"
+
+
+def _filled(told: Any) -> Any:
+    """With `${VARIABLE}` in texts replaced from the environment."""
+    if isinstance(told, str):
+        return os.path.expandvars(told)
+    if isinstance(told, list):
+        return [_filled(one) for one in told]
+    if isinstance(told, dict):
+        return {name: _filled(one) for name, one in told.items()}
+    return told
 
 
 def _write_secret(path: Path, secret: bytes) -> None:

@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from hub.domain.work import OPEN, WAITING, WorkItem
+from hub.domain.work import MOOT, OPEN, WAITING, WorkItem
 from hub.store.errors import StoreConflict
 from hub.store.tables import Cursor, LogTables, Row
 from hub.store.writing import from_micros, micros
@@ -191,19 +191,16 @@ class WorkRows:
     ) -> list[WorkItem]:
         """Open items of an owner about which this receiver has had no notice of this phase.
 
-        agency: empty for items of the role as such, or of whichever agency of the role.
+        For an agency its own, moot ones too; for a role those of no agency, and what escalates.
         """
-        where = "state = ?"
-        values: list[Any] = [OPEN]
+        values: list[Any]
         if agency:
-            where += " AND agency = ?"
-            values.append(agency)
+            where, values = "state IN (?, ?) AND agency = ?", [OPEN, MOOT, agency]
         elif phase == "overdue":
-            where += " AND (role = ? OR escalates = ?)"
-            values += [role, role]
+            where = "state = ? AND ((role = ? AND agency = '') OR escalates = ?)"
+            values = [OPEN, role, role]
         else:
-            where += " AND role = ?"
-            values.append(role)
+            where, values = "state = ? AND role = ? AND agency = ''", [OPEN, role]
         if phase == "overdue":
             where += " AND due <= ?"
             values.append(micros(now))
