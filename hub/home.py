@@ -3,6 +3,7 @@
     HOME/
       hub.toml              identity, store, topics, API address (written by `init`, then yours)
       keys/                 signing.key, ingest.key, log.key, pseudonym.key (0600; back them up)
+      keys/own/             the identity the hub states its own events with (consumers/own_desk.py)
       events.db             the event store, when embedded
       secrets.db, epoch.key the key store, when embedded: apart from the events on purpose
       topics.db             the topics, when embedded

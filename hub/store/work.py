@@ -211,6 +211,15 @@ class WorkRows:
             "",
         )
 
+    def counts(self, now: datetime) -> tuple[int, int]:
+        """(open items, overdue ones among them)."""
+        rows = self._tables.query(
+            "SELECT count(*) AS n, count(CASE WHEN due <= ? THEN 1 END) AS late FROM work"
+            " WHERE state = ?",
+            (micros(now), OPEN),
+        )
+        return int(rows[0]["n"]), int(rows[0]["late"])
+
     def all(self) -> list[WorkItem]:
         """Every row there is, for checks."""
         return self._select("1 = 1", (), "item")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from connectors.receipts import sign_receipt
+from connectors.sink import OwedReceipt, ReceiptException
 from consumers.raising import close_item, raise_item
 from consumers.work import WorkList
 from hub import scenarios
@@ -176,6 +178,26 @@ def test_a_recall_answered_by_an_event_is_answered(desk: Office) -> None:
     assert desk.item("recall_open").state == OPEN, "not the one asked"
     desk.say("SH-1", "RecallAnswered", "C1", recall_ref=f"r{sequence}", outcome="deleted")
     assert not desk.items("recall_open")
+
+
+def test_what_was_set_aside_at_a_partner_is_its_own_to_mend(desk: Office) -> None:
+    def receipt(*outcomes: tuple[int, str, str | None]) -> None:
+        exceptions = [ReceiptException(one, outcome, None, why) for one, outcome, why in outcomes]
+        owed = OwedReceipt(1, 1, 1, desk.time.at, exceptions)
+        desk.hub.receipts.receive(sign_receipt(desk.identities["SH-1"], owed))
+
+    recalled(desk)
+    receipt((1, "quarantined", "schema_mismatch"))
+    item = desk.item("dead_letter")
+    assert (item.agency, item.detail) == ("SH-1", {"reason": "schema_mismatch"})
+    desk.until(at(2026, 3, 3, 9))
+    assert [one.kind for one in desk.hub.exchange.log.work.escalated("operator", desk.time.at)] == [
+        "dead_letter"
+    ]
+    receipt((1, "quarantined", "Jane's address is too long"))
+    assert desk.item("dead_letter").detail == {"reason": "other"}, "no text of a partner's"
+    receipt((1, "applied", None))
+    assert desk.item("dead_letter", DONE).closed_because == "receipt"
 
 
 def test_refusals_of_a_sender_are_one_item_a_day(desk: Office) -> None:
