@@ -68,10 +68,16 @@ def loose_id(kind: str, ref: str) -> UUID:
 
 @dataclass
 class _Open:
-    """A case in memory, with its items that are not settled."""
+    """A case in memory, with its items that are not settled, by kind."""
 
     case: Case
-    items: dict[UUID, WorkItem] = field(default_factory=dict)
+    items: dict[str, dict[UUID, WorkItem]] = field(default_factory=dict)
+
+    def put(self, item: WorkItem) -> None:
+        if item.state in (WAITING, OPEN):
+            self.items.setdefault(item.kind, {})[item.item] = item
+        else:
+            self.items.get(item.kind, {}).pop(item.item, None)
 
 
 class WorkList:
@@ -231,11 +237,12 @@ class WorkList:
                 first = self._exchange.log.stream(case_id, limit=1)[0].event
                 assert isinstance(first, stored.EventAccepted)
                 case = Case(case_id, UUID(bytes=first.subject_id))
-            items = {item.item: item for item in self._rows.of_case(case_id)}
+            opened = self._cases[case_id] = _Open(case)
+            for item in self._rows.of_case(case_id):
+                opened.put(item)
             for item in self._changed.values():
                 if item.case_id == case_id:
-                    _stand(items, item)
-            opened = self._cases[case_id] = _Open(case, items)
+                    opened.put(item)
             self._events += len(case.events)
         self._cases.move_to_end(case_id)
         return opened
@@ -442,14 +449,7 @@ class WorkList:
         self._changed[item.item] = item
         opened = self._cases.get(item.case_id) if item.case_id is not None else None
         if opened is not None:
-            _stand(opened.items, item)
-
-
-def _stand(items: dict[UUID, WorkItem], item: WorkItem) -> None:
-    if item.state in (WAITING, OPEN):
-        items[item.item] = item
-    else:
-        items.pop(item.item, None)
+            opened.put(item)
 
 
 def _plain(period: str) -> str:

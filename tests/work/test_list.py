@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,9 +18,11 @@ from hub.audit import conservation
 from hub.domain import agenda
 from hub.domain.agenda import procedure
 from hub.domain.policy import default_document
+from hub.domain.settlement import Settlement, Withheld
 from hub.scenario.places import Places
 from hub.scenario.stage import Stage
 from hub.scenario.story import read
+from hub.store import events as stored
 from tests.work.office import ADULT, CHILD, DONE, OPEN, Office, at, office
 
 
@@ -251,3 +254,29 @@ def test_items_hold_nothing_but_codes(desk: Office) -> None:
     text = " ".join(str(dataclasses.asdict(one)) for one in desk.everything())
     for content in ("2008-05-20", "asthma", "health_needs", "given_name"):
         assert content not in text
+
+
+def test_every_part_withheld_from_a_concerned_agency_has_one_owner_and_never_that_agency(
+    desk: Office,
+) -> None:
+    lived(desk)
+    withheld = set()
+    for one in desk.hub.exchange.log.read(0, 10_000):
+        if isinstance(one.event, stored.Settled):
+            settlement = Settlement.from_record(json.loads(one.event.settlement))
+            for agency in settlement.concerned:
+                for category, outcome in settlement.decided.get(agency, {}).items():
+                    if isinstance(outcome, Withheld):
+                        withheld.add((settlement.event_id, agency, category, outcome.reason))
+    told = [
+        (one.ref.partition("/")[0], agency, category, reason)
+        for one in desk.everything()
+        if one.kind == "withheld"
+        for agency, reasons in one.detail["withheld"].items()
+        for category, reason in reasons.items()
+    ]
+    assert len(withheld) > 10
+    assert sorted(told) == sorted(withheld)
+    for one in desk.everything():
+        if one.kind == "withheld":
+            assert one.agency not in one.detail["withheld"]
