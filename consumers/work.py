@@ -164,11 +164,6 @@ class WorkList:
         self._accepted[event.originator_id] = happened
         if event.event_type == "StatisticsPublished":
             self._published(happened)
-        elif event.event_type == "RecallAnswered":
-            found = _RECALL.fullmatch(str(happened.facts.get("recall_ref")))
-            if found is not None:
-                outcome = str(happened.facts.get("outcome"))
-                self._recall_answered(happened, event.emitter, int(found[1]), outcome)
 
     def _on_settled(self, _position: int, row: stored.Settled) -> None:
         case_id = row.originator_id
@@ -285,31 +280,36 @@ class WorkList:
             told = wire.RECEIPT.unsingle(row.receipt)["exceptions"]
         except AvroError:  # it was verified before it was recorded
             return
-        at = CaseEvent(position, "", "receipt", row.agency, "", row.timestamp, (), {})
+        lines: dict[int, list[tuple[str, str]]] = {}
         for one in told:
-            sequence, outcome = one["sequence"], one["outcome"]
-            ref = f"{row.agency}/{sequence}"
-            if outcome == "quarantined":
-                code = str(one["detail"] or "")
-                self._put(
-                    self._item(
-                        "dead_letter",
-                        ref,
-                        position,
-                        row.timestamp,
-                        agency=row.agency,
-                        due=row.timestamp + DEAD_LETTER_DUE,
-                        detail={"reason": code if _CODE.fullmatch(code) else "other"},
-                    )
-                )
-                continue
-            self._settle(loose_id("dead_letter", ref), at, "receipt")
-            if outcome in ANSWERED:
-                self._recall_answered(at, row.agency, sequence, outcome)
+            line = (str(one["outcome"]), str(one["detail"] or ""))
+            lines.setdefault(one["sequence"], []).append(line)
+        for sequence, said in lines.items():
+            self._on_line(position, row, f"{row.agency}/{sequence}", dict(said))
 
-    def _recall_answered(self, at: CaseEvent, agency: str, sequence: int, outcome: str) -> None:
-        if outcome in ANSWERED:
-            self._settle(loose_id("recall_open", f"{agency}/{sequence}"), at, outcome)
+    def _on_line(
+        self, position: int, row: stored.Received, ref: str, outcomes: dict[str, str]
+    ) -> None:
+        """What a receipt says of one delivery: outcomes, each with a detail."""
+        at = CaseEvent(position, "", "receipt", row.agency, "", row.timestamp, (), {})
+        if "quarantined" in outcomes:
+            code = outcomes["quarantined"]
+            self._put(
+                self._item(
+                    "dead_letter",
+                    ref,
+                    position,
+                    row.timestamp,
+                    agency=row.agency,
+                    due=row.timestamp + DEAD_LETTER_DUE,
+                    detail={"reason": code if _CODE.fullmatch(code) else "other"},
+                )
+            )
+            return
+        self._settle(loose_id("dead_letter", ref), at, "receipt")
+        answered = sorted(ANSWERED & set(outcomes))
+        if answered:
+            self._settle(loose_id("recall_open", ref), at, answered[0])
 
     def _on_refused(self, position: int, row: stored.Refused) -> None:
         known = self._exchange.agencies.get(row.agency)

@@ -69,6 +69,8 @@ port = {port}
 # [agencies]
 # http = "https://hub.example.org"
 # topics = "kafka://broker.example.org:9093?security=ssl"
+
+# Notices of the work list by signed webhook or mail, [[notices]] and [mail]: docs/work.md
 """
 
 

@@ -22,7 +22,7 @@ from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from hashlib import sha256
 from operator import itemgetter
@@ -44,7 +44,6 @@ from hub.draft import Draft, Fresh, stream_id
 from hub.exchange import Exchange
 from hub.in_flight import MARKED
 from hub.parts import Parts, PartsCache, released
-from hub.recall_book import RECALL_DUE
 from hub.recalled import Item, Recalled, left_of
 from hub.release import CONSENT, standing
 from hub.served import Served, progress
