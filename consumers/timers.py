@@ -90,7 +90,11 @@ class Timers:
             assert item.due is not None
             try:
                 outcomes = self._desk.publish(
-                    case, events, item=item.item, at=item.due, seen=self._work.position
+                    case,
+                    events,
+                    item=item.item,
+                    at=max(item.due, item.since),  # nothing lapses before it was said
+                    seen=self._work.position,
                 )
             except Overtaken:
                 continue  # looked at again once the case was followed

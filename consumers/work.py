@@ -68,10 +68,16 @@ def loose_id(kind: str, ref: str) -> UUID:
 
 @dataclass
 class _Open:
-    """A case in memory, with its items that are not settled."""
+    """A case in memory, with its items that are not settled, by kind."""
 
     case: Case
-    items: dict[UUID, WorkItem] = field(default_factory=dict)
+    items: dict[str, dict[UUID, WorkItem]] = field(default_factory=dict)
+
+    def put(self, item: WorkItem) -> None:
+        if item.state in (WAITING, OPEN):
+            self.items.setdefault(item.kind, {})[item.item] = item
+        else:
+            self.items.get(item.kind, {}).pop(item.item, None)
 
 
 class WorkList:
@@ -158,11 +164,6 @@ class WorkList:
         self._accepted[event.originator_id] = happened
         if event.event_type == "StatisticsPublished":
             self._published(happened)
-        elif event.event_type == "RecallAnswered":
-            found = _RECALL.fullmatch(str(happened.facts.get("recall_ref")))
-            if found is not None:
-                outcome = str(happened.facts.get("outcome"))
-                self._recall_answered(happened, event.emitter, int(found[1]), outcome)
 
     def _on_settled(self, _position: int, row: stored.Settled) -> None:
         case_id = row.originator_id
@@ -231,11 +232,12 @@ class WorkList:
                 first = self._exchange.log.stream(case_id, limit=1)[0].event
                 assert isinstance(first, stored.EventAccepted)
                 case = Case(case_id, UUID(bytes=first.subject_id))
-            items = {item.item: item for item in self._rows.of_case(case_id)}
+            opened = self._cases[case_id] = _Open(case)
+            for item in self._rows.of_case(case_id):
+                opened.put(item)
             for item in self._changed.values():
                 if item.case_id == case_id:
-                    _stand(items, item)
-            opened = self._cases[case_id] = _Open(case, items)
+                    opened.put(item)
             self._events += len(case.events)
         self._cases.move_to_end(case_id)
         return opened
@@ -278,31 +280,36 @@ class WorkList:
             told = wire.RECEIPT.unsingle(row.receipt)["exceptions"]
         except AvroError:  # it was verified before it was recorded
             return
-        at = CaseEvent(position, "", "receipt", row.agency, "", row.timestamp, (), {})
+        lines: dict[int, list[tuple[str, str]]] = {}
         for one in told:
-            sequence, outcome = one["sequence"], one["outcome"]
-            ref = f"{row.agency}/{sequence}"
-            if outcome == "quarantined":
-                code = str(one["detail"] or "")
-                self._put(
-                    self._item(
-                        "dead_letter",
-                        ref,
-                        position,
-                        row.timestamp,
-                        agency=row.agency,
-                        due=row.timestamp + DEAD_LETTER_DUE,
-                        detail={"reason": code if _CODE.fullmatch(code) else "other"},
-                    )
-                )
-                continue
-            self._settle(loose_id("dead_letter", ref), at, "receipt")
-            if outcome in ANSWERED:
-                self._recall_answered(at, row.agency, sequence, outcome)
+            line = (str(one["outcome"]), str(one["detail"] or ""))
+            lines.setdefault(one["sequence"], []).append(line)
+        for sequence, said in lines.items():
+            self._on_line(position, row, f"{row.agency}/{sequence}", dict(said))
 
-    def _recall_answered(self, at: CaseEvent, agency: str, sequence: int, outcome: str) -> None:
-        if outcome in ANSWERED:
-            self._settle(loose_id("recall_open", f"{agency}/{sequence}"), at, outcome)
+    def _on_line(
+        self, position: int, row: stored.Received, ref: str, outcomes: dict[str, str]
+    ) -> None:
+        """What a receipt says of one delivery: outcomes, each with a detail."""
+        at = CaseEvent(position, "", "receipt", row.agency, "", row.timestamp, (), {})
+        if "quarantined" in outcomes:
+            code = outcomes["quarantined"]
+            self._put(
+                self._item(
+                    "dead_letter",
+                    ref,
+                    position,
+                    row.timestamp,
+                    agency=row.agency,
+                    due=row.timestamp + DEAD_LETTER_DUE,
+                    detail={"reason": code if _CODE.fullmatch(code) else "other"},
+                )
+            )
+            return
+        self._settle(loose_id("dead_letter", ref), at, "receipt")
+        answered = sorted(ANSWERED & set(outcomes))
+        if answered:
+            self._settle(loose_id("recall_open", ref), at, answered[0])
 
     def _on_refused(self, position: int, row: stored.Refused) -> None:
         known = self._exchange.agencies.get(row.agency)
@@ -442,14 +449,7 @@ class WorkList:
         self._changed[item.item] = item
         opened = self._cases.get(item.case_id) if item.case_id is not None else None
         if opened is not None:
-            _stand(opened.items, item)
-
-
-def _stand(items: dict[UUID, WorkItem], item: WorkItem) -> None:
-    if item.state in (WAITING, OPEN):
-        items[item.item] = item
-    else:
-        items.pop(item.item, None)
+            opened.put(item)
 
 
 def _plain(period: str) -> str:

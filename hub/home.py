@@ -3,6 +3,7 @@
     HOME/
       hub.toml              identity, store, topics, API address (written by `init`, then yours)
       keys/                 signing.key, ingest.key, log.key, pseudonym.key (0600; back them up)
+      keys/own/             the identity the hub states its own events with (consumers/own_desk.py)
       events.db             the event store, when embedded
       secrets.db, epoch.key the key store, when embedded: apart from the events on purpose
       topics.db             the topics, when embedded
@@ -19,7 +20,7 @@ import re
 import secrets
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,6 +69,8 @@ port = {port}
 # [agencies]
 # http = "https://hub.example.org"
 # topics = "kafka://broker.example.org:9093?security=ssl"
+
+# Notices of the work list by signed webhook or mail, [[notices]] and [mail]: docs/work.md
 """
 
 
@@ -84,6 +87,8 @@ class Settings:
     port: int
     agencies_http: str
     agencies_topics: str
+    notices: tuple[Mapping[str, Any], ...] = ()  # read by consumers/notices/settings.py
+    mail: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -176,6 +181,8 @@ class Home:
                 port=port,
                 agencies_http=str(told.get("http", f"http://{host}:{port}")),
                 agencies_topics=self._url(told.get("topics", document["topics"]["url"])),
+                notices=tuple(_filled(document.get("notices", []))),
+                mail=_filled(document.get("mail", {})),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as wrong:
             raise NotReady(f"{self.path / 'hub.toml'}: missing or wrong setting {wrong}") from None
@@ -221,6 +228,17 @@ class Home:
                 else f"{scheme}:///{rest[1:]}"
             )
         return f"{scheme}://{rest}"
+
+
+def _filled(told: Any) -> Any:
+    """With `${VARIABLE}` in texts replaced from the environment."""
+    if isinstance(told, str):
+        return os.path.expandvars(told)
+    if isinstance(told, list):
+        return [_filled(one) for one in told]
+    if isinstance(told, dict):
+        return {name: _filled(one) for name, one in told.items()}
+    return told
 
 
 def _write_secret(path: Path, secret: bytes) -> None:

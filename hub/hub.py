@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from consumers.checkpoints import Checkpoints
+from consumers.notices import Notices
+from consumers.notices.settings import read_notices
 from consumers.own_desk import OwnDesk, own_identity
 from consumers.receipts import Receipts
+from consumers.stalls import Stalls
 from consumers.timers import Timers
 from consumers.work import WorkList
 from hub.clock import Clock
@@ -122,6 +125,8 @@ class Hub:
     enrolment: Enrolment
     work: WorkList
     timers: Timers
+    stalls: Stalls
+    notices: Notices
     loops: Loops = field(init=False)
 
     def __post_init__(self) -> None:
@@ -131,6 +136,7 @@ class Hub:
     def open(cls, home: Home, clock: Clock | None = None) -> Hub:
         """Open a home. Raises NotReady, or the store's and topics' own errors with what to do."""
         settings, keys = home.settings(), home.keys()
+        notices = read_notices(settings.notices, settings.mail)
         clock = clock or Clock()
         schemas = Schemas.load()
         exchange = Exchange(
@@ -165,6 +171,8 @@ class Hub:
             enrolment=enrolment,
             work=work,
             timers=Timers(exchange, work, desk),
+            stalls=Stalls(exchange),
+            notices=Notices(exchange, notices, settings.hub_id),
         )
         hub.ensure_topics()
         return hub
@@ -208,6 +216,7 @@ class Hub:
             self.loops.start(Step("checkpoints", lambda _: self.checkpoints.step()))
         if "timers" in parts:
             self.loops.start(Step("timers", lambda _: self.attend(), pause=ATTEND))
+            self.loops.start(Step("notices", lambda _: self.notices.step(), pause=ATTEND))
         if parts & {"hub", "api"}:
             self.loops.start(Step("committer", self._commit))
         if "hub" not in parts:
@@ -215,8 +224,8 @@ class Hub:
         self.loops.start(*road)
 
     def attend(self) -> int:
-        """What the hub does of itself: the work list and its timers. 0: nothing to do."""
-        return self.timers.step()
+        """What the hub does of itself: the work list, its timers and stalls. 0: nothing to do."""
+        return self.timers.step() + self.stalls.step()
 
     def _follow(self, _: float) -> int:
         """Learn what other processes recorded: agencies, keys, withdrawals."""

@@ -22,7 +22,7 @@ from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from hashlib import sha256
 from operator import itemgetter
@@ -39,11 +39,11 @@ from hub.crypto.sealing import padme, seal, sealing_key_id
 from hub.crypto.signing import SigningKey
 from hub.deliveries import Owed, Settlement
 from hub.domain.case import Case
+from hub.domain.timers import days
 from hub.draft import Draft, Fresh, stream_id
 from hub.exchange import Exchange
 from hub.in_flight import MARKED
 from hub.parts import Parts, PartsCache, released
-from hub.recall_book import RECALL_DUE
 from hub.recalled import Item, Recalled, left_of
 from hub.release import CONSENT, standing
 from hub.served import Served, progress
@@ -249,7 +249,7 @@ class Publisher:
             about = decided.position
             body: dict[str, Any] = {
                 "action": item.recall.action,
-                "due": (draft.now + RECALL_DUE).isoformat(),
+                "due": (draft.now + self._recall_due(draft.now, case)).isoformat(),
                 "items": [[event, sorted(names)] for event, names in item.recall.items],
             }
         else:
@@ -276,6 +276,11 @@ class Publisher:
             decision=position,
             items=orjson.dumps(body),
         )
+
+    def _recall_due(self, now: datetime, case: Case) -> timedelta:
+        """T11."""
+        policy = self._exchange.policy().timers
+        return timedelta(days=days(policy, "T11_recall_answer_days", case.jurisdiction, now.date()))
 
     def _record(
         self, draft: Draft, case_id: UUID, case: Case, agency: str, changes: _Overtaken

@@ -177,6 +177,14 @@ WORK: Final = _json(
     "bad_parameter",
 )
 WORK["openapi_extra"] = _SIGNED
+CLOSE_WORK: Final = _call(
+    {204: {"description": "Recorded."}},
+    *_ANY_SIGNED,
+    "not_found",
+    "bad_parameter",
+    "work_refused",
+    **_SIGNED,
+) | {"status_code": 204}
 HUB: Final = _json(
     {
         200: {

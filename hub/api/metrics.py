@@ -131,6 +131,14 @@ class HubCollector(Collector):
             "Age of the oldest event under no checkpoint; 0 if all are",
             value=uncovered_seconds(self._hub),
         )
+        standing, overdue = log.work.counts(self._hub.exchange.clock.now())
+        yield GaugeMetricFamily("nrm_work_open", "Open work items", value=standing)
+        yield GaugeMetricFamily("nrm_work_overdue", "Overdue work items", value=overdue)
+        yield GaugeMetricFamily(
+            "nrm_work_lag",
+            "Log rows the work list has not followed yet",
+            value=counts.head - counts.followers.get("work", 0),
+        )
         pending = log.read(
             counts.followers.get(FOLLOWER, 0), PAGE, frozenset({stored.Settled.TOPIC})
         )

@@ -106,6 +106,11 @@ KINDS: Final[Mapping[str, Kind]] = {
         "Make it again: it must be a SignedReceipt for this hub, signed with a valid key, over "
         "sequences the hub has sent.",
     ),
+    "work_refused": Kind(
+        422,
+        "The work item cannot be closed so",
+        "See `reason`: give a reason code of docs/work.md; only some kinds can be contested.",
+    ),
     # How much, how soon
     "too_many_requests": Kind(
         429, "Too many requests", "Wait as long as Retry-After says; batch events."

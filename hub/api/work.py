@@ -1,7 +1,7 @@
 """The work list over HTTP: what the calling agency has to do, under its own names for cases.
 
 Which items it is shown is decided in `hub/domain/agenda/sight.py` on the case as it is now. There
-is no total and no count of what is not shown.
+is no total and no count of what is not shown. An agency closes what is its own, with a reason code.
 """
 
 from __future__ import annotations
@@ -9,19 +9,22 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request, Response
 
+from consumers.raising import close_item
 from hub.api import examples
 from hub.api.desk import Desk
 from hub.api.models import WorkItems
+from hub.api.problems import Problem
 from hub.domain.agenda.sight import sees
 from hub.domain.parties import Party
 from hub.domain.work import KINDS, MOOT, OPEN, WorkItem
 from hub.draft import Draft
+from hub.errors import Refused
 from hub.hub import Hub
 
 MOST: Final = 500  # items in one answer
-LOOKED_AT: Final = 5_000  # items of an owner looked at for one answer
+LOOKED_AT: Final = 1_000  # items of an owner looked at for one answer
 
 
 def work_calls(desk: Desk) -> APIRouter:
@@ -48,7 +51,43 @@ def work_calls(desk: Desk) -> APIRouter:
             lambda: {"items": own_work(hub, signed.agency, kind, overdue, limit)}
         )
 
+    @calls.post("/work/{item}", **examples.CLOSE_WORK)
+    async def close(
+        request: Request,
+        item: Annotated[str, Path(max_length=40, description="The caller's name of it, nw-….")],
+        because: Annotated[str, Query(max_length=40, description="Reason code, docs/work.md.")],
+        contested: Annotated[bool, Query(description="Contest what the item is about.")] = False,
+    ) -> Response:
+        """Close or contest an item on the caller's list; recorded when this answers 204.
+
+        Contested, it ends and the auditor has another item to examine it.
+        """
+        signed = await desk.signed(request)
+        await desk.working(lambda: close_own(hub, signed.agency, item, because, contested))
+        return Response(status_code=204)
+
     return calls
+
+
+def close_own(hub: Hub, agency: str, name: str, because: str, contested: bool) -> None:
+    """Close an item the agency is shown as its own. Raises Problem."""
+    exchange = hub.exchange
+    item_id = exchange.pseudonyms.resolve(agency, "work", name)
+    item = exchange.log.work.item(item_id) if item_id is not None else None
+    party = exchange.agencies.parties().get(agency)
+    if item is None or party is None or item.agency != agency:
+        raise Problem("not_found")
+
+    def look(draft: Draft) -> bool:
+        case = exchange.case(item.case_id) if item.case_id else None
+        return sees(item, party, case, exchange.policy(), draft.now)
+
+    if not exchange.commit(look):
+        raise Problem("not_found")
+    try:
+        close_item(exchange, item, by=agency, because=because, contested=contested)
+    except Refused as wrong:
+        raise Problem("work_refused", reason=wrong.reason) from None
 
 
 def own_work(

@@ -59,6 +59,7 @@ def status(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
             for one in exchange.agencies
         ]
         profile = exchange.profile.version if exchange.profile else ""
+        work, overdue = exchange.log.work.counts(exchange.clock.now())
         settings = reading.settings
     recorded = counts.by_topic
     said = {
@@ -71,6 +72,8 @@ def status(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
         "accepted": recorded.get(stored.EventAccepted.TOPIC, 0),
         "refused": recorded.get(stored.Refused.TOPIC, 0),
         "publisher_lag": len(undecided),
+        "work_open": work,
+        "work_overdue": overdue,
         "recorded": dict(recorded),
         "recipients": rows,
     }
@@ -85,6 +88,7 @@ def status(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
         f"{said['accepted']} events accepted, {said['refused']} refused (nrm-hub refusals); "
         f"{len(undecided)} settled events not yet followed by the publisher"
     )
+    typer.echo(f"Work list: {work} open, {overdue} of them overdue (nrm-hub work list)")
     shown = table("recipient", "role", ">marked", ">sent", ">acknowledged", ">waiting")
     for row in rows:
         shown.add_row(*(str(value) for value in row.values()))

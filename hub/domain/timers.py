@@ -127,7 +127,7 @@ TIMERS: Final[Mapping[str, Timer]] = {
     "T11": Timer(
         "recall answer",
         "a recall is marked for sending",
-        "the recipient's signed receipt or RecallAnswered",
+        "the recipient's signed receipt",
         "the item is overdue and shows to the auditor",
         "T11_recall_answer_days",
         7,

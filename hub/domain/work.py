@@ -264,7 +264,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "recall_open": Kind(
             "A recall waits for the answer of the agency that holds what is recalled.",
             RECIPIENT,
-            "its signed receipt or RecallAnswered",
+            "its signed receipt",
             timer="T11",
             urgency=HIGH,
             regardless=True,

@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from hub.domain.work import OPEN, WAITING, WorkItem
+from hub.domain.work import MOOT, OPEN, WAITING, WorkItem
 from hub.store.errors import StoreConflict
 from hub.store.tables import Cursor, LogTables, Row
 from hub.store.writing import from_micros, micros
@@ -191,19 +191,16 @@ class WorkRows:
     ) -> list[WorkItem]:
         """Open items of an owner about which this receiver has had no notice of this phase.
 
-        agency: empty for items of the role as such, or of whichever agency of the role.
+        For an agency its own, moot ones too; for a role those of no agency, and what escalates.
         """
-        where = "state = ?"
-        values: list[Any] = [OPEN]
+        values: list[Any]
         if agency:
-            where += " AND agency = ?"
-            values.append(agency)
+            where, values = "state IN (?, ?) AND agency = ?", [OPEN, MOOT, agency]
         elif phase == "overdue":
-            where += " AND (role = ? OR escalates = ?)"
-            values += [role, role]
+            where = "state = ? AND ((role = ? AND agency = '') OR escalates = ?)"
+            values = [OPEN, role, role]
         else:
-            where += " AND role = ?"
-            values.append(role)
+            where, values = "state = ? AND role = ? AND agency = ''", [OPEN, role]
         if phase == "overdue":
             where += " AND due <= ?"
             values.append(micros(now))
@@ -213,6 +210,15 @@ class WorkRows:
             (*values, phase, receiver, limit),
             "",
         )
+
+    def counts(self, now: datetime) -> tuple[int, int]:
+        """(open items, overdue ones among them)."""
+        rows = self._tables.query(
+            "SELECT count(*) AS n, count(CASE WHEN due <= ? THEN 1 END) AS late FROM work"
+            " WHERE state = ?",
+            (micros(now), OPEN),
+        )
+        return int(rows[0]["n"]), int(rows[0]["late"])
 
     def all(self) -> list[WorkItem]:
         """Every row there is, for checks."""

@@ -261,6 +261,16 @@ def test_an_answer_that_came_while_the_timer_looked_wins(desk: Office) -> None:
     assert desk.item("referral_unanswered", DONE).closed_because == "ReferralAccepted"
 
 
+def test_a_time_to_answer_in_the_past_lapses_at_once_and_loses_nothing(desk: Office) -> None:
+    consented(desk)
+    desk.refer("C1", "SH-1", "r1", respond_by="1985-01-01T00:00:00Z")
+    desk.attend()
+    [ended] = own(desk)
+    assert ended.occurred_at == desk.time.at, "nothing lapses before it was said"
+    assert not refused(desk)
+    assert desk.item("referral_lapsed").agency == "NGO-1"
+
+
 # -- hold ------------------------------------------------------------------------------------
 
 

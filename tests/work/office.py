@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +46,7 @@ class Office(Road):
         busy = True
         while busy:
             self.settle()
-            busy = bool(self.hub.attend())
+            busy = bool(self.hub.timers.step())
 
     def until(self, when: datetime) -> None:
         """The clock reaches this instant, and what is due by then is done."""
@@ -118,9 +122,20 @@ class Office(Road):
 
 
 def office(folder: Path, **places: str) -> Office:
+    """A hub with everyone enrolled. The usual one is copied, since making keys takes its time."""
+    if not places:
+        shutil.copytree(_enrolled(), folder, dirs_exist_ok=True)
     made = Office.open(folder, ROLES, **places)
     assert isinstance(made, Office)
     return made
+
+
+@lru_cache(maxsize=1)
+def _enrolled() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="nrm-office-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    Office.open(folder, ROLES).close()
+    return folder
 
 
 __all__ = ["ADULT", "CHILD", "DONE", "MOOT", "OPEN", "WAITING", "Office", "at", "office"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from connectors.receipts import sign_receipt
+from connectors.sink import OwedReceipt, ReceiptException
 from consumers.raising import close_item, raise_item
 from consumers.work import WorkList
 from hub import scenarios
@@ -15,9 +18,11 @@ from hub.audit import conservation
 from hub.domain import agenda
 from hub.domain.agenda import procedure
 from hub.domain.policy import default_document
+from hub.domain.settlement import Settlement, Withheld
 from hub.scenario.places import Places
 from hub.scenario.stage import Stage
 from hub.scenario.story import read
+from hub.store import events as stored
 from tests.work.office import ADULT, CHILD, DONE, OPEN, Office, at, office
 
 
@@ -166,16 +171,31 @@ def test_a_recall_is_open_until_its_agency_has_answered(desk: Office) -> None:
     assert desk.item("recall_open", DONE).closed_because in ("deleted", "restricted")
 
 
-def test_a_recall_answered_by_an_event_is_answered(desk: Office) -> None:
+def test_only_the_signed_receipt_closes_a_recall(desk: Office) -> None:
     recalled(desk)
     [_, sequence] = desk.item("recall_open").ref.split("/")
-    for reference in ("nonsense", f"r{int(sequence) + 1}"):
-        desk.say("SH-1", "RecallAnswered", "C1", recall_ref=reference, outcome="deleted")
-        assert desk.item("recall_open").state == OPEN
-    desk.say("POL-1", "RecallAnswered", "C1", recall_ref=f"r{sequence}", outcome="deleted")
-    assert desk.item("recall_open").state == OPEN, "not the one asked"
-    desk.say("SH-1", "RecallAnswered", "C1", recall_ref=f"r{sequence}", outcome="deleted")
-    assert not desk.items("recall_open")
+    desk.say("SH-1", "RecallAnswered", "C1", recall_ref=f"r1-{sequence}", outcome="deleted")
+    assert desk.item("recall_open").state == OPEN
+
+
+def test_what_was_set_aside_at_a_partner_is_its_own_to_mend(desk: Office) -> None:
+    def receipt(*outcomes: tuple[int, str, str | None]) -> None:
+        exceptions = [ReceiptException(one, outcome, None, why) for one, outcome, why in outcomes]
+        owed = OwedReceipt(1, 1, 1, desk.time.at, exceptions)
+        desk.hub.receipts.receive(sign_receipt(desk.identities["SH-1"], owed))
+
+    recalled(desk)
+    receipt((1, "quarantined", "schema_mismatch"))
+    item = desk.item("dead_letter")
+    assert (item.agency, item.detail) == ("SH-1", {"reason": "schema_mismatch"})
+    desk.until(at(2026, 3, 3, 9))
+    assert [one.kind for one in desk.hub.exchange.log.work.escalated("operator", desk.time.at)] == [
+        "dead_letter"
+    ]
+    receipt((1, "quarantined", "Jane's address is too long"))
+    assert desk.item("dead_letter").detail == {"reason": "other"}, "no text of a partner's"
+    receipt((1, "applied", None))
+    assert desk.item("dead_letter", DONE).closed_because == "receipt"
 
 
 def test_refusals_of_a_sender_are_one_item_a_day(desk: Office) -> None:
@@ -229,3 +249,29 @@ def test_items_hold_nothing_but_codes(desk: Office) -> None:
     text = " ".join(str(dataclasses.asdict(one)) for one in desk.everything())
     for content in ("2008-05-20", "asthma", "health_needs", "given_name"):
         assert content not in text
+
+
+def test_every_part_withheld_from_a_concerned_agency_has_one_owner_and_never_that_agency(
+    desk: Office,
+) -> None:
+    lived(desk)
+    withheld = set()
+    for one in desk.hub.exchange.log.read(0, 10_000):
+        if isinstance(one.event, stored.Settled):
+            settlement = Settlement.from_record(json.loads(one.event.settlement))
+            for agency in settlement.concerned:
+                for category, outcome in settlement.decided.get(agency, {}).items():
+                    if isinstance(outcome, Withheld):
+                        withheld.add((settlement.event_id, agency, category, outcome.reason))
+    told = [
+        (one.ref.partition("/")[0], agency, category, reason)
+        for one in desk.everything()
+        if one.kind == "withheld"
+        for agency, reasons in one.detail["withheld"].items()
+        for category, reason in reasons.items()
+    ]
+    assert len(withheld) > 10
+    assert sorted(told) == sorted(withheld)
+    for one in desk.everything():
+        if one.kind == "withheld":
+            assert one.agency not in one.detail["withheld"]

@@ -39,14 +39,14 @@ SUPPORT = ("ngo_support", "shelter", "child_protection", "legal_rep", "health", 
 
 @dataclass(slots=True)
 class Look:
-    """One event of one case, the items open in that case, and what becomes of them."""
+    """One event of one case, the items open in that case by kind, and what becomes of them."""
 
     case: Case
     event: CaseEvent
     settlement: Settlement
     profile: PolicyProfile
     parties: Parties
-    items: Mapping[UUID, WorkItem]
+    items: Mapping[str, Mapping[UUID, WorkItem]]
     changed: dict[UUID, WorkItem] = field(default_factory=dict)
 
     # -- what happened -------------------------------------------------------------------------
@@ -133,11 +133,15 @@ class Look:
         due: datetime | None = None,
         detail: Mapping[str, Any] | None = None,
         named: Mapping[str, str] | None = None,
+        once: bool = False,
     ) -> None:
-        """Put an item on the list; if one of this kind about this stands there, move it."""
+        """Put an item on the list; if one of this kind about this stands there, move it.
+
+        once: its ref is this event's own, so that none can stand there.
+        """
         role, agency = self._owner(kind, named or {})
         state = WAITING if opens is not None and opens > self.event.at else OPEN
-        standing = self._standing(kind, ref)
+        standing = None if once else self._standing(kind, ref)
         if standing is not None and standing.agency == agency:
             kept = standing.fired if standing.due == due else None
             item = replace(standing, role=role, opens=opens, due=due, fired=kept, state=state)
@@ -171,8 +175,16 @@ class Look:
 
     def standing(self, kind: str) -> list[WorkItem]:
         """Items of this kind that are not settled, moot ones left out."""
-        now = {**self.items, **self.changed}
-        return [one for one in now.values() if one.kind == kind and one.state in (WAITING, OPEN)]
+        now = {
+            **self.items.get(kind, {}),
+            **{item: one for item, one in self.changed.items() if one.kind == kind},
+        }
+        return [one for one in now.values() if one.state in (WAITING, OPEN)]
+
+    def all_standing(self) -> list[WorkItem]:
+        """The same, of every kind."""
+        kinds = {*self.items, *(one.kind for one in self.changed.values())}
+        return [item for kind in sorted(kinds) for item in self.standing(kind)]
 
     def _standing(self, kind: str, ref: str) -> WorkItem | None:
         return next((one for one in self.standing(kind) if one.ref == ref), None)

@@ -150,8 +150,8 @@ def request_decided(look: Look) -> None:
 
 def _erased(look: Look) -> None:
     """Nothing about the person is left to be done, and no date that came from their own."""
-    for item in {**look.items, **look.changed}.values():
-        if item.state in (WAITING, OPEN) and item.kind not in _ERASURE_LEAVES:
+    for item in look.all_standing():
+        if item.kind not in _ERASURE_LEAVES:
             look.settle(item.kind, item.ref)
             if item.kind == COMING_OF_AGE:
                 look.changed[item.item] = replace(look.changed[item.item], due=None, fired=None)

@@ -48,7 +48,7 @@ def withheld(look: Look) -> None:
 def _open(look: Look, ref: str, found: _Told, holder: str) -> None:
     if found:
         detail = {"event_type": look.event.type, "withheld": found}
-        look.open("withheld", ref, detail=detail, named={HOLDER: holder})
+        look.open("withheld", ref, detail=detail, named={HOLDER: holder}, once=True)
 
 
 def _what_the_holder_knows(look: Look, holder: str, found: _Told) -> _Told:
