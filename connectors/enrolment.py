@@ -1,8 +1,6 @@
 """Enrolment: how an agency asks to take part, and what the hub answers.
 
-Both are JSON in a DSSE envelope (secure-systems-lab/dsse, envelope.md):
-
-    {"payload": base64 JSON, "payloadType": "...", "signatures": [{"keyid": hex, "sig": base64}]}
+Both are JSON in a DSSE envelope (`hub/crypto/envelope.py`).
 
 Request  (`REQUEST`)  format, agency, name, role, signing_key, sealing_key, replaces
     Signed by the signing key it carries, which proves possession of that key and binds the
@@ -21,14 +19,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from connectors.errors import UntrustedError
-from hub.crypto import signing
+from hub.crypto import envelope, signing
+from hub.crypto.envelope import EnvelopeError, Opened
 from hub.crypto.sealing import SealError, check_sealing_public, sealing_key_id
 from hub.crypto.signing import SignatureError, SigningKey
 
@@ -36,8 +34,6 @@ REQUEST: Final = "application/vnd.nrm.enrolment.v1+json"
 APPROVAL: Final = "application/vnd.nrm.approval.v1+json"
 TOPIC_NAMES: Final = ("ingest", "outcomes", "deliveries", "receipts", "registry")
 AGENCY_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-_MAX_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -104,11 +100,11 @@ def sign_request(request: EnrolmentRequest, *keys: SigningKey) -> bytes:
         "agency": request.agency,
         "name": request.name,
         "role": request.role,
-        "signing_key": _text(request.signing_public),
-        "sealing_key": _text(request.sealing_public),
+        "signing_key": envelope.text(request.signing_public),
+        "sealing_key": envelope.text(request.sealing_public),
         "replaces": request.replaces.hex() if request.replaces else None,
     }
-    return _envelope(REQUEST, payload, keys)
+    return envelope.written(REQUEST, payload, keys)
 
 
 def verify_request(document: bytes, known: bytes | None = None) -> EnrolmentRequest:
@@ -116,7 +112,8 @@ def verify_request(document: bytes, known: bytes | None = None) -> EnrolmentRequ
 
     Whoever holds no signing key of the agency yet must compare `fingerprint` by another channel.
     """
-    payload, body, signatures = _open(document, REQUEST)
+    opened = _open(document, REQUEST)
+    payload = opened.payload
     try:
         request = EnrolmentRequest(
             agency=_string(payload, "agency"),
@@ -130,11 +127,11 @@ def verify_request(document: bytes, known: bytes | None = None) -> EnrolmentRequ
         check_sealing_public(request.sealing_public)
     except (KeyError, TypeError, ValueError, SealError, SignatureError) as wrong:
         raise UntrustedError(f"the enrolment request is not usable: {wrong}") from None
-    _require(request.signing_public, REQUEST, body, signatures, "the key it carries")
+    _require(opened, request.signing_public, "the key it carries")
     if known is not None:
         if request.replaces != signing.key_id(known):
             raise UntrustedError("the enrolment request replaces another key than the one known")
-        _require(known, REQUEST, body, signatures, "the key it replaces")
+        _require(opened, known, "the key it replaces")
     return request
 
 
@@ -146,13 +143,13 @@ def sign_approval(approval: Approval, key: SigningKey) -> bytes:
         "hub_keys": [
             {
                 "key_id": k.key_id.hex(),
-                "public": _text(k.public),
+                "public": envelope.text(k.public),
                 "valid_from": k.valid_from,
                 "valid_to": k.valid_to,
             }
             for k in approval.hub_keys
         ],
-        "ingest_key": _text(approval.ingest_key),
+        "ingest_key": envelope.text(approval.ingest_key),
         "recipient": approval.recipient,
         "agency": approval.agency,
         "role": approval.role,
@@ -162,14 +159,14 @@ def sign_approval(approval: Approval, key: SigningKey) -> bytes:
         "http": approval.http_url,
         "position": approval.position,
     }
-    return _envelope(APPROVAL, payload, [key])
+    return envelope.written(APPROVAL, payload, [key])
 
 
 def verify_approval(document: bytes, pinned: Iterable[bytes] = ()) -> Approval:
     """The approval, or UntrustedError. `pinned`: public keys already trusted; none at first."""
-    payload, body, signatures = _open(document, APPROVAL)
+    opened = _open(document, APPROVAL)
     try:
-        approval = _approval(payload)
+        approval = _approval(opened.payload)
         check_sealing_public(approval.ingest_key)
         for key in approval.hub_keys:
             signing.check_public(key.public)
@@ -182,7 +179,7 @@ def verify_approval(document: bytes, pinned: Iterable[bytes] = ()) -> Approval:
     trusted = list(pinned) or [key.public for key in approval.hub_keys]
     for public in trusted:
         try:
-            _require(public, APPROVAL, body, signatures, "a pinned hub key")
+            _require(opened, public, "a pinned hub key")
         except UntrustedError:
             continue
         return approval
@@ -191,7 +188,7 @@ def verify_approval(document: bytes, pinned: Iterable[bytes] = ()) -> Approval:
     )
 
 
-def _approval(payload: dict[str, Any]) -> Approval:
+def _approval(payload: Mapping[str, Any]) -> Approval:
     topics = payload["topics"]
     return Approval(
         hub=_string(payload, "hub"),
@@ -238,53 +235,19 @@ def request_for(
     return sign_request(request, signing_key, *([replaces] if replaces else []))
 
 
-def _envelope(payload_type: str, payload: dict[str, Any], keys: Iterable[SigningKey]) -> bytes:
-    body = json.dumps(payload, ensure_ascii=False, sort_keys=True).encode()
-    envelope = {
-        "payload": _text(body),
-        "payloadType": payload_type,
-        "signatures": [
-            {"keyid": key.key_id.hex(), "sig": _text(key.sign(payload_type, body))} for key in keys
-        ],
-    }
-    return json.dumps(envelope, indent=2).encode() + b"\n"
-
-
-def _open(document: bytes, payload_type: str) -> tuple[dict[str, Any], bytes, dict[bytes, bytes]]:
-    """Payload, the bytes signed, signatures by key id. Nothing is verified yet."""
-    if len(document) > _MAX_BYTES:
-        raise UntrustedError("the document is too large to be an enrolment document")
+def _open(document: bytes, payload_type: str) -> Opened:
+    """Nothing is verified yet."""
     try:
-        envelope = json.loads(document)
-        if envelope["payloadType"] != payload_type:
-            raise UntrustedError(f"the document is not of type {payload_type}")
-        body = base64.b64decode(envelope["payload"], validate=True)
-        signatures = {
-            bytes.fromhex(entry["keyid"]): base64.b64decode(entry["sig"], validate=True)
-            for entry in envelope["signatures"]
-        }
-        payload = json.loads(body)
-        if not isinstance(payload, dict):
-            raise TypeError
-    except (KeyError, TypeError, ValueError, RecursionError):
-        raise UntrustedError("the document is damaged: it is not a signed envelope") from None
-    return payload, body, signatures
+        return envelope.opened(document, payload_type)
+    except EnvelopeError as wrong:
+        raise UntrustedError(str(wrong)) from None
 
 
-def _require(
-    public: bytes, payload_type: str, body: bytes, signatures: Mapping[bytes, bytes], whose: str
-) -> None:
-    signature = signatures.get(signing.key_id(public))
+def _require(opened: Opened, public: bytes, whose: str) -> None:
     try:
-        if signature is None:
-            raise SignatureError
-        signing.verify(public, payload_type, body, signature)
-    except SignatureError:
-        raise UntrustedError(f"the document is not signed by {whose}") from None
-
-
-def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+        opened.require(public, whose)
+    except EnvelopeError as wrong:
+        raise UntrustedError(str(wrong)) from None
 
 
 def _bytes(payload: Mapping[str, Any], name: str) -> bytes:

@@ -6,7 +6,6 @@ key an approval adds signs from the position after it, a revoked one up to that 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +17,7 @@ from connectors.enrolment import (
     sign_approval,
     verify_request,
 )
+from hub import profiles
 from hub.crypto.sealing import sealing_key_id
 from hub.crypto.signing import key_id
 from hub.domain.parties import HUB_ROLE
@@ -46,11 +46,14 @@ class Enrolment:
         self._keys = keys
 
     def initialise(self, profile: Mapping[str, Any]) -> bool:
-        """First start: record the hub's identity and policy profile. False if done before."""
+        """First start: record the hub's identity and policy profile. False if done before.
+
+        Later versions of the profile need two persons (`hub/publication.py`).
+        """
         if self._exchange.profile is not None:
             return False
-        document = json.dumps(profile, separators=(",", ":"), sort_keys=True).encode()
-        version = PolicyProfile.from_document(json.loads(document)).version
+        document = profiles.written(profile)
+        version = PolicyProfile.from_document(profile).version
 
         def first(draft: Draft) -> None:
             draft.add(
@@ -74,31 +77,6 @@ class Enrolment:
 
         self._exchange.commit(first)
         return True
-
-    def publish_policy(self, profile: Mapping[str, Any], *, by: str) -> int:
-        """Put another version of the policy profile in force; returns the position it decides from.
-
-        What was decided before stands; replay decides again on the version of its time.
-        """
-        document = json.dumps(profile, separators=(",", ":"), sort_keys=True).encode()
-        version = PolicyProfile.from_document(json.loads(document)).version
-        if version == self._exchange.policy().version:
-            raise Refused(0, "same_version", "give the changed profile a version of its own")
-        stream = stream_id("policy", self._settings.hub_id)
-
-        def work(draft: Draft) -> int:
-            return draft.add(
-                stored.PolicyPublished(
-                    originator_id=stream,
-                    originator_version=self._exchange.version_of(draft, stream) + 1,
-                    timestamp=draft.now,
-                    version=version,
-                    document=document,
-                    by=by,
-                )
-            )
-
-        return self._exchange.commit(work)
 
     def approve(
         self, document: bytes, *, by: str, role: str | None = None, agreement: str = "standard"

@@ -158,7 +158,7 @@ class Exchange:
     def _apply(self, position: int, event: StoreEvent) -> None:
         self.agencies.apply(position, event)
         if isinstance(event, stored.PolicyPublished):
-            self.profile = PolicyProfile.from_document(json.loads(event.document))
+            self.profile = PolicyProfile.as_recorded(json.loads(event.document))
         elif isinstance(event, stored.EventAccepted):
             self._note_erasure(event)
 

@@ -47,8 +47,8 @@ version = {version}
 [hub]
 # Public identifier of this hub. Signatures are bound to it: never change it later.
 id = "{hub_id}"
-# Release matrix, timers and firewall rules in force at first start; later versions are published
-# with `nrm-hub policy publish`.
+# Release matrix, timers and firewall rules in force at first start: coe, uk or a file. Later
+# versions are proposed and approved by two officers: docs/policy.md.
 profile = "{profile}"
 
 [store]

@@ -7,11 +7,7 @@ until `stop()`.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from importlib import resources
-from pathlib import Path
-from typing import Any
 
 from consumers.checkpoints import Checkpoints
 from consumers.notices import Notices
@@ -21,14 +17,15 @@ from consumers.receipts import Receipts
 from consumers.stalls import Stalls
 from consumers.timers import Timers
 from consumers.work import WorkList
+from hub import profiles
 from hub.clock import Clock
 from hub.crypto.pseudonyms import Pseudonyms
 from hub.enrolment import RECEIPTS_TOPIC, REGISTRY_TOPIC, Enrolment
-from hub.errors import NotReady
 from hub.exchange import Exchange
 from hub.home import Home, HubKeys, Settings
 from hub.ingest import INGEST_TOPIC, Ingest
 from hub.loops import Loops, Step
+from hub.publication import Publication
 from hub.publisher import Publisher
 from hub.registry import RegistryPublisher
 from hub.shredder import Shredder
@@ -41,19 +38,6 @@ from hub.topics.port import Topics
 from schemas.registry import Schemas
 
 ATTEND = 0.5  # seconds between two looks at what is due
-
-
-def profile_document(name: str) -> dict[str, Any]:
-    """A policy profile shipped with the hub, by name, or a file's path."""
-    shipped = resources.files("hub.domain").joinpath("profiles", f"{name}.json")
-    source = shipped if shipped.is_file() else Path(name)
-    try:
-        document: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
-    except OSError as missing:
-        raise NotReady(f"{name}: cannot be read ({missing.strerror})") from None
-    except (ValueError, RecursionError) as wrong:
-        raise NotReady(f"{name}: is not JSON ({wrong})") from None
-    return document
 
 
 @dataclass
@@ -85,7 +69,7 @@ class Reading:
 
 @dataclass
 class Deciding:
-    """A home opened for what an operator decides alone: to revoke, to erase, to publish a policy.
+    """A home opened for what is decided at a desk: to revoke, to erase, to sign for a policy.
 
     Without the topics: a stolen key can be revoked while the broker is away.
     """
@@ -93,13 +77,19 @@ class Deciding:
     reading: Reading
     enrolment: Enrolment
     shredder: Shredder
+    publication: Publication
 
     @classmethod
     def open(cls, home: Home) -> Deciding:
         reading = Reading.open(home)
         enrolment = Enrolment(reading.exchange, reading.settings, home.keys())
-        enrolment.initialise(profile_document(reading.settings.profile))
-        return cls(reading, enrolment, Shredder(reading.exchange))
+        enrolment.initialise(profiles.named(reading.settings.profile))
+        return cls(
+            reading,
+            enrolment,
+            Shredder(reading.exchange),
+            Publication(reading.exchange, reading.settings.hub_id),
+        )
 
     def __enter__(self) -> Deciding:
         return self
@@ -147,7 +137,7 @@ class Hub:
         )
         topics = open_topics(settings.topics_url)
         enrolment = Enrolment(exchange, settings, keys)
-        enrolment.initialise(profile_document(settings.profile))
+        enrolment.initialise(profiles.named(settings.profile))
         ingest = Ingest(
             exchange,
             Gate(settings.hub_id, [keys.ingest], schemas),

@@ -1,4 +1,5 @@
-"""Verify: every leaf recomputed from its row, every checkpoint's root from the leaves."""
+"""Verify: every leaf recomputed from its row, every checkpoint's root from the leaves; and every
+version of the policy profile against the two officers' signatures it rests on."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from hub.audit.two_persons import TOPICS, TwoPersons
 from hub.store.log import HubLog, leaf_entry
 from hub.tlog import merkle
 from hub.tlog.checkpoint import CheckpointError, open_checkpoint
@@ -22,6 +24,8 @@ class Verdict:
     checkpoints: int
     covered: int
     checked: int = 0
+    policy_versions: int = 0
+    policy_signed: int = 0  # of these, put in force by two officers; the first one never is
     problems: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -35,6 +39,7 @@ def verify_log(log: HubLog, origin: str, key: VerifierKey) -> Iterator[Verdict]:
     constant memory: a million rows take minutes on one core.
     """
     notes = dict(log.checkpoints())
+    two_persons = TwoPersons(origin)
     verdict = Verdict(log.head, len(notes), 0)
     frontier = merkle.Frontier()
     position = 0
@@ -47,16 +52,31 @@ def verify_log(log: HubLog, origin: str, key: VerifierKey) -> Iterator[Verdict]:
             entry = leaf_entry(row)
             if stored_leaves.get(position) != entry:
                 verdict.problems.append(f"position {position}: row and leaf differ")
+            if row.topic in TOPICS:
+                _look(log, two_persons, position)
             frontier.append(merkle.leaf_hash(entry))
             note = notes.get(position)
             if note is not None:
                 _check_note(verdict, note, origin, key, position, frontier.root())
         verdict.checked = position
         yield verdict
+    two_persons.finish()
+    verdict.policy_versions, verdict.policy_signed = two_persons.versions, two_persons.signed
+    verdict.problems.extend(two_persons.problems)
     newest = max(notes, default=0)
     if newest > position:
         verdict.problems.append(f"a checkpoint covers {newest} leaves, the log holds {position}")
     yield verdict
+
+
+def _look(log: HubLog, two_persons: TwoPersons, position: int) -> None:
+    """Show a row to the check of officers' signatures. Damaged bytes are a problem, no more."""
+    try:
+        [recorded] = log.read(position - 1, 1)
+    except Exception:  # whatever the decoder makes of bytes that nobody wrote
+        two_persons.problems.append(f"position {position}: the row cannot be read")
+    else:
+        two_persons.look(position, recorded.event)
 
 
 def _check_note(

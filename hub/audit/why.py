@@ -167,7 +167,7 @@ def as_of_position(log: HubLog, position: int) -> tuple[Parties, PolicyProfile]:
                 break
             agencies.apply(one.position, one.event)
             if isinstance(one.event, stored.PolicyPublished):
-                profile = PolicyProfile.from_document(json.loads(one.event.document))
+                profile = PolicyProfile.as_recorded(json.loads(one.event.document))
         after = page[-1].position
     if profile is None:
         raise Inconsistent("no policy profile was recorded before this event")

@@ -1,10 +1,10 @@
 """`nrm-hub`: every command, for agencies, partners, operators and auditors.
 
 Exit codes: 0 done; 1 refused or not possible, the message says what to do; 2 wrong usage;
-3 done, and a difference was found (scenario, demo, audit) or something was refused (publish,
-redrive); 4 a connector waits for a missing delivery. Errors raised on purpose are one line on
-standard error, never a traceback. Results go to standard output, all else to standard error.
-Commands import what they need late, so that help is quick.
+3 done, and a difference was found (scenario, demo, audit, policy) or something was refused
+(publish, redrive); 4 a connector waits for a missing delivery. Errors raised on purpose are one
+line on standard error, never a traceback. Results go to standard output, all else to standard
+error. Commands import what they need late, so that help is quick.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ from hub.cli import (
     case,
     consent,
     demo,
+    officers,
     operator,
+    policy,
+    policy_votes,
     recalls,
     scenario,
     serve,
@@ -62,7 +65,9 @@ app.add_typer(scenario.app, name="scenario")
 app.add_typer(consent.app, name="consent")
 app.add_typer(work.app, name="work")
 app.add_typer(operator.subject, name="subject")
-app.add_typer(operator.policy, name="policy")
+policy_votes.mount(policy.app)
+app.add_typer(policy.app, name="policy")
+app.add_typer(officers.app, name="officer")
 app.add_typer(statistics.app, name="statistics")
 app.add_typer(operator.dev, name="dev")
 app.command()(operator.status)

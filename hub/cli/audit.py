@@ -120,7 +120,7 @@ def _explain(answer: Why) -> None:
 
 @app.command()
 def verify(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
-    """Recompute the whole log against its rows and its signed checkpoints. Exit code 3: problems.
+    """Recompute the whole log against its rows, checkpoints and signatures. Exit code 3: problems.
 
     Example: nrm-hub audit verify --home hub-home
     """
@@ -136,6 +136,10 @@ def verify(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
         typer.echo(
             f"{verdict.head} entries, {verdict.checkpoints} checkpoints, "
             f"{verdict.covered} entries under a verified checkpoint"
+        )
+        typer.echo(
+            f"{verdict.policy_versions} versions of the policy profile, "
+            f"{verdict.policy_signed} put in force by two officers' signatures"
         )
         typer.echo(f"log key: {verifier}")
         for problem in verdict.problems:

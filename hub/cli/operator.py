@@ -1,4 +1,4 @@
-"""The operator's commands: status, refusals, erasure, policy, a broker to try things with.
+"""The operator's commands: status, refusals, erasure, a broker to try things with.
 
 They work on a hub's home whether `serve` is running or not.
 """
@@ -13,12 +13,10 @@ from typing import Annotated, Any
 import typer
 
 from connectors.agency_cli import reported
-from hub.cli.options import HUB_HOME, AsJson, DecidedBy, HubHome
+from hub.cli.options import HUB_HOME, AsJson, HubHome
 from hub.cli.printed import console, table
-from hub.errors import NotReady
 
 subject = typer.Typer(help="A person's data as a whole.", no_args_is_help=True)
-policy = typer.Typer(help="The policy profile in force.", no_args_is_help=True)
 dev = typer.Typer(help="Servers to try things with; not for production.", no_args_is_help=True)
 
 
@@ -153,7 +151,7 @@ def refusals(
     console().print(shown if found else "Nothing was refused.")
 
 
-# -- persons and policy ------------------------------------------------------------------------
+# -- persons -----------------------------------------------------------------------------------
 
 
 @subject.command()
@@ -182,65 +180,6 @@ def shred(
         typer.echo("Error: nobody of this reference has a secret here; check it.", err=True)
         raise typer.Exit(1)
     typer.echo("Destroyed. Backups of the key store from before today must be destroyed too.")
-
-
-@policy.command()
-@reported
-def show(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
-    """The release matrix in force: categories by roles.
-
-    Modes: A always, D once concerned, C with consent, K child by default else consent, X child
-    only, N never; docs/release.md.
-
-    Example: nrm-hub policy show --home hub-home
-    """
-    from hub.home import Home
-    from hub.hub import Reading
-
-    with Reading.open(Home(home)) as reading:
-        profile = reading.exchange.policy()
-    if json_:
-        matrix = {role: dict(row) for role, row in profile.matrix.items()}
-        typer.echo(json.dumps({"version": profile.version, "matrix": matrix}, indent=1))
-        return
-    roles = list(profile.matrix)
-    typer.echo(f"Policy profile {profile.version}")
-    shown = table("category", *(role.replace("_", " ") for role in roles))
-    categories = sorted({category for row in profile.matrix.values() for category in row})
-    for category in categories:
-        shown.add_row(category, *(profile.mode(role, category) for role in roles))
-    console().print(shown)
-
-
-@policy.command("publish")
-@reported
-def publish_policy(
-    profile: Annotated[Path, typer.Argument(help="The profile, a JSON document with a version.")],
-    home: HubHome = HUB_HOME,
-    by: DecidedBy = "operator",
-) -> None:
-    """Put another version of the policy profile in force; earlier decisions stand.
-
-    Try it on whole cases first: nrm-hub scenario run FILE --profile PROFILE
-
-    Example: nrm-hub policy publish our-profile.json --home hub-home --by "ministry, order 12"
-    """
-    from hub.domain.policy import PolicyError
-    from hub.home import Home
-    from hub.hub import Hub
-
-    try:
-        document = json.loads(profile.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as wrong:
-        raise NotReady(f"{profile} cannot be read as JSON: {wrong}") from None
-    opened = Hub.open(Home(home))
-    try:
-        position = opened.enrolment.publish_policy(document, by=by)
-    except PolicyError as wrong:
-        raise NotReady(f"{profile}: {wrong}") from None
-    finally:
-        opened.stop()
-    typer.echo(f"Profile {document['version']} decides from log position {position} on.")
 
 
 # -- to try things -----------------------------------------------------------------------------

@@ -14,3 +14,6 @@ HubHome = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 DecidedBy = Annotated[str, typer.Option("--by", help="Who decides this; recorded in the log.")]
+OfficerFile = Annotated[
+    Path, typer.Option("--officer", help="Your own officer's key file; signs this.")
+]

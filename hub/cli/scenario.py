@@ -47,7 +47,7 @@ def run(
         Path | None, typer.Option(help="Keep everything here, one folder per scenario.")
     ] = None,
     profile: Annotated[
-        Path | None, typer.Option(help="Policy profile (JSON) to decide by; default: the hub's.")
+        Path | None, typer.Option(help="Profile to decide by: a file, or coe or uk; default: coe.")
     ] = None,
 ) -> None:
     """Run scenarios and compare decisions and partners' databases with what is expected.

@@ -50,7 +50,7 @@ def serve(
         str | None, typer.Option(help="First run: kafka://host:port, or [embedded:///topics.db]")
     ] = None,
     profile: Annotated[
-        Path | None, typer.Option(help="First run: policy profile (JSON) to decide by.")
+        Path | None, typer.Option(help="First run: profile to decide by, coe, uk or a file.")
     ] = None,
     certificate: Annotated[
         Path | None, typer.Option(help="TLS certificate chain (PEM) of the API.")
@@ -66,11 +66,11 @@ def serve(
     Example: nrm-hub serve --home hub-home
     """
     from connectors import collector
+    from hub import profiles
     from hub.api.server import serve_api
     from hub.cli import logs
-    from hub.domain.policy import PolicyProfile
     from hub.home import Home
-    from hub.hub import Hub, profile_document
+    from hub.hub import Hub
 
     parts = frozenset(only or PARTS)
     if not parts <= set(PARTS):
@@ -85,11 +85,11 @@ def serve(
         "store": store,
         "keys": keys,
         "topics": topics,
-        "profile": str(profile.resolve()) if profile else None,
+        "profile": profiles.setting(profile) if profile else None,
     }
     if first:
         if profile is not None:  # before anything is made that would name it
-            PolicyProfile.from_document(profile_document(str(profile)))
+            profiles.checked(profiles.named(str(profile)), str(profile))
         place.init(
             hub_id or "nrm-hub",
             **{name: value for name, value in given.items() if value and name != "hub-id"},

@@ -224,9 +224,7 @@ class Case:
             born = day(event.facts.get("date_of_birth"))
             if born is not None:
                 self.age.stated(born, event.at)
-        if "birth_date_stated" in event.facts and not (
-            "date_of_birth" in event.facts or "assessed_dob" in event.facts
-        ):
+        if birth_date_erased(event.facts):
             self._birth_dates_erased = True
 
     def _with_corrected_category(self, event: CaseEvent) -> CaseEvent:
@@ -331,6 +329,11 @@ class Case:
             referral.void = True
 
     # -- questions --------------------------------------------------------------------------
+
+    @property
+    def birth_dates_erased(self) -> bool:
+        """Whether a date of birth was stated that can no longer be read."""
+        return self._birth_dates_erased
 
     def involved(self, agency: str) -> bool:
         """2.1, and nothing else."""
@@ -455,6 +458,13 @@ class Case:
             for agency, categories in sorted(self.ever.items())
             if categories
         }
+
+
+def birth_date_erased(facts: Mapping[str, Any]) -> bool:
+    """Whether an event stated a date of birth that was erased since."""
+    return "birth_date_stated" in facts and not (
+        "date_of_birth" in facts or "assessed_dob" in facts
+    )
 
 
 _CHANGES: Mapping[str, Callable[[Case, CaseEvent], None]] = {

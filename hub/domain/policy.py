@@ -1,55 +1,45 @@
 """Policy profile: one jurisdiction's release matrix and firewall, as a versioned document.
 
-A profile is data, checked when it is loaded and never changed: another profile is another
-version, and every decision records the version it was made on. Default deny: a role or category
-the matrix does not name is mode N. The default document is `profiles/default.json`; docs/release.md
-explains each part.
+A profile is data, checked when it is loaded (`hub/domain/profile_check.py`) and never changed:
+another profile is another version, and every decision records the version it was made on. Default
+deny: a role or category the matrix does not name is mode N. Shipped are `profiles/coe.json`, in
+the manner of the Council of Europe Convention and the default, and `profiles/uk.json`;
+docs/policy.md explains both, docs/release.md how a profile decides.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
-from hub.domain import timers as timing
-from hub.domain import work as owning
+from hub.domain import profile_check
+from hub.domain.profile_check import Finding
 
-MODES = frozenset("ADCKXN")
-EVIDENCE = ("agency", "hub")  # agency: header and signature travel along; hub: the hub attests
-PARTS = (
-    "version",
-    "matrix",
-    "event_group_gate",
-    "break_glass",
-    "private_bodies",
-    "enforcement_roles",
-    "enforcement_dispute_serves",
-    "evidence",
-    "timers",
-)
-
-
-# What each part holds: an object of objects, an object of lists, a list of names, an object.
-_KINDS: Mapping[str, tuple[type, type | None]] = {
-    "matrix": (dict, dict),
-    "event_group_gate": (dict, list),
-    "break_glass": (dict, list),
-    "private_bodies": (list, str),
-    "enforcement_roles": (list, str),
-    "enforcement_dispute_serves": (list, str),
-    "evidence": (dict, str),
-    "timers": (dict, None),
-}
-
-_WORDS: Mapping[type, str] = {dict: "an object", list: "a list", str: "a text"}
+SHIPPED: Mapping[str, str] = {"default": "coe", "coe": "coe", "uk": "uk"}  # name → document
 
 
 class PolicyError(Exception):
-    """The profile document is incomplete or contradicts itself; publish a corrected one."""
+    """The profile document is incomplete or contradicts itself; correct it as each finding says."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        more = len(self.findings) - 1
+        super().__init__(f"{self.findings[0]}" + (f", and {more} more" if more else ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A body with role `role` that is part of enforcement; what it decides, and why that is so."""
+
+    body: str
+    role: str
+    inside: str
+    decides: str
+    why: str
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -66,6 +56,8 @@ class PolicyProfile:
     evidence: role → "agency" or "hub": whose signature a delivery carries.
     timers: name → length, see docs/timers.md; not used by the release decision.
     work: kind of work item → who owns it, where not as in docs/work.md; likewise.
+    inside: bodies that have another role and are part of immigration enforcement; likewise, told
+        wherever the profile is shown.
     """
 
     version: str
@@ -78,6 +70,7 @@ class PolicyProfile:
     evidence: Mapping[str, str]
     timers: Mapping[str, Any]
     work: Mapping[str, str] = field(default_factory=dict)
+    inside: tuple[Inside, ...] = ()
 
     def mode(self, role: str, category: str) -> str:
         """Matrix entry; N for anything the profile does not name."""
@@ -96,36 +89,20 @@ class PolicyProfile:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> PolicyProfile:
-        """Check and freeze a document. Raises PolicyError naming the part that is wrong."""
-        if not isinstance(document, Mapping):
-            raise PolicyError("the profile is not a JSON object")
-        missing = [part for part in PARTS if part not in document]
-        if missing:
-            raise PolicyError(f"the profile lacks {', '.join(missing)}")
-        for part, kind in _KINDS.items():
-            _check(part, document[part], kind)
+        """Check and freeze a document. Raises PolicyError naming every part that is wrong."""
+        found = profile_check.errors(document)
+        if found:
+            raise PolicyError(found)
+        return cls.as_recorded(document)
+
+    @classmethod
+    def as_recorded(cls, document: Mapping[str, Any]) -> PolicyProfile:
+        """Freeze a document that was checked before it was recorded.
+
+        What decided once must be read again by every later version of the hub, also where that
+        one would no longer let it be published. What no rule knows releases nothing.
+        """
         matrix = document["matrix"]
-        for role, row in matrix.items():
-            for category, mode in row.items():
-                if not isinstance(mode, str) or mode not in MODES:
-                    raise PolicyError(f"matrix: {role}/{category} has no mode {mode!r}")
-        for role, evidence in document["evidence"].items():
-            if evidence not in EVIDENCE:
-                raise PolicyError(f"evidence: {role} must be one of {', '.join(EVIDENCE)}")
-        for part in ("event_group_gate", "break_glass"):
-            for role in document[part]:
-                if role not in matrix:
-                    raise PolicyError(f"{part}: role {role} is not in the matrix")
-        for part in ("private_bodies", "enforcement_roles", "enforcement_dispute_serves"):
-            for role in document[part]:
-                if role not in matrix:
-                    raise PolicyError(f"{part}: role {role} is not in the matrix")
-        wrong = timing.check(document["timers"])
-        if wrong is not None:
-            raise PolicyError(f"timers: {wrong}")
-        wrong = owning.check(document.get("work", {}), matrix)
-        if wrong is not None:
-            raise PolicyError(f"work: {wrong}")
         return cls(
             version=str(document["version"]),
             matrix=_frozen({role: _frozen(dict(row)) for role, row in matrix.items()}),
@@ -137,27 +114,23 @@ class PolicyProfile:
             evidence=_frozen(dict(document["evidence"])),
             timers=_frozen(dict(document["timers"])),
             work=_frozen(dict(document.get("work", {}))),
+            inside=tuple(
+                Inside(one["body"], one["role"], one["inside"], one["decides"], one["why"])
+                for one in document.get(profile_check.INSIDE, ())
+            ),
         )
 
 
-def _check(part: str, found: Any, kind: tuple[type, type | None]) -> None:
-    """PolicyError unless this part of a document has the shape that part has."""
-    whole, each = kind
-    if not isinstance(found, whole):
-        raise PolicyError(f"{part} is not {_WORDS[whole]}")
-    if each is None:
-        return
-    items: Any = found
-    for name in items:
-        if not isinstance(items[name] if whole is dict else name, each):
-            raise PolicyError(f"{part}: {name} is not {_WORDS[each]}")
+def shipped_document(name: str) -> dict[str, Any]:
+    """A shipped profile as a document, ready to be copied, changed and proposed."""
+    file = resources.files("hub.domain").joinpath("profiles", f"{SHIPPED[name]}.json")
+    document: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return document
 
 
 def default_document() -> dict[str, Any]:
-    """The shipped profile as a document, ready to be copied, changed and published."""
-    text = resources.files("hub.domain").joinpath("profiles/default.json").read_text("utf-8")
-    document: dict[str, Any] = json.loads(text)
-    return document
+    """The document a hub starts with unless told otherwise."""
+    return shipped_document("default")
 
 
 def default_profile() -> PolicyProfile:

@@ -1,6 +1,6 @@
 """Settlement: everything that was decided when one event was recorded, as a compact record.
 
-    {"event": "<id>", "policy": "default-1", "parties": 12, "age": [false, false],
+    {"event": "<id>", "policy": "coe-1", "parties": 12, "age": [false, false],
      "categories": ["identity", "health"], "concerned": ["SH-1"],
      "decided":   {"SH-1": {"identity": "consent:c1", "health": ["no_consent"]}},
      "outsiders": [[[["not_involved"], ["never_rule"]], ["police", "trade_union"]]],

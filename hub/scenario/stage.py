@@ -25,6 +25,7 @@ from connectors.settings import load_settings, open_sink
 from connectors.sink import Sink
 from connectors.submit import Event, Limits, Publisher
 from connectors.transport import TopicTransport
+from hub import profiles
 from hub.clock import Clock, ScenarioTime
 from hub.errors import HubError, RetryLater
 from hub.home import Home
@@ -75,7 +76,7 @@ class Stage:
             store=places.store,
             keys=places.keys,
             topics=places.topics,
-            profile=str(profile.resolve()) if profile else "default",
+            profile=profiles.setting(profile) if profile else "default",
         )
         stage = cls.open(scenario, home)
         try:

@@ -72,7 +72,7 @@ def test_list_show_and_status(place: Path) -> None:
 
 def test_policy_show(place: Path) -> None:
     told = json.loads(good(nrm("policy", "show", "--home", place / "hub", "--json")))
-    assert told["version"] == "default-1"
+    assert told["version"] == "coe-1"
     assert told["matrix"]["immigration_enforcement"]["identity"] == "N"
     plain = good(nrm("policy", "show", "--home", place / "hub"))
     assert [line.split()[0] for line in plain.splitlines()].count("identity") == 1
@@ -106,7 +106,11 @@ def test_revoke_and_end_agreement(place: Path) -> None:
         (("audit", "replay", "--case", "C9"), "no such case at that position"),
         (("audit", "replay", "--case", "C9", "--as-of", "soon"), "give a log position"),
         (("audit", "why", "--agency", "SH-1", "--event", "9"), "no accepted event"),
-        (("policy", "publish", "none.json"), "none.json"),
+        (
+            ("policy", "show", "none.json"),
+            "none.json: No such file or directory, nor a shipped profile",
+        ),
+        (("policy", "show", "coe-7"), "recorded are: coe-1 (unknown_version)"),
     ],
 )
 def test_errors_are_one_line_that_says_what_to_do(

@@ -159,7 +159,7 @@ def test_a_profile_that_is_not_one(tmp_path: Path) -> None:
     profile = written(tmp_path, {"version": "x"}, "profile.json")
     done = nrm("scenario", "run", "S7", "--profile", profile)
     assert done.code == 1
-    assert "the profile lacks matrix" in done.err
+    assert "matrix: is missing" in done.err
 
 
 def test_list_names_what_is_shipped() -> None:

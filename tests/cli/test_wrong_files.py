@@ -30,7 +30,7 @@ READERS: dict[str, tuple[str, ...]] = {
     "approve": ("agency", "approve", "FILE", "--home", "hub", "--yes"),
     "install": ("agency", "install", "FILE", "--home", "ngo"),
     "connector": ("connector", "check", "FILE"),
-    "policy": ("policy", "publish", "FILE", "--home", "hub"),
+    "policy": ("policy", "simulate", "FILE", "--home", "hub"),
     "scenario": ("scenario", "run", "FILE"),
     "profile": ("scenario", "run", "S7", "--profile", "FILE"),
     "first run": ("serve", "--home", "new", "--profile", "FILE"),
@@ -117,7 +117,7 @@ def test_a_profile_with_a_part_of_another_kind(
 ) -> None:
     document = {**default_document(), "version": "odd-1", part: value}
     (tmp_path / "profile.json").write_text(json.dumps(document), "utf-8")
-    done = nrm("policy", "publish", tmp_path / "profile.json", "--home", place / "hub")
+    done = nrm("policy", "simulate", tmp_path / "profile.json", "--home", place / "hub")
     assert f"profile.json: {part}" in one_line(done)
 
 

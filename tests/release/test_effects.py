@@ -390,7 +390,7 @@ def test_a_record_survives_json_and_names_all_it_was_decided_on() -> None:
     record = json.loads(json.dumps(identity.settlement.to_record()))
     again = Settlement.from_record(record)
     assert again == identity.settlement or again.to_record() == identity.settlement.to_record()
-    assert record["policy"] == "default-1"
+    assert record["policy"] == "coe-1"
     assert record["age"] == [False, False]
     assert record["windows"] == {"POL-1": {identity.event_id: {"identity": "e5"}}}
     assert again.outcome("CA-1", "competent_authority", "identity").reason == "not_involved"  # type: ignore[union-attr]

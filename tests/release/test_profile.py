@@ -17,7 +17,7 @@ DOCUMENT = Path(policy.__file__).parents[2] / "docs" / "release.md"
 
 def test_the_default_profile_is_complete_for_every_role_and_category() -> None:
     document, profile = default_document(), default_profile()
-    assert profile.version == "default-1"
+    assert profile.version == "coe-1"
     assert len(profile.matrix) == 19
     for role in profile.matrix:
         assert set(profile.matrix[role]) == set(document["categories"])

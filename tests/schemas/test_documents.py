@@ -46,7 +46,7 @@ def test_files_are_named_after_their_type_and_written_alike() -> None:
 
 
 def test_categories_are_those_the_release_matrix_knows() -> None:
-    profile = resources.files("hub.domain").joinpath("profiles", "default.json")
+    profile = resources.files("hub.domain").joinpath("profiles", "coe.json")
     document = json.loads(profile.read_text("utf-8"))
     categories = {category for row in _matrix(document).values() for category in row}
     assert set(codelists.load("nrm.category").labels) == categories

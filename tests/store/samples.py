@@ -90,6 +90,7 @@ def one_of_each() -> list[StoreEvent]:
         "reason": "guard",
         "detail": "ask for consent first",
     }
+    statement = {"by": "justice-1", "by_key": octets(16, 1), "statement": b"statement"}
     made: list[StoreEvent] = [
         accepted("all", 1),
         stored.Settled(
@@ -98,7 +99,7 @@ def one_of_each() -> list[StoreEvent]:
             event_version=1,
             position=1,
             settlement=b'{"decided":{}}',
-            policy="default-1",
+            policy="coe-1",
             parties=4,
         ),
         stored.HeldBack(
@@ -136,8 +137,49 @@ def one_of_each() -> list[StoreEvent]:
         ),
         stored.AgreementSigned(**shared, originator_version=13, agency="police-1", agreement="A-1"),
         stored.AgreementEnded(**shared, originator_version=14, agency="police-1", agreement="A-1"),
-        stored.PolicyPublished(
-            **shared, originator_version=15, version="default-1", document=b"{}"
+        stored.PolicyPublished(**shared, originator_version=15, version="coe-1", document=b"{}"),
+        stored.PolicyProposed(
+            **shared,
+            **statement,
+            originator_version=18,
+            version="strict-1",
+            digest=octets(32, "d"),
+            document=b"{}",
+            base=octets(32, "b"),
+            base_position=2,
+            reason="order 12",
+        ),
+        stored.PolicyApproved(
+            **shared,
+            **statement,
+            originator_version=19,
+            version="strict-1",
+            digest=octets(32, "d"),
+            proposal=7,
+        ),
+        stored.OfficerVouched(
+            **shared,
+            **statement,
+            originator_version=20,
+            officer="justice-2",
+            key_id=octets(16, 2),
+            request=b"request",
+        ),
+        stored.OfficerAdmitted(
+            **shared,
+            originator_version=21,
+            officer="justice-2",
+            public=octets(32, 2),
+            key_id=octets(16, 2),
+            request=b"request",
+        ),
+        stored.OfficerRevoked(
+            **shared,
+            **statement,
+            originator_version=22,
+            officer="justice-2",
+            key_id=octets(16, 2),
+            reason="left",
         ),
         stored.SubjectShredded(**shared, originator_version=16, subject_id=octets(16, "s")),
         stored.HubInitialised(**shared, originator_version=17, hub="hub-1", public=b"public"),

@@ -20,6 +20,7 @@ from hub.exchange import OutcomeFacts
 from hub.home import Home
 from hub.hub import Hub
 from hub.store import events as stored
+from tests.policy.officers import in_force
 from tests.work.office import ADULT, DONE, OPEN, WAITING, Office, at
 
 
@@ -325,7 +326,7 @@ def publish_profile(desk: Office, **timers: Any) -> None:
     document = default_document()
     document["version"] = "changed"
     document["timers"] |= timers
-    desk.hub.enrolment.publish_policy(document, by="test")
+    in_force(desk.hub, document)
 
 
 def test_retention_asks_a_person_and_erases_nothing_by_itself(desk: Office) -> None:

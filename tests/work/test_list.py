@@ -23,6 +23,7 @@ from hub.scenario.places import Places
 from hub.scenario.stage import Stage
 from hub.scenario.story import read
 from hub.store import events as stored
+from tests.policy.officers import in_force
 from tests.work.office import ADULT, CHILD, DONE, OPEN, Office, at, office
 
 
@@ -48,7 +49,7 @@ def lived(desk: Office) -> None:
     desk.attend()
     changed = default_document() | {"version": "later"}
     changed["timers"]["T08_subject_request_days"] = 20
-    desk.hub.enrolment.publish_policy(changed, by="test")
+    in_force(desk.hub, changed)
     request = {"request_id": "q1", "right": "access", "due_on": "2026-12-01"}
     desk.say("NGO-1", "SubjectRequestReceived", "C1", **request)
     desk.say("POL-1", "AgeDisputed", "C1", raised_by_role="police", basis="appearance")

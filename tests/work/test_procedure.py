@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hub.domain.policy import default_document
+from tests.policy.officers import in_force
 from tests.work.office import ADULT, CHILD, DONE, OPEN, WAITING, Office, at
 
 
@@ -83,7 +84,7 @@ def test_the_recovery_minimum_follows_the_cases_jurisdiction(desk: Office) -> No
         {"value": 30},
         {"jurisdiction": "GB-SCT", "value": 90},
     ]
-    desk.hub.enrolment.publish_policy(document, by="test")
+    in_force(desk.hub, document)
     desk.identified("C1", {**ADULT, "jurisdiction": "GB-SCT"})
     desk.decided("C1", on="2026-03-03")
     assert desk.item("conclusive_possible").opens == at(2026, 6, 1)

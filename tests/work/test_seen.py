@@ -11,6 +11,7 @@ from hub.api.work import own_work
 from hub.domain.policy import PolicyError, PolicyProfile, default_document
 from hub.domain.work import KINDS
 from hub.errors import Refused
+from tests.policy.officers import in_force
 from tests.work.office import ADULT, DONE, MOOT, Office, at
 
 
@@ -73,7 +74,7 @@ def test_the_holder_is_not_told_of_parties_it_does_not_know(desk: Office) -> Non
 
 def test_a_profile_may_give_it_to_somebody_else_but_not_to_just_anybody(desk: Office) -> None:
     document = default_document() | {"version": "2", "work": {"withheld": "data_controller"}}
-    desk.hub.enrolment.publish_policy(document, by="test")
+    in_force(desk.hub, document)
     joined(desk)
     assert {one.role for one in desk.items("withheld")} == {"data_controller"}
     for wrong in ({"withheld": "police"}, {"no such kind": "police"}, {"withheld": "nobody"}):

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
-import pytest
-
 from hub.audit import why
-from hub.domain.policy import PolicyError, default_document
-from hub.errors import Refused
+from hub.domain.policy import default_document
+from tests.policy.officers import changed, in_force
 from tests.road import CONSENT, Road
 
 OPENED = {"jurisdiction": "XX", "channel": "outreach", "age_status": "adult"}
@@ -28,10 +25,7 @@ def test_earlier_decisions_stand_and_are_made_again_on_their_own_version(tmp_pat
         needs = {"domains": ["medical"], "health_needs": "x"}
         before = road.publish("NGO-1", "NeedsAssessed", "C1", **needs)
 
-        strict = copy.deepcopy(default_document())
-        strict["version"] = "strict-1"
-        strict["matrix"]["shelter"]["health"] = "N"
-        road.hub.enrolment.publish_policy(strict, by="ministry")
+        in_force(road.hub, changed(default_document(), "strict-1", shelter__health="N"))
         after = road.publish("NGO-1", "NeedsAssessed", "C1", **needs)
 
         first = why(road.hub.exchange, "SH-1", str(before.position))
@@ -40,19 +34,6 @@ def test_earlier_decisions_stand_and_are_made_again_on_their_own_version(tmp_pat
         assert second.categories["health"].recorded.startswith("withheld: never_rule")
         assert not first.divergent
         assert not second.divergent
-        assert (first.policy, second.policy) == ("default-1", "strict-1")
-    finally:
-        road.close()
-
-
-def test_a_wrong_or_unchanged_profile_is_refused(tmp_path: Path) -> None:
-    road = Road.open(tmp_path, {"NGO-1": "ngo_support"})
-    try:
-        with pytest.raises(Refused, match="same_version"):
-            road.hub.enrolment.publish_policy(default_document(), by="ministry")
-        broken = {**default_document(), "version": "2"}
-        del broken["matrix"]
-        with pytest.raises(PolicyError, match="matrix"):
-            road.hub.enrolment.publish_policy(broken, by="ministry")
+        assert (first.policy, second.policy) == ("coe-1", "strict-1")
     finally:
         road.close()
