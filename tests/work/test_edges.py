@@ -13,6 +13,7 @@ import pytest
 
 from connectors.http_auth import sign_request
 from connectors.submit import Publisher
+from consumers.raising import raise_item
 from hub.api.server import serve_api
 from hub.api.work import own_work
 from hub.clock import Clock
@@ -94,8 +95,10 @@ def test_show_close_and_contest(home: Path) -> None:
 
 
 @pytest.mark.parametrize(("item", "reason"), [("zz", "unknown_item"), ("", "ambiguous_item")])
-def test_an_item_that_is_not_one(home: Path, item: str, reason: str) -> None:
+def test_an_item_that_is_not_one(desk: Office, home: Path, item: str, reason: str) -> None:
     if reason == "ambiguous_item":
+        for number in range(17):  # one more than there are first digits
+            raise_item(desk.hub.exchange, "checkpoint_late", str(number))
         digits = [one["item"][0] for one in listed(home, "--all")]
         item = next(one for one in digits if digits.count(one) > 1)
     wrong = nrm("work", "show", item, "--home", home)
