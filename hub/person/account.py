@@ -57,6 +57,7 @@ class Decided:
 class HeldBack:
     """What was decided and, when it was to be sent, no longer stood, or stood otherwise."""
 
+    position: int
     at: datetime
     agency: str
     items: Mapping[str, Sequence[str]]
@@ -256,6 +257,7 @@ class _Folding:
         self._held: dict[tuple[str, str, str], Told] = {}
         self._kept: dict[tuple[str, str, str], Kept] = {}
         self._emergencies: dict[str, Emergency] = {}
+        self._stopped: dict[tuple[str, str, str], HeldBack] = {}
         self._answers: list[Happened] = []  # recalls answered by an event of their own
         self._last: Happened | None = None
 
@@ -351,12 +353,8 @@ class _Folding:
     def held_back(self, step: HeldBack) -> None:
         for event_id, names in step.items.items():
             for name in names:
-                told = self._held.pop((step.agency, event_id, name), None)
-                if told is not None:
-                    told.state = STOPPED
-                    self._kept[step.agency, event_id, name] = Kept(
-                        step.agency, event_id, name, STOPPED, step.at
-                    )
+                self._stopped[step.agency, event_id, name] = step
+                self._held.pop((step.agency, event_id, name), None)
         self._rebased(step.agency, step.rebased)
 
     def kept_for_good(self) -> list[Kept]:
@@ -375,21 +373,30 @@ class _Folding:
         said: dict[tuple[str, int], list[Answer]] = {}
         for answer in answers:
             said.setdefault((answer.agency, answer.sequence), []).append(answer)
-        releases: dict[tuple[str, int, int], list[Answer]] = {}
+        releases: dict[tuple[str, int, int, str], list[Answer]] = {}
         for one in sent:
             answered = said.get((one.agency, one.sequence), [])
             if one.recall:
                 self._recall_sent(one, answered)
             else:
-                releases[one.agency, one.decision, one.event_position] = answered
+                for category in one.bases:
+                    releases[one.agency, one.decision, one.event_position, category] = answered
         for told in self.account.told:
-            if told.state == STOPPED:
-                continue
-            key = (told.agency, told.decision, told.event_position)
+            key = (told.agency, told.decision, told.event_position, told.category)
+            stopped = self._stopped.get((told.agency, told.event_id, told.category))
             if key in releases:
                 told.state = _arrived(releases[key])
+            elif stopped is not None and stopped.position > told.decision:
+                told.state = STOPPED
+                self._keep(told, stopped.at)
+                continue
             if told.recall is not None:
                 told.state = told.recall.state_of(told.category)
+
+    def _keep(self, told: Told, at: datetime) -> None:
+        """It was stopped before it was sent: not passed on after all."""
+        key = (told.agency, told.event_id, told.category)
+        self._kept[key] = Kept(*key, STOPPED, at)
 
     def _recall_sent(self, one: Sent, answered: Sequence[Answer]) -> None:
         for recall in self.account.recalls:

@@ -120,7 +120,7 @@ def _steps(exchange: Exchange, recorded: list[Recorded]) -> list[Step]:
             steps.append(Decided(one.position, event.timestamp, settlement))
         elif isinstance(event, stored.HeldBack):
             items, rebased = json.loads(event.items), json.loads(event.rebased)
-            steps.append(HeldBack(event.timestamp, event.agency, items, rebased))
+            steps.append(HeldBack(one.position, event.timestamp, event.agency, items, rebased))
     return steps
 
 
