@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.outcomes import Outcome
+from connectors.submit import Event
 from tests.road import CONSENT, Road
 
 AGENCIES = {
@@ -67,6 +68,19 @@ def identified(road: Road) -> str:
         road, "NGO-1", "IdentityRecorded", given_name=NAME, family_name=FAMILY,
         date_of_birth="1999-01-01", dob_precision="day", gender="F", citizenships=["YY"],
     )  # fmt: skip
+
+
+def corrects(road: Road, event_id: str, type_: str, field: str, value: str) -> str:
+    """NGO-1 puts a field of an earlier event right."""
+    event = Event(
+        "RecordCorrected", "C1",
+        {"corrects_event": event_id, "field": field, "new_value": value},
+        occurred_at=road.time.at, corrects_type=type_,
+    )  # fmt: skip
+    [outcome] = road.publish_all("NGO-1", [event])
+    corrected = accepted(outcome)
+    road.settle()
+    return corrected
 
 
 def everything(folder: Path) -> Road:
