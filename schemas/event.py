@@ -213,7 +213,8 @@ class EventSchema:
         """Who reads a field needs no copy of it; a copy that says something else is refused."""
         for field in self.fields:
             if field.copies in data and field.name in data:
-                if data.pop(field.name) != data[field.copies]:
+                copy = data.pop(field.name)
+                if copy != data[field.copies]:
                     raise SchemaError("copy_differs", field.name)
 
     def _verify(self, kind: Compartment, name: str, party: str, record: Mapping[str, Any]) -> None:

@@ -70,7 +70,7 @@ def identified(road: Road) -> str:
     )  # fmt: skip
 
 
-def corrects(road: Road, event_id: str, type_: str, field: str, value: str) -> str:
+def corrects(road: Road, event_id: str, type_: str, field: str, value: str | None) -> str:
     """NGO-1 puts a field of an earlier event right."""
     event = Event(
         "RecordCorrected", "C1",

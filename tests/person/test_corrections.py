@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 
-from connectors.sql import open_engine
+from connectors.ledger import CorrectionPart
+from connectors.sql import SqlSink, open_engine
+from schemas.registry import Routing, SchemaError, Schemas
 from tests.person.stories import FAMILY, consented, corrects, identified, opened, referred, says
 from tests.road import Road
 
@@ -103,3 +107,73 @@ def test_what_was_recalled_does_not_come_back_with_a_correction(road: Road) -> N
     corrects(road, recorded, "IdentityRecorded", "family_name", RIGHT)
     assert names(road, "CA-1") in ([], [None])
     assert everywhere(road, "CA-1", RIGHT) == []
+
+
+def test_a_field_is_cleared_where_case_management_is_not_shown(tmp_path: Path) -> None:
+    road = opened(tmp_path, AGENCIES)
+    road.partner("CA-1")
+    consented(road, {"CA-1": ["identity"]})
+    recorded = identified(road)
+    referred(road, "CA-1")
+    corrects(road, recorded, "IdentityRecorded", "family_name", None)
+    assert names(road, "CA-1") == [None]
+    assert "nrm_correction" not in everywhere(road, "CA-1", FAMILY)
+    road.close()
+
+
+# -- the copies ------------------------------------------------------------------------------------
+
+SCHEMA = Schemas.load().by_type("RecordCorrected")
+SAID = {"corrects_event": str(UUID(int=1)), "field": "family_name", "new_value": RIGHT}
+
+
+def split(data: dict[str, Any], category: str | None = "identity") -> dict[str, bytes]:
+    return SCHEMA.split(data, routing=Routing("C1", "C1"), corrected_category=category)
+
+
+def test_who_reads_the_value_alone_reads_what_it_is_of_and_who_reads_all_reads_no_copy() -> None:
+    bodies = split(SAID)
+    assert SCHEMA.join({"identity": bodies["identity"]}) == {
+        "new_value": RIGHT,
+        "about_event": SAID["corrects_event"],
+        "about_field": "family_name",
+    }
+    assert SCHEMA.join(bodies, whole=True) == SAID
+    own = split(SAID, "case_management")
+    assert set(own) == {"case_management", "routing"}
+    assert SCHEMA.join(own, whole=True) == SAID
+
+
+def test_a_copy_that_says_something_else_is_refused_when_written_and_when_read() -> None:
+    with pytest.raises(SchemaError, match="copy_differs: about_field"):
+        split({**SAID, "about_field": "given_name"})
+    assert split({**SAID, "about_field": "family_name"}) == split(SAID)
+    other = split({**SAID, "field": "given_name"})
+    with pytest.raises(SchemaError, match="copy_differs: about_field"):
+        SCHEMA.join({**split(SAID), "identity": other["identity"]}, whole=True)
+
+
+def test_version_1_is_still_read() -> None:
+    first, second = Schemas.load().versions("RecordCorrected")
+    assert second is SCHEMA
+    bodies = first.split(SAID, routing=Routing("C1", "C1"), corrected_category="identity")
+    assert first.join(bodies, whole=True) == SAID
+    assert first.join({"identity": bodies["identity"]}) == {"new_value": RIGHT}
+
+
+@pytest.mark.parametrize("first", ["identity", "case_management"])
+def test_what_is_told_beside_the_value_lasts_as_long_as_the_value(
+    tmp_path: Path, first: str
+) -> None:
+    """Losing case management alone takes no correction back; losing the value does."""
+    sink = SqlSink(f"sqlite:///{tmp_path / 'p.db'}", "NGO-2", "hub")
+    sink.prepare()
+    beside = CorrectionPart("e2", 5, "identity", ("e1", "family_name"), (RIGHT,))
+    apart = CorrectionPart("e2", 5, "case_management", ("e1", "family_name"), None)
+    ledger = sink._ledger
+    with sink.database.writing() as db:
+        parts = [beside, apart] if first == "identity" else [apart, beside]
+        assert ledger.keep_corrections(db, parts) == {"e1": {"identity"}}
+        assert ledger.drop_correction(db, "e2", ["case_management"]) is None
+        assert ledger.drop_correction(db, "e2", ["identity"]) == ("e1", "identity", "family_name")
+    sink.close()
