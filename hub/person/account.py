@@ -25,6 +25,7 @@ COMPLAINTS = frozenset({"FeedbackRecorded", "ComplaintResolved"})
 NOT_CONCERNED = "not_involved"
 STOPPED = "stopped"  # reason: no longer allowed when it was to be sent
 NONE = "none"
+_ANSWERED = {"kept_own_basis": "kept", "restricted": "restricted", "deleted": "deleted"}
 
 
 # -- what comes in ---------------------------------------------------------------------------
@@ -82,13 +83,27 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """One line of a receipt. event_ref and categories: what it speaks of, of a recall; empty: of
+    all. own_basis: why it is kept, in the partner's words."""
+
+    outcome: str
+    event_ref: str = ""
+    categories: tuple[str, ...] = ()
+    own_basis: str | None = None
+
+    def about(self, category: str) -> bool:
+        return not self.categories or category in self.categories
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """What a partner's receipt says of one delivery. outcomes: (outcome, detail), none: applied."""
+    """What a partner's receipt says of one delivery; nothing said: applied."""
 
     agency: str
     sequence: int
     at: datetime
-    outcomes: tuple[tuple[str, str | None], ...] = ()
+    said: tuple[Said, ...] = ()
 
 
 # -- what comes out --------------------------------------------------------------------------
@@ -123,27 +138,25 @@ class Kept:
 
 @dataclass(slots=True)
 class Recall:
-    """What one agency was asked to give back, and its answers (outcome, detail)."""
+    """What one agency was asked to give back, and its answers."""
 
     agency: str
     decision: int
     asked_at: datetime
     categories: tuple[str, ...]
     due: datetime | None = None
-    answers: list[tuple[str, str | None]] = field(default_factory=list)
+    answers: list[Said] = field(default_factory=list)
     answered_at: datetime | None = None
 
-    def state_of(self, category: str) -> str:
-        """What became of one category of it."""
-        outcomes = [outcome for outcome, _ in self.answers]
-        if any(
-            outcome == "kept_own_basis" and (detail or "").partition(": ")[0] in (category, "")
-            for outcome, detail in self.answers
-        ):
-            return "kept"
-        for outcome in ("restricted", "deleted"):
+    def state_of(self, event_id: str, category: str) -> str:
+        """What became of one item: what is said of the event itself goes before what is said of
+        the category, since some partners know events by references of their own."""
+        about = [one for one in self.answers if one.about(category)]
+        exact = [one.outcome for one in about if one.event_ref == event_id]
+        outcomes = exact or [one.outcome for one in about]
+        for outcome, state in _ANSWERED.items():
             if outcome in outcomes:
-                return outcome
+                return state
         return "asked_back"
 
 
@@ -391,7 +404,7 @@ class _Folding:
                 self._keep(told, stopped.at)
                 continue
             if told.recall is not None:
-                told.state = told.recall.state_of(told.category)
+                told.state = told.recall.state_of(told.event_id, told.category)
 
     def _keep(self, told: Told, at: datetime) -> None:
         """It was stopped before it was sent: not passed on after all."""
@@ -404,13 +417,13 @@ class _Folding:
                 continue
             recall.due = one.due
             for answer in answered:
-                outcomes = [o for o in answer.outcomes if o[0] != "applied"]
-                recall.answers = outcomes or recall.answers
+                said = [one for one in answer.said if one.outcome != "applied"]
+                recall.answers = said or recall.answers
                 recall.answered_at = answer.at
             for event in self._answers:
                 reference = str(event.facts.get("recall_ref"))
                 if event.agency == one.agency and reference.endswith(f"-{one.sequence}"):
-                    recall.answers = [(str(event.facts.get("outcome")), None)]
+                    recall.answers = [Said(str(event.facts.get("outcome")))]
                     recall.answered_at = event.at
 
 
@@ -418,7 +431,7 @@ def _arrived(answered: Sequence[Answer]) -> str:
     """The last receipt decides: what could not be stored may have been tried again since."""
     if not answered:
         return "sent"
-    quarantined = any(outcome == "quarantined" for outcome, _ in answered[-1].outcomes)
+    quarantined = any(one.outcome == "quarantined" for one in answered[-1].said)
     return "unreadable" if quarantined else "received"
 
 

@@ -8,13 +8,15 @@ what they answer, so those before the first delivery of interest need not be rea
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from hub.draft import stream_id
-from hub.person.account import Answer, Sent
+from hub.person.account import Answer, Said, Sent
+from hub.recall_book import ANSWERS, spoken_of
 from hub.store import events as stored
 from hub.store.log import HubLog, Recorded
 from schemas import wire
@@ -72,10 +74,16 @@ def _answers(receipt: stored.Received, wanted: Sequence[int]) -> Iterator[Answer
         return
     exceptions = wire.RECEIPT.unsingle(receipt.receipt)["exceptions"]
     for sequence in covered:
-        outcomes = tuple(
-            (one["outcome"], one["detail"]) for one in exceptions if one["sequence"] == sequence
-        )
-        yield Answer(receipt.agency, sequence, receipt.timestamp, outcomes)
+        said = tuple(_said(one) for one in exceptions if one["sequence"] == sequence)
+        yield Answer(receipt.agency, sequence, receipt.timestamp, said)
+
+
+def _said(exception: Mapping[str, Any]) -> Said:
+    outcome = exception["outcome"]
+    if outcome not in ANSWERS:
+        return Said(outcome)  # the detail is for the operator: a reason code
+    event_ref, categories, own_basis = spoken_of(outcome, exception["detail"])
+    return Said(outcome, event_ref, categories, own_basis)
 
 
 def _first(

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 
-from hub.person.account import Account, Recall, Told
+from hub.person.account import Account, Recall, Said, Told
 from hub.person.reading import AgencyName
 from hub.person.requests import Request
 
@@ -101,10 +101,18 @@ def _recall(one: Recall) -> dict[str, Any]:
             "categories": list(one.categories),
             "asked_at": one.asked_at,
             "due": one.due,
-            "answers": [{"outcome": outcome, "detail": detail} for outcome, detail in one.answers],
+            "answers": [_answer(said) for said in one.answers],
             "answered_at": one.answered_at,
         }
     )
+
+
+def _answer(said: Said) -> dict[str, Any]:
+    return {
+        "outcome": said.outcome,
+        "categories": list(said.categories),
+        "own_basis": said.own_basis,
+    }
 
 
 def _plain(record: Mapping[str, Any]) -> dict[str, Any]:

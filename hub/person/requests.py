@@ -2,7 +2,7 @@
 
 A request is due on the day its message states, but never later than the law's month after it was
 received (T08, `answer_days` of the profile). The same request received again with a later day is
-an extension: three months after the first receipt at the latest. Pure.
+an extension: by two months at the latest. The work list (`hub/domain/agenda`) counts alike. Pure.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from hub.domain.dates import day
 
-LONGEST = 3  # months, with the extension
+EXTENSION = timedelta(days=61)  # two months (T08)
 OPEN, OVERDUE, ANSWERED, ANSWERED_LATE = "open", "overdue", "decided", "decided_late"
 
 Message = tuple[str, datetime, str, Mapping[str, Any]]  # type, recorded at, agency, facts
@@ -81,5 +81,5 @@ def _received(
 def _extend(request: Request, to: date | None, answer_days: int) -> None:
     if to is None or request.due_on is None or request.received_at is None or to <= request.due_on:
         return
-    latest = request.received_at.date() + timedelta(days=LONGEST * answer_days)
+    latest = request.received_at.date() + timedelta(days=answer_days) + EXTENSION
     request.due_on, request.extended = min(to, latest), True

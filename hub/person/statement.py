@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from hub.domain.parties import HUB_ROLE
 from hub.person.account import NONE, Account, Happened, Recall, Told
 from hub.person.reading import AgencyName
 from hub.person.wording import Wording
@@ -114,6 +115,8 @@ class _Names:
         known = self._agencies.get(agency)
         if known is None:
             return agency
+        if known.role == HUB_ROLE:
+            return self._wording.of("roles", known.role)
         if not self._discreet:
             alike = [one for one in self._agencies.values() if one.name == known.name]
             return known.name if len(alike) == 1 else f"{known.name} ({agency})"
@@ -125,7 +128,7 @@ class _Names:
     def role(self, agency: str) -> str | None:
         """Plain words for its role; None if its name is just that."""
         known = self._agencies.get(agency)
-        if known is None or self._discreet:
+        if known is None or self._discreet or known.role == HUB_ROLE:
             return None
         return self._wording.of("roles", known.role)
 
@@ -253,12 +256,11 @@ class _Writer:
             due = () if recall.due is None else (self._dated("column_due", recall.due),)
             return (self._wording.of("answers", NONE), *due)
         lines: list[str] = []
-        for outcome, detail in recall.answers:
-            text = self._wording.of("answers", outcome)
-            if outcome == "kept_own_basis" and detail:
-                category, _, reason = detail.partition(": ")
-                about = self._wording.of("categories", category) if reason else ""
-                text = self._say("label", label=text, text=reason or detail)
+        for said in recall.answers:
+            text = self._wording.of("answers", said.outcome)
+            if said.own_basis:
+                text = self._say("label", label=text, text=said.own_basis)
+                about = "; ".join(self._categories(said.categories))
                 text += f" ({about})" if about else ""
             if text not in lines:
                 lines.append(text)

@@ -13,7 +13,17 @@ from hub.domain.age import AgeView
 from hub.domain.case import Case
 from hub.domain.settlement import Recall as Recalled
 from hub.domain.settlement import Released, Settlement, Withheld
-from hub.person.account import Account, Answer, Decided, Happened, HeldBack, Sent, Step, account
+from hub.person.account import (
+    Account,
+    Answer,
+    Decided,
+    Happened,
+    HeldBack,
+    Said,
+    Sent,
+    Step,
+    account,
+)
 from hub.person.reading import AgencyName
 from hub.person.statement import statement
 from hub.person.wording import Wording
@@ -66,28 +76,36 @@ def test_about_to_be_sent_sent_received_and_not_stored() -> None:
     assert state() == "waiting"
     assert state(delivery) == "sent"
     assert state(delivery, said=[Answer("POL-1", 1, at(3))]) == "received"
-    parked = Answer("POL-1", 1, at(3), (("quarantined", "value_unsuitable"),))
+    parked = Answer("POL-1", 1, at(3), (Said("quarantined"),))
     assert state(delivery, said=[parked]) == "unreadable"
-    redriven = Answer("POL-1", 1, at(9), (("applied", None),))
+    redriven = Answer("POL-1", 1, at(9), (Said("applied"),))
     assert state(delivery, said=[parked, redriven]) == "received"
     assert state(delivery, said=[Answer("POL-2", 1, at(3)), Answer("POL-1", 2, at(3))]) == "sent"
+
+
+KEPT_HEALTH = Said("kept_own_basis", E1, ("health",), "law")
 
 
 @pytest.mark.parametrize(
     ("outcomes", "state"),
     [
         ((), "asked_back"),
-        ((("deleted", None),), "deleted"),
-        ((("restricted", None),), "restricted"),
-        ((("deleted", None), ("restricted", None)), "restricted"),
-        ((("kept_own_basis", "identity: police act, section 4"),), "kept"),
-        ((("kept_own_basis", "health: law"), ("deleted", None)), "deleted"),
-        ((("quarantined", "x"),), "asked_back"),
+        ((Said("deleted"),), "deleted"),
+        ((Said("restricted"),), "restricted"),
+        ((Said("deleted"), Said("restricted")), "restricted"),
+        ((Said("kept_own_basis", E1, ("identity",), "police act, section 4"),), "kept"),
+        (
+            (Said("kept_own_basis", E1, ("health",), "law"), Said("deleted", E1, ("identity",))),
+            "deleted",
+        ),
+        ((Said("deleted", E2, ("identity",)), Said("restricted", E1, ("identity",))), "restricted"),
+        ((Said("restricted", E2, ("identity",)), Said("deleted", E1, ("identity",))), "deleted"),
+        ((Said("deleted", "ne-5f", ("health", "identity")),), "deleted"),
+        ((Said("deleted", E1, ("health",)),), "asked_back"),
+        ((Said("quarantined"),), "asked_back"),
     ],
 )
-def test_what_a_partner_answers_to_a_recall(
-    outcomes: tuple[tuple[str, str | None], ...], state: str
-) -> None:
+def test_what_a_partner_answers_to_a_recall(outcomes: tuple[Said, ...], state: str) -> None:
     said = [Answer("POL-1", 2, at(5), outcomes)] if outcomes else []
     made = fold([*GIVEN, *TAKEN], sent(1, 2, 1), sent(2, 4, 4, recall=True), said=said)
     [told], [recall] = made.told, made.recalls
@@ -112,7 +130,7 @@ def test_an_answer_given_as_an_event_counts_too() -> None:
 
 
 def test_a_reason_for_keeping_is_told_in_the_partners_words() -> None:
-    kept = (("kept_own_basis", "identity: police act, section 4"),)
+    kept = (Said("kept_own_basis", E1, ("identity",), "police act, section 4"),)
     made = fold(
         [*GIVEN, *TAKEN], sent(1, 2, 1), sent(2, 4, 4, recall=True),
         said=[Answer("POL-1", 2, at(5), kept)],
@@ -138,7 +156,7 @@ def test_given_again_after_a_recall_it_is_told_twice() -> None:
     ]
     made = fold(
         [*GIVEN, *TAKEN, *again], sent(1, 2, 1), sent(2, 4, 4, recall=True), sent(3, 6, 1),
-        said=[Answer("POL-1", n, at(7), (("deleted", None),) if n == 2 else ()) for n in (1, 2, 3)],
+        said=[Answer("POL-1", n, at(7), (Said("deleted"),) if n == 2 else ()) for n in (1, 2, 3)],
     )  # fmt: skip
     assert [(told.basis, told.state) for told in made.told] == [
         ("consent:c1", "deleted"),

@@ -236,6 +236,33 @@ def test_the_command_takes_it_down_anonymously(served: Path) -> None:
     assert TEXT not in done.out + done.err
 
 
+def test_the_hubs_own_desk_takes_it_down_for_a_person_without_an_agency(tmp_path: Path) -> None:
+    road = adults(tmp_path)
+    sequence = delivered(road, "LEG-1")
+    road.close()
+    said = tmp_path / "said.txt"
+    said.write_text(TEXT, "utf-8")
+    home = tmp_path / "hub"
+    asked = ("person", "feedback", "--home", home, "--case", "C1")
+    done = nrm(*asked, "--about", "LEG-1", "--text", said)
+    assert done.code == 0, done.err
+    [event] = [one for one in recorded(tmp_path) if one.event_type == "FeedbackRecorded"]
+    assert (event.emitter, event.role) == ("HUB", "hub")
+    assert nrm(*asked, "--about", "LEG1", "--json").code == 3
+    for wrong, said_ in (("HUB", "complaint_to_itself"), ("LEG-1", "unknown_case")):
+        case = "C1" if wrong == "HUB" else "C9"
+        refused = nrm("person", "feedback", "--home", home, "--case", case, "--about", wrong)
+        assert refused.code == 1
+        assert said_ in refused.err
+    again = Road.open(tmp_path, ADULT)
+    for agency in ("LEG-1", "NGO-2"):
+        again.partner(agency)
+    again.settle()
+    assert delivered(again, "LEG-1") == sequence
+    assert feedback(again, "NGO-2") == [("complaint", "LEG-1", None)]
+    again.close()
+
+
 def test_the_command_reads_from_input_and_says_what_happened(served: Path) -> None:
     class Input:
         buffer = io.BytesIO(TEXT.encode())

@@ -103,7 +103,12 @@ def test_agreements_emergencies_requests_and_recalls(road: Road) -> None:
         ("contact", "location_safe"),
         ("identity", "protection"),
     ]
-    assert all(one.answers == [("deleted", None)] and one.answered_at for one in account.recalls)
+    for recall in account.recalls:
+        assert recall.answered_at
+        assert {said.outcome for said in recall.answers} == {"deleted"}
+        assert {name for said in recall.answers for name in said.categories} == set(
+            recall.categories
+        )
 
 
 def test_complaints_are_left_out_without_a_trace_unless_asked_for(road: Road) -> None:
