@@ -6,11 +6,9 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from hub.deliveries import Settlement
-from hub.domain.facts import EVENT_REFERENCES
 from hub.draft import stream_id
 from hub.errors import Refused
 from hub.exchange import Exchange
@@ -111,7 +109,7 @@ def _steps(exchange: Exchange, recorded: list[Recorded]) -> list[Step]:
                     agency=event.emitter,
                     at=event.timestamp,
                     categories=tuple(event.categories),
-                    facts=_facts(exchange, event),
+                    facts=json.loads(event.facts),
                     erased=UUID(bytes=event.secret_id) in gone,
                 )
             )
@@ -122,16 +120,6 @@ def _steps(exchange: Exchange, recorded: list[Recorded]) -> list[Step]:
             items, rebased = json.loads(event.items), json.loads(event.rebased)
             steps.append(HeldBack(one.position, event.timestamp, event.agency, items, rebased))
     return steps
-
-
-def _facts(exchange: Exchange, event: stored.EventAccepted) -> dict[str, Any]:
-    """Its plain facts; an event it refers to under that event's own id."""
-    facts: dict[str, Any] = json.loads(event.facts)
-    name = EVENT_REFERENCES.get(event.event_type)
-    if name is not None and isinstance(facts.get(name), str):
-        own = exchange.pseudonyms.resolve(event.emitter, "event", facts[name])
-        facts[name] = str(own) if own else facts[name]
-    return facts
 
 
 def _owed(steps: list[Step]) -> dict[str, list[int]]:

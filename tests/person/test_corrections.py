@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from connectors.ledger import CorrectionPart
 from connectors.sql import SqlSink, open_engine
+from connectors.submit import Event
 from schemas.registry import Routing, SchemaError, Schemas
 from tests.person.stories import FAMILY, consented, corrects, identified, opened, referred, says
 from tests.road import Road
@@ -119,6 +120,37 @@ def test_a_field_is_cleared_where_case_management_is_not_shown(tmp_path: Path) -
     assert names(road, "CA-1") == [None]
     assert "nrm_correction" not in everywhere(road, "CA-1", FAMILY)
     road.close()
+
+
+def test_by_whom_knows_the_event_under_a_name_of_its_own_it_is_the_same_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    """An embassy is told no event id but its own pseudonym of it, and corrects by that."""
+    agencies = {**AGENCIES, "EMB-1": "embassy"}
+    road = opened(tmp_path, agencies)
+    consented(road, {"EMB-1": ["case_management", "identity"], "CA-1": ["identity"]})
+    recorded = identified(road)
+    for agency in ("EMB-1", "CA-1"):
+        referred(road, agency)
+    own = road.hub.exchange.pseudonyms.pseudonym("EMB-1", "event", UUID(recorded))
+    [outcome] = road.publish_all("EMB-1", [
+        Event("RecordCorrected", "C1",
+              {"corrects_event": own, "field": "family_name", "new_value": RIGHT},
+              occurred_at=road.time.at, corrects_type="IdentityRecorded"),
+    ])  # fmt: skip
+    assert outcome.accepted, outcome.reason
+    road.settle()
+    case_id = road.hub.exchange.pseudonyms.canonical("case", "C1")
+    live = road.hub.exchange.case(case_id)
+    road.close()
+    again = Road.open(tmp_path, agencies)
+    folded = again.hub.exchange.case(case_id)
+    assert live is not None
+    assert folded is not None
+    assert folded.events[-1].facts == live.events[-1].facts
+    assert folded.events[-1].facts["corrects_event"] == recorded
+    assert folded.events[-1].categories == live.events[-1].categories
+    again.close()
 
 
 # -- the copies ------------------------------------------------------------------------------------
