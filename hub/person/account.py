@@ -14,96 +14,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
 
 from hub.domain.case import Case
-from hub.domain.consent import REFUSED, REQUESTED
-from hub.domain.settlement import Settlement, Withheld
+from hub.domain.settlement import Withheld
+from hub.person.agreements import Agreement, agreements
 from hub.person.requests import Request, requests
+from hub.person.steps import Answer, Decided, Happened, HeldBack, Said, Sent, Step
 
 COMPLAINTS = frozenset({"FeedbackRecorded", "ComplaintResolved"})
 NOT_CONCERNED = "not_involved"
 STOPPED = "stopped"  # reason: no longer allowed when it was to be sent
 NONE = "none"
 _ANSWERED = {"kept_own_basis": "kept", "restricted": "restricted", "deleted": "deleted"}
-
-
-# -- what comes in ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Happened:
-    """One recorded event, without content. erased: its content was destroyed."""
-
-    position: int
-    event_id: str
-    type: str
-    agency: str
-    at: datetime
-    categories: tuple[str, ...]
-    facts: Mapping[str, Any]
-    erased: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """What was decided on the event before it. position: of the decision."""
-
-    position: int
-    at: datetime
-    settlement: Settlement
-
-
-@dataclass(frozen=True, slots=True)
-class HeldBack:
-    """What was decided and, when it was to be sent, no longer stood, or stood otherwise."""
-
-    position: int
-    at: datetime
-    agency: str
-    items: Mapping[str, Sequence[str]]
-    rebased: Mapping[str, Mapping[str, str]]
-
-
-Step = Happened | Decided | HeldBack
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """One delivery of the case. event_position: of the event, or of the decision for a recall."""
-
-    agency: str
-    sequence: int
-    at: datetime
-    decision: int
-    event_position: int
-    bases: Mapping[str, str]
-    recall: bool = False
-    due: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One line of a receipt. event_ref and categories: what it speaks of, of a recall; empty: of
-    all. own_basis: why it is kept, in the partner's words."""
-
-    outcome: str
-    event_ref: str = ""
-    categories: tuple[str, ...] = ()
-    own_basis: str | None = None
-
-    def about(self, category: str) -> bool:
-        return not self.categories or category in self.categories
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a partner's receipt says of one delivery; nothing said: applied."""
-
-    agency: str
-    sequence: int
-    at: datetime
-    said: tuple[Said, ...] = ()
 
 
 # -- what comes out --------------------------------------------------------------------------
@@ -158,23 +80,6 @@ class Recall:
             if outcome in outcomes:
                 return state
         return "asked_back"
-
-
-@dataclass(slots=True)
-class Agreement:
-    """One consent record, numbered in the order of its first message."""
-
-    number: int
-    consent_id: str
-    state: str
-    taken_by: str
-    asked_at: datetime | None = None
-    given_at: datetime | None = None
-    refused_at: datetime | None = None
-    withdrawn_at: datetime | None = None
-    valid_until: date | None = None
-    covers_history: bool = False
-    scope: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -240,7 +145,7 @@ def account(
     folding.delivered(sent, answers)
     made = folding.account
     made.kept = folding.kept_for_good()
-    made.agreements = _agreements(made.events, case, today, categories)
+    made.agreements = agreements(made.events, case, today, categories)
     made.requests = requests(
         [(e.type, e.at, e.agency, e.facts) for e in made.events], answer_days=answer_days
     )
@@ -433,50 +338,3 @@ def _arrived(answered: Sequence[Answer]) -> str:
         return "sent"
     quarantined = any(one.outcome == "quarantined" for one in answered[-1].said)
     return "unreadable" if quarantined else "received"
-
-
-# -- agreements ------------------------------------------------------------------------------
-
-
-def _agreements(
-    events: Iterable[Happened], case: Case, today: date, categories: Sequence[str]
-) -> list[Agreement]:
-    found: dict[str, Agreement] = {}
-    for event in events:
-        consent_id = event.facts.get("consent_id")
-        if not isinstance(consent_id, str) or not event.type.startswith("Consent"):
-            continue
-        agreement = found.get(consent_id)
-        if agreement is None:
-            agreement = Agreement(len(found) + 1, consent_id, REQUESTED, event.agency)
-            found[consent_id] = agreement
-        if event.type == "ConsentRequested":
-            agreement.asked_at = event.at
-        elif event.type == "ConsentGiven":
-            agreement.given_at, agreement.taken_by = event.at, event.agency
-        elif event.type == "ConsentRefused":
-            agreement.refused_at, agreement.taken_by = event.at, event.agency
-        elif event.type == "ConsentWithdrawn":
-            agreement.withdrawn_at = event.at
-    for agreement in found.values():
-        consent = case.consents.get(agreement.consent_id)
-        if consent is None:
-            continue
-        if agreement.given_at is None:
-            agreement.state = REFUSED if consent.state == REFUSED else REQUESTED
-            continue
-        agreement.valid_until = consent.valid_until
-        agreement.covers_history = consent.covers_history
-        agreement.scope = {
-            agency: tuple(name for name in categories if consent.holds(agency, name))
-            for agency in sorted(consent.named)
-        }
-        if not agreement.scope:
-            agreement.state = "withdrawn"
-        elif not consent.active(today):
-            agreement.state = "expired"
-        elif agreement.withdrawn_at is not None and agreement.withdrawn_at > agreement.given_at:
-            agreement.state = "partly"
-        else:
-            agreement.state = "active"
-    return list(found.values())

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from hub.draft import stream_id
-from hub.person.account import Answer, Said, Sent
+from hub.person.steps import Answer, Said, Sent
 from hub.recall_book import ANSWERS, spoken_of
 from hub.store import events as stored
 from hub.store.log import HubLog, Recorded

@@ -14,9 +14,9 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 
-from hub.person.account import Account, Recall, Said, Told
-from hub.person.reading import AgencyName
+from hub.person.account import Account, Recall, Told
 from hub.person.requests import Request
+from hub.person.steps import AgencyName, Said
 
 
 def document(

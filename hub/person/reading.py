@@ -12,8 +12,9 @@ from hub.deliveries import Settlement
 from hub.draft import stream_id
 from hub.errors import Refused
 from hub.exchange import Exchange
-from hub.person.account import Account, Answer, Decided, Happened, HeldBack, Sent, Step, account
+from hub.person.account import Account, account
 from hub.person.delivered import answers, deliveries
+from hub.person.steps import AgencyName, Answer, Decided, Happened, HeldBack, Sent, Step
 from hub.store import events as stored
 from hub.store.log import Recorded
 from schemas import codelists
@@ -22,14 +23,6 @@ ANSWER_DAYS = "T08_subject_request_days"
 NO_SUCH_CASE = Refused(0, "unknown_case", "there is no case of this reference; check it")
 
 Tell = Callable[[int, int], None]  # progress: done, of
-
-
-@dataclass(frozen=True)
-class AgencyName:
-    """How an agency is called, and what it is."""
-
-    name: str
-    role: str
 
 
 @dataclass

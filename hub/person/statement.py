@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from hub.domain.parties import HUB_ROLE
-from hub.person.account import NONE, Account, Happened, Recall, Told
-from hub.person.reading import AgencyName
+from hub.person.account import NONE, Account, Recall, Told
+from hub.person.steps import AgencyName, Happened
 from hub.person.wording import Wording
 from schemas import codelists
 

@@ -13,19 +13,9 @@ from hub.domain.age import AgeView
 from hub.domain.case import Case
 from hub.domain.settlement import Recall as Recalled
 from hub.domain.settlement import Released, Settlement, Withheld
-from hub.person.account import (
-    Account,
-    Answer,
-    Decided,
-    Happened,
-    HeldBack,
-    Said,
-    Sent,
-    Step,
-    account,
-)
-from hub.person.reading import AgencyName
+from hub.person.account import Account, account
 from hub.person.statement import statement
+from hub.person.steps import AgencyName, Answer, Decided, Happened, HeldBack, Said, Sent, Step
 from hub.person.wording import Wording
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)

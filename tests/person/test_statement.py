@@ -16,8 +16,9 @@ import pytest
 from hub.errors import Refused
 from hub.person import pages
 from hub.person.document import document
-from hub.person.reading import AgencyName, Read, read
+from hub.person.reading import Read, read
 from hub.person.statement import Statement, statement
+from hub.person.steps import AgencyName
 from hub.person.wording import LANGUAGES, Wording
 from tests.person.reader import Page, flat, pdf_text
 from tests.person.stories import AGENCIES, consented, identified, opened, referred, says
