@@ -205,7 +205,7 @@ def test_what_is_told_beside_the_value_lasts_as_long_as_the_value(
     ledger = sink._ledger
     with sink.database.writing() as db:
         parts = [beside, apart] if first == "identity" else [apart, beside]
-        assert ledger.keep_corrections(db, parts) == {"e1": {"identity"}}
+        assert "identity" in ledger.keep_corrections(db, parts)["e1"]
         assert ledger.drop_correction(db, "e2", ["case_management"]) is None
         assert ledger.drop_correction(db, "e2", ["identity"]) == ("e1", "identity", "family_name")
     sink.close()
