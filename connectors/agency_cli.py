@@ -207,7 +207,7 @@ def publish(
     identity = AgencyIdentity.load(home)
     people = Group(file, group, datetime.now(UTC)) if group else None
     events = people.events() if people else read_events(file)
-    transport = _transport(identity, via, url)
+    transport = transport_of(identity, via, url)
     limits = Limits(give_up_seconds=wait, answer_seconds=min(wait, Limits().answer_seconds))
     if apart:
         limits = replace(limits, batch_events=1)
@@ -281,7 +281,8 @@ def _said(row: dict[str, Any]) -> str:
     return f"refused at step {row['step']}: {row['reason']}{guard}"
 
 
-def _transport(identity: Any, via: str, url: str | None) -> Any:
+def transport_of(identity: Any, via: str, url: str | None) -> Any:
+    """How this identity reaches its hub. SettingsError if no address is known."""
     from connectors.errors import SettingsError
     from connectors.http_auth import signed_requests
     from connectors.transport import HttpTransport, TopicTransport

@@ -354,10 +354,15 @@ def _correction_parts(addition: Addition) -> list[CorrectionPart]:
     parts = []
     for category in addition.categories:
         told = event.fields[category]
-        corrects = None
+        corrects, value = None, None
         if told.get("corrects_event") and told.get("field"):
             corrects = (str(told["corrects_event"]), str(told["field"]))
-        value = (told["new_value"],) if "new_value" in told else None
+        if told.get("about_event") and told.get("about_field"):
+            # Beside the value: known also to who is not shown the rest. No value clears the field.
+            corrects = (str(told["about_event"]), str(told["about_field"]))
+            value = (told.get("new_value"),)
+        elif "new_value" in told:
+            value = (told["new_value"],)
         if corrects or value:
             parts.append(CorrectionPart(event.event_ref, event.sequence, category, corrects, value))
     return parts

@@ -347,20 +347,25 @@ class Ledger(LedgerTables):
         c = self.correction.c
         complete: dict[str, set[str]] = {}
         for part in parts:
+            mine = c.event_ref == part.event_ref
+            known = db.execute(sa.select(c.told_in, c.category).where(mine)).one_or_none()
             values: dict[str, Any] = {}
-            if part.corrects is not None:
+            # What stands beside the value is told for as long as the value is held.
+            beside = bool(known and known.told_in and known.told_in == known.category)
+            if part.corrects is not None and (part.value is not None or not beside):
                 values["told_in"] = part.category
                 values["corrects_event"], values["field"] = part.corrects
             if part.value is not None:
                 values["category"] = part.category
                 values["value"] = json.dumps(part.value[0])
-            mine = c.event_ref == part.event_ref
-            if db.execute(self.correction.update().where(mine).values(**values)).rowcount == 0:
+            if known is None:
                 db.execute(
                     self.correction.insert().values(
                         event_ref=part.event_ref, sequence=part.sequence, **values
                     )
                 )
+            elif values:
+                db.execute(self.correction.update().where(mine).values(**values))
             row = db.execute(sa.select(c.corrects_event, c.category, c.told_in).where(mine)).one()
             if row.corrects_event is not None:
                 # Without a value it may be one that clears a field: see corrections_for.

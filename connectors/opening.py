@@ -391,7 +391,10 @@ def _content(
                 (c for c in sorted(categories) if known.name in values), ""
             )
         if category in content:
-            content[category][known.name] = values.get(known.name)
+            value = values.get(known.name)
+            if value is None and known.copies:
+                value = values.get(known.copies)
+            content[category][known.name] = value
     return content
 
 

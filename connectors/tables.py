@@ -63,7 +63,7 @@ class Layout:
         """Column values of one delivered category. SinkRefusedError if one does not fit."""
         row: dict[str, Any] = {}
         for name, value in addition.event.fields[category].items():
-            for target in self.columns[name]:
+            for target in self.columns.get(name, ()):  # none of a field that copies another
                 try:
                     row[target.column] = None if value is None else target.take(value)
                 except (ValueError, TypeError, KeyError):
@@ -171,6 +171,8 @@ class DefaultTables:
         columns = dict(known.columns) if known else {}
         category = dict(known.category) if known else {}
         for field in schema.fields:
+            if field.copies:
+                continue
             name = f"{field.name}_stated" if field.name in PROVENANCE else field.name
             columns.setdefault(field.name, targets(name, field.avro))
             category.setdefault(field.name, field.category or "")

@@ -208,22 +208,31 @@ class RecallBook:
         return list(touched.values())
 
 
+def spoken_of(outcome: str, detail: str | None) -> tuple[str, tuple[str, ...], str | None]:
+    """(event_ref, categories, own basis) of a receipt's line about a recall.
+
+    Reads `<event_ref> <category>, <category>` and, for what is kept, `…: <own basis>`.
+    """
+    about, own_basis = detail or "", ""
+    if outcome == KEPT:
+        about, _, own_basis = about.partition(": ")
+    event_ref, _, names = about.rpartition(" ") if "," not in about else about.partition(" ")
+    categories = tuple(name.strip() for name in names.split(",") if name.strip())
+    return event_ref, categories, own_basis or None
+
+
 def _answer(
     said: Mapping[str, Any], position: int, recorded_at: datetime, stated_at: datetime
 ) -> Answer | None:
-    """Reads `<event_ref> <category>, <category>` and, for what is kept, `…: <own basis>`."""
     if said["outcome"] not in ANSWERS:
         return None
-    detail = str(said["detail"] or "")
-    about, own_basis = detail, None
+    event_ref, categories, own_basis = spoken_of(said["outcome"], said["detail"])
     if said["outcome"] == KEPT:
-        about, _, own_basis = detail.partition(": ")
         own_basis = own_basis or "not named"
-    event_ref, _, names = about.rpartition(" ") if "," not in about else about.partition(" ")
     return Answer(
         outcome=said["outcome"],
         event_ref=event_ref,
-        categories=tuple(name.strip() for name in names.split(",") if name.strip()),
+        categories=categories,
         own_basis=own_basis,
         position=position,
         recorded_at=recorded_at,

@@ -42,6 +42,7 @@ class Field:
     category: `unreleasable` if the schema gives none. ref: what kind of thing a reference names.
     codelist: id of the list its codes come from (`schemas/codelists/`). avro: the type as written.
     form: `json`, `long` or nothing, of a text. correctable: whether a correction can state it.
+    copies: the field this one repeats in its own category; nobody states it.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Field:
     doc: str
     form: str
     correctable: bool
+    copies: str | None
     values: Converters = field(repr=False, compare=False)
 
     @property
@@ -90,6 +92,7 @@ def read_field(document: Mapping[str, Any]) -> Field:
         doc=document.get("doc", ""),
         form="json" if document.get("json") else "long" if document.get("long") else "",
         correctable=not (per_party or document.get("json") or category == INHERIT),
+        copies=document.get("copies"),
         values=converters(document),
     )
 

@@ -125,6 +125,10 @@ class EventSchema:
         said: dict[str, dict[str, Any]] = {}
         for field in self.fields:
             value = data.get(field.name)
+            if field.copies:
+                if value not in (None, data.get(field.copies)):
+                    raise SchemaError("copy_differs", field.name)
+                value = data.get(field.copies) if corrected_category else None
             if value is None:
                 if field.required:
                     raise SchemaError("missing_field", field.name)
@@ -172,6 +176,8 @@ class EventSchema:
     ) -> dict[str, Any]:
         """The fields found in these compartments, as JSON values; absent ones are left out.
 
+        A field that copies another is given only where that other is not among them.
+
         Raises AvroError for an unknown compartment, for bytes that are not proper, and for values
         no agency may send (a SchemaError). `whole`: these are all compartments of the event, so
         that the routing and every required field must be among them.
@@ -198,9 +204,18 @@ class EventSchema:
         for field in self.fields:  # a per-party field that names nobody
             if field.per_party and field.required and field.category in bodies:
                 data.setdefault(field.name, {} if field.is_map else [])
+        self._drop_copies(data)
         if whole:
             self._complete(data, bodies)
         return data
+
+    def _drop_copies(self, data: dict[str, Any]) -> None:
+        """Who reads a field needs no copy of it; a copy that says something else is refused."""
+        for field in self.fields:
+            if field.copies in data and field.name in data:
+                copy = data.pop(field.name)
+                if copy != data[field.copies]:
+                    raise SchemaError("copy_differs", field.name)
 
     def _verify(self, kind: Compartment, name: str, party: str, record: Mapping[str, Any]) -> None:
         """Only what `split` makes: SchemaError for anything else."""

@@ -199,7 +199,7 @@ _PLAIN: Final[Mapping[str, Converters]] = {
 def converters(field: Mapping[str, Any]) -> Converters:
     """How values of one field of an event schema are treated. ValueProblem if they cannot be."""
     kind = field["type"]
-    if field.get("category") == "inherit":
+    if field.get("category") == "inherit" and not field.get("copies"):
         return _ANY
     if isinstance(kind, list):
         branches = [branch for branch in kind if branch != "null"]

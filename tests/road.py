@@ -44,6 +44,7 @@ class Road:
     identities: dict[str, AgencyIdentity] = field(default_factory=dict)
     partners: dict[str, Runner] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
+    sinks: list[SqlSink] = field(default_factory=list)
 
     @classmethod
     def open(
@@ -101,6 +102,7 @@ class Road:
             identity = self.identities[agency]
             self.urls[agency] = url or f"sqlite:///{self.folder / f'{agency}.db'}"
             sink = SqlSink(self.urls[agency], agency, identity.hub.hub)
+            self.sinks.append(sink)
             inbox = TopicInbox(open_topics(self.hub.settings.topics_url), identity)
             self.partners[agency] = Runner(inbox, sink, identity)
         return self.partners[agency]
@@ -114,6 +116,8 @@ class Road:
                 busy = not runner.run_once().idle or busy
 
     def close(self) -> None:
+        for sink in self.sinks:
+            sink.close()
         self.hub.stop()
 
 

@@ -30,6 +30,7 @@ from hub.cli import (
     demo,
     officers,
     operator,
+    person,
     policy,
     policy_votes,
     recalls,
@@ -64,6 +65,7 @@ app.add_typer(case.app, name="case")
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(consent.app, name="consent")
 app.add_typer(work.app, name="work")
+app.add_typer(person.app, name="person")
 app.add_typer(operator.subject, name="subject")
 policy_votes.mount(policy.app)
 app.add_typer(policy.app, name="policy")

@@ -59,7 +59,7 @@ PLAIN: Mapping[str, tuple[str, ...]] = {
     "CaseClosed": ("reason", "retention_until"),
     "FeedbackRecorded": ("kind", "about_agency"),
     "SubjectRequestReceived": ("request_id", "right", "due_on"),
-    "SubjectRequestDecided": ("request_id", "outcome", "action"),
+    "SubjectRequestDecided": ("request_id", "outcome", "exemption", "action"),
     "RecordCorrected": ("corrects_event", "field"),
     "BreakGlassInvoked": ("requested_categories", "expires_at"),
     "BreakGlassReviewed": ("invocation_event_id", "outcome", "person_informed"),

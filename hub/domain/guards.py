@@ -77,6 +77,7 @@ UNINVOLVED = frozenset(
         "StatisticsPublished",
     }
 )
+HUB_DESK = "HUB"  # the hub's own name as an agency
 BY_THE_LEFT_AUTHORITY = frozenset({"RecoveryPeriodChanged", "RemovalHoldLifted", "CaseClosed"})
 
 
@@ -323,6 +324,14 @@ def _correct(ask: _Ask) -> Refusal | None:
     return None
 
 
+def _feedback(ask: _Ask) -> Refusal | None:
+    """A misspelt agency would itself be shown the complaint about it (4.11 would not match)."""
+    about = str(ask.fact("about_agency"))
+    if about == HUB_DESK or ask.parties.get(about) is not None:
+        return None
+    return Refusal("unknown_agency")
+
+
 def _reopen(ask: _Ask) -> Refusal | None:
     return None if ask.case.progress.closed else Refusal("wrong_state")
 
@@ -350,6 +359,7 @@ _GUARDS: Mapping[str, Callable[[_Ask], Refusal | None]] = {
     "BreakGlassInvoked": _break_glass,
     "GuardianAppointed": _appoint,
     "RecordCorrected": _correct,
+    "FeedbackRecorded": _feedback,
     "CaseReopened": _reopen,
     "StatisticsPublished": _publish,
 }

@@ -147,7 +147,7 @@ class Book:
         target = next((n for n, s in self.events.items() if str(s.event.uuid) == about), None)
         if target is None:
             return
-        needs = {one.category(name) for name in ("corrects_event", "field", "new_value")}
+        needs = {one.category("new_value")}  # what it is of stands beside it
         self._corrections[event_id] = _Correction(
             target,
             str(one.values["field"]),

@@ -342,6 +342,25 @@ class SubjectShredded(StoreEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectExported(StoreEvent):
+    """What the hub holds about a person was opened and handed out, for a request granted."""
+
+    TOPIC = "nrm.Subject.Exported"
+
+    subject_id: bytes
+    case_id: bytes
+    request: str
+    digest: bytes
+    left_out: tuple[str, ...]
+    by: str = ""
+
+    @classmethod
+    def restore(cls, stream: UUID, version: int, record: dict[str, Any]) -> Self:
+        record["left_out"] = tuple(record["left_out"])
+        return cls(originator_id=stream, originator_version=version, **record)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HubInitialised(StoreEvent):
     """The first event of a log: whose log it is."""
 
@@ -430,6 +449,7 @@ EVENTS: tuple[type[StoreEvent], ...] = (
     OfficerAdmitted,
     OfficerRevoked,
     SubjectShredded,
+    SubjectExported,
     HubInitialised,
     WorkRaised,
     WorkFired,

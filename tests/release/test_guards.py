@@ -93,6 +93,7 @@ def accepted(agency: str, event_type: str) -> bool:
         event_type,
         "case_management",
         consent_id="c",
+        about_agency="SH-1",
         extent="all",
         leave_nrm=True,
         two_person_ref="tp",

@@ -82,5 +82,5 @@ def values(field: Field) -> st.SearchStrategy[Any]:
 def events(schema: EventSchema) -> st.SearchStrategy[dict[str, Any]]:
     """Data of one event of this schema: required fields always, others sometimes."""
     required = {f.name: values(f) for f in schema.fields if f.required}
-    optional = {f.name: values(f) for f in schema.fields if not f.required}
+    optional = {f.name: values(f) for f in schema.fields if not (f.required or f.copies)}
     return st.fixed_dictionaries(required, optional=optional)

@@ -232,5 +232,15 @@ def one_of_each() -> list[StoreEvent]:
             epsilon="",
             figures=b"{}",
         ),
+        stored.SubjectExported(
+            **shared,
+            originator_version=25,
+            subject_id=octets(16, "s"),
+            case_id=octets(16, "c"),
+            request="q1",
+            digest=octets(32, "export"),
+            left_out=("family", "health"),
+            by="operator",
+        ),
     ]
     return made
