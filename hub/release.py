@@ -231,22 +231,13 @@ def rule_10_group_gate(ask: Ask) -> Outcome | None:
 
 
 def rule_11_complaints(ask: Ask) -> Outcome | None:
-    """Feedback about an agency reaches it by consent only; so does a correction of it, which
-    tells that there is some. Whom a corrected `about_agency` names is content, so then nobody is
-    told by default."""
-    event = ask.event
-    while event.type == "RecordCorrected":
-        corrected = ask.case.find(str(event.facts.get("corrects_event")))
-        if corrected is None:
-            return None
-        if corrected.type == "FeedbackRecorded" and event.facts.get("field") == "about_agency":
-            ask.mode = "C"
-        event = corrected
-    if event.type == "FeedbackRecorded" and event.facts.get("about_agency") == ask.agency:
+    """Feedback about an agency reaches it by consent only."""
+    facts = ask.event.facts
+    if ask.event.type == "FeedbackRecorded" and facts.get("about_agency") == ask.agency:
         ask.mode = "C"
-    elif event.type == "ComplaintResolved":
+    elif ask.event.type == "ComplaintResolved":
         complaint = ask.case.complained_about.get(ask.agency)
-        if complaint is not None and complaint < event.position:
+        if complaint is not None and complaint < ask.event.position:
             ask.mode = "C"
     return None
 

@@ -22,7 +22,7 @@ from hub.hub import Hub
 from hub.publisher import delivery_stream
 from hub.store import events as stored
 from tests.cli.programs import nrm
-from tests.person.stories import consented, corrects, opened, referred, says
+from tests.person.stories import consented, opened, referred, says
 from tests.road import CONSENT, Road
 
 TEXT = "They took my telephone-Sentinel"
@@ -154,30 +154,6 @@ def test_by_consent_it_is_told_and_only_of_what_the_consent_names(tmp_path: Path
     assert feedback(road, "LEG-1") == [("complaint", "LEG-1", TEXT)]
     says(road, "NGO-1", "ConsentWithdrawn", consent_id="c2", extent="all", leave_nrm=False)
     assert feedback(road, "LEG-1") == []
-    road.close()
-
-
-@pytest.mark.parametrize(
-    ("make", "about", "other"), [(adults, "LEG-1", "NGO-2"), (childs, "GRD-1", "CPS-1")]
-)
-def test_a_correction_of_a_complaint_is_kept_from_it_as_the_complaint_is(
-    tmp_path: Path, make: Any, about: str, other: str
-) -> None:
-    """That a complaint was put right tells that there is one."""
-    road = make(tmp_path)
-    sequence = delivered(road, about)
-    complaint = complains(road, about)
-    first = corrects(road, complaint, "FeedbackRecorded", "text", "Another-Sentinel")
-    corrects(road, first, "RecordCorrected", "note", "a remark")
-    says(road, "NGO-1", "ComplaintResolved", outcome="partly")
-    assert delivered(road, about) == sequence
-    assert rows(road, other)["record_corrected"] == 2
-    # Another agency's complaint, corrected to be about this one: the hub does not read content,
-    # so who it is about now is not known, and no agency is told by default.
-    elsewhere = complains(road, "NGO-3")
-    sequence = delivered(road, about)
-    corrects(road, elsewhere, "FeedbackRecorded", "about_agency", about)
-    assert delivered(road, about) == sequence
     road.close()
 
 
