@@ -179,7 +179,7 @@ def shred(
     if not destroyed:
         typer.echo("Error: nobody of this reference has a secret here; check it.", err=True)
         raise typer.Exit(1)
-    typer.echo("Destroyed. Backups of the key store from before today must be destroyed too.")
+    typer.echo("Destroyed. Backups made before do not open for them; see: nrm-hub status")
 
 
 # -- to try things -----------------------------------------------------------------------------
