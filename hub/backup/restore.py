@@ -19,6 +19,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import orjson
@@ -35,7 +36,7 @@ from hub.draft import Draft, stream_id
 from hub.errors import Inconsistent, NotReady, Refused
 from hub.exchange import Exchange
 from hub.home import Home, Settings, with_places, write_secret
-from hub.publisher import RECALL_DUE, delivery_stream
+from hub.publisher import delivery_stream
 from hub.shredder import Shredder
 from hub.store import events as stored
 from hub.store.copying import Progress, copy_in, in_silence
@@ -47,6 +48,7 @@ from hub.topics import open_topics
 
 SCRATCH = "restoring.db"
 PREPARED = "restoring.toml"
+ANSWER_WITHIN = timedelta(days=7)  # T11, for empty recalls too
 
 
 @dataclass(frozen=True)
@@ -256,7 +258,7 @@ def _record(
     """What was restored; and an empty recall for every sequence that was given out and lost."""
     position = draft.add(fact)
     draft.tracking.update(receipts)
-    body = {"action": "delete", "due": (draft.now + RECALL_DUE).isoformat(), "items": []}
+    body = {"action": "delete", "due": (draft.now + ANSWER_WITHIN).isoformat(), "items": []}
     for agency, last in sorted(seen.items()):
         stream = delivery_stream(agency)
         for sequence in range(exchange.version_of(draft, stream) + 1, last + 1):
