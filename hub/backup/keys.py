@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from hub.errors import NotReady
-from hub.store.keystore import KeyBackup
+from hub.store.recovery import KeyBackup
 
 MAGIC = b"NRMKEYS1"
 WORK = 17  # OWASP 2024: N = 2^17, r = 8, p = 1; 128 MiB and about half a second

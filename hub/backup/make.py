@@ -6,7 +6,6 @@ among them, for a secret is durable before anything is recorded under it.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from pathlib import Path
 from hub.backup.keys import HUB_KEYS, KeyArchive, write_keys
 from hub.backup.manifest import LOG, SETTINGS, Manifest, digest_of
 from hub.errors import NotReady
-from hub.home import Home
+from hub.home import Home, write_secret
 from hub.store.copying import Progress, copy_out, in_silence
 from hub.store.keystore import KeyStore
 from hub.store.log import HubLog
@@ -54,7 +53,8 @@ def make_backup(
         raise NotReady(f"{to} exists already: give each backup a folder of its own")
     to.mkdir(parents=True, exist_ok=True, mode=0o700)
     rows = copy_out(settings.store_url, to / LOG, progress)
-    shutil.copyfile(home.path / "hub.toml", to / SETTINGS)
+    write_secret(to / SETTINGS, (home.path / "hub.toml").read_bytes())
+    (to / LOG).chmod(0o600)
     with HubLog.open(f"sqlite:///{to / LOG}") as copied:
         head, latest = copied.head, copied.latest_checkpoint()
         root = root_of(copied)

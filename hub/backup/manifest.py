@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,7 +45,10 @@ class Manifest:
         body = self._body()
         document = {**json.loads(body), "signature": key.sign(signing.BACKUP, body).hex()}
         text = json.dumps(document, indent=1, sort_keys=True)
-        (folder / NAME).write_text(text + "\n", "utf-8")
+        with (folder / NAME).open("w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         return hashlib.sha256(body).hexdigest()
 
     @classmethod

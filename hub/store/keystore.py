@@ -43,14 +43,13 @@ from hub.store.epoch import EpochFile
 from hub.store.errors import StoreCorrupt, StoreRefused
 from hub.store.keytables import KeyTables, PostgresKeyTables, SQLiteKeyTables
 from hub.store.location import split_parameter, split_schema, sqlite_path
-from hub.store.recovery import Recovery, RecoveryFile
+from hub.store.recovery import KeyBackup, Recovery, RecoveryFile
 from hub.store.tables import Cursor
 
 SECRET = 32
 NONCE = 12
 PAGE = 5000
 CACHED = 100_000
-_RECOVERY = b"nrm recovery of a secret\x00"
 
 
 class SubjectErased(HubError):
@@ -73,15 +72,6 @@ class ShredReport:
     destroyed: int
     survivors: int
     epoch: int
-
-
-@dataclass(frozen=True, slots=True)
-class KeyBackup:
-    """Every secret as a backup holds it, sealed under the recovery key; and who is erased."""
-
-    recovery_id: bytes
-    sealed: tuple[tuple[UUID, bytes], ...]
-    erased: frozenset[UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,17 +249,10 @@ class KeyStore:
                 while rows := _page(c, last):
                     last = rows[-1][0]
                     sealed += [
-                        (one, self._for_recovery(recovery, one, secret))
+                        (one, recovery.seal(one, secret, self._nonce()))
                         for one, secret in sorted(self._open_rows(rows).items())
                     ]
             return KeyBackup(recovery.key_id, tuple(sealed), self._erased)
-
-    def _for_recovery(self, recovery: Recovery, one: UUID, secret: bytes) -> bytes:
-        key = recovery.key.key_for(one.bytes)
-        if key is None:
-            raise StoreCorrupt(f"the recovery key forgot {one}, who has a secret here")
-        nonce = self._nonce()
-        return nonce + AESGCM(key).encrypt(nonce, secret, _RECOVERY + recovery.key_id + one.bytes)
 
     def restore(self, backup: KeyBackup, recovery: Recovery) -> frozenset[UUID]:
         """Into this empty key store: everyone whom the recovery key has not forgotten.
@@ -285,15 +268,11 @@ class KeyStore:
             raise StoreRefused(f"{self.recovery.path} is another hub's: choose another place")
         gone = set(recovery.erased) | backup.erased | (there.erased if there else set())
         for one, sealed in backup.sealed:
-            key = None if one in gone else recovery.key.key_for(one.bytes)
-            if key is None:
+            secret = None if one in gone else recovery.unseal(one, sealed)
+            if secret is None:
                 gone.add(one)
-                continue
-            context = _RECOVERY + recovery.key_id + one.bytes
-            try:
-                secrets[one] = AESGCM(key).decrypt(sealed[:NONCE], sealed[NONCE:], context)
-            except InvalidTag:
-                raise StoreCorrupt(f"the backup's secret of {one} does not open") from None
+            else:
+                secrets[one] = secret
         with self._lock, self._file.locked():
             self._look()
             with self._tables.write() as c:

@@ -28,11 +28,15 @@ from pathlib import Path
 from typing import Self
 from uuid import UUID
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from hub.crypto.puncture import KEY_BYTES, PuncturableKey
-from hub.store.errors import StoreRefused
+from hub.store.errors import StoreCorrupt, StoreRefused
 
 MAGIC = b"NRMRECOV"
 ID = 16
+NONCE = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,26 @@ class Recovery:
             key = key.without(one.bytes)
             erased.add(one)
         return Recovery(self.key_id, frozenset(erased), key)
+
+    def seal(self, one: UUID, secret: bytes, nonce: bytes) -> bytes:
+        """A secret as a backup holds it. StoreCorrupt if this key forgot whose it is."""
+        key = self.key.key_for(one.bytes)
+        if key is None:
+            raise StoreCorrupt(f"the recovery key forgot {one}, who has a secret here")
+        return nonce + AESGCM(key).encrypt(nonce, secret, self._context(one))
+
+    def unseal(self, one: UUID, sealed: bytes) -> bytes | None:
+        """The secret in a backup; None if this key forgot whose it is."""
+        key = self.key.key_for(one.bytes)
+        if key is None:
+            return None
+        try:
+            return AESGCM(key).decrypt(sealed[:NONCE], sealed[NONCE:], self._context(one))
+        except InvalidTag:
+            raise StoreCorrupt(f"the backup's secret of {one} does not open") from None
+
+    def _context(self, one: UUID) -> bytes:
+        return b"nrm recovery of a secret\x00" + self.key_id + one.bytes
 
     def to_bytes(self) -> bytes:
         parts = [MAGIC, self.key_id, len(self.erased).to_bytes(4, "big")]
@@ -89,6 +113,15 @@ class Recovery:
             nodes[path] = body[at : at + KEY_BYTES]
             at += KEY_BYTES
         return cls(body[8 : 8 + ID], erased, PuncturableKey(nodes))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyBackup:
+    """Every secret as a backup holds it, sealed under the recovery key; and who is erased."""
+
+    recovery_id: bytes
+    sealed: tuple[tuple[UUID, bytes], ...]
+    erased: frozenset[UUID]
 
 
 @dataclass(frozen=True, slots=True)

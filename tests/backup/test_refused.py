@@ -20,8 +20,8 @@ from hub.crypto.signing import SigningKey
 from hub.errors import HubError, Inconsistent, NotReady, Refused
 from hub.home import Home
 from hub.store.copying import copy_out
-from hub.store.keystore import KeyBackup
 from hub.store.log import HubLog
+from hub.store.recovery import KeyBackup
 from hub.tlog.checkpoint import Checkpoint
 from hub.tlog.note import NoteSigner
 from tests.backup.place import PASSPHRASE, Place

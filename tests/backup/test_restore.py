@@ -99,7 +99,9 @@ def test_erased_after_the_backup_stays_erased_and_everyone_else_is_readable(
         new.close()
 
 
-@BOTH
+@pytest.mark.parametrize(
+    "where", ["sqlite and embedded", "postgres and kafka", "sqlite to postgres"]
+)
 def test_the_log_goes_on_as_the_same_tree_and_nothing_is_delivered_twice(
     where: str, place: Place, request: pytest.FixtureRequest
 ) -> None:

@@ -69,6 +69,20 @@ def test_there_and_back(place: Path) -> None:
     assert "Everything stands." in nrm("audit", "verify", "--home", place / "new").out
 
 
+def test_status_says_which_copy_of_the_recovery_key_is_away(place: Path) -> None:
+    made = nrm(
+        "backup", "--home", place / "hub", "--to", place / "backup" / "monday", *parts(place)
+    )
+    assert made.code == 0
+    assert "!!" not in nrm("status", "--home", place / "hub").out
+    (place / "safe").rename(place / "unmounted")
+    told = nrm("status", "--home", place / "hub").out
+    assert "!! Recovery key's copy" in told
+    assert "is away" in told
+    [copy] = json.loads(nrm("status", "--home", place / "hub", "--json").out)["recovery_copies"]
+    assert copy["behind"] is None
+
+
 def test_what_is_left_out_is_said(place: Path) -> None:
     made = nrm("backup", "--home", place / "hub", "--to", place / "backup")
     assert made.code == 0
