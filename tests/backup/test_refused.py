@@ -19,7 +19,7 @@ from hub.backup.restore import Wanted, restore
 from hub.crypto.signing import SigningKey
 from hub.errors import HubError, Inconsistent, NotReady, Refused
 from hub.home import Home
-from hub.store.copying import copy_out
+from hub.store.copying import COLUMNS, copy_out
 from hub.store.log import HubLog
 from hub.store.recovery import KeyBackup
 from hub.tlog.checkpoint import Checkpoint
@@ -245,3 +245,20 @@ def test_a_copy_is_one_moment_although_the_hub_goes_on(tmp_path: Path) -> None:
         stop.set()
         writer.join()
         place.close()
+
+
+def test_every_table_of_a_log_is_copied(made: Place, tmp_path: Path) -> None:
+    """A table somebody adds is lost in a restore unless `copying` knows it."""
+    import sqlite3
+
+    with sqlite3.connect(made.home / "events.db") as db:
+        asked = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        tables = {name for (name,) in db.execute(asked)}
+        columns = {
+            table: {row[1] for row in db.execute(f"PRAGMA table_info({table})")} for table in tables
+        }
+    db.close()
+    assert tables - {"stored_events", "about"} == set(COLUMNS)
+    assert {table: set(COLUMNS[table]) for table in COLUMNS} == {
+        table: columns[table] for table in COLUMNS
+    }
