@@ -133,13 +133,14 @@ class Search:
             self._sent(agency, last)
 
     def _outcomes(self, raw: bytes) -> None:
-        with suppress(AvroError, signing.SignatureError):
+        with suppress(AvroError, signing.SignatureError, ValueError):
             batch = wire.OUTCOME_BATCH.unsingle(raw)
             outcomes = batch["outcomes"]
             root = merkle.root([merkle.leaf_hash(one) for one in outcomes])
             said = b"%b\n%d\n%b" % (self._hub_id.encode(), len(outcomes), root)
             signing.verify(self._public, signing.OUTCOMES, said, batch["signature"])
-            self._seen(max(wire.OUTCOME.unsingle(one)["position"] or 0 for one in outcomes))
+            told = [one for one in outcomes if one.startswith(wire.OUTCOME.prefix)]
+            self._seen(max(wire.OUTCOME.unsingle(one)["position"] or 0 for one in told))
 
     def _registry(self, raw: bytes) -> None:
         with suppress(AvroError, signing.SignatureError):

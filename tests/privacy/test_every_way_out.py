@@ -208,6 +208,13 @@ DRIVEN: dict[tuple[str, str], Callable[[World, Caller], None]] = {
     ("GET", "/v1/outcomes/{event_id}"): _outcomes,
     ("GET", "/v1/deliveries"): _deliveries,
     ("POST", "/v1/receipts"): _receipts,
+    ("GET", "/v1/work"): _get(
+        "/v1/work",
+        "/v1/work?limit=500",
+        "/v1/work?kind=referral_unanswered",
+        "/v1/work?limit=0",
+        "/v1/work?agency=POL-1&role=hub",
+    ),
     ("GET", "/v1/registry"): _get("/v1/registry", "/v1/registry?agency=POL-1"),
     ("GET", "/v1/hub"): _get("/v1/hub"),
     ("GET", "/v1/schemas"): _get("/v1/schemas"),
@@ -226,7 +233,7 @@ def all_routes(world: World) -> set[tuple[str, str]]:
 
 
 SIGNED = ("/v1/submissions", "/v1/outcomes/{event_id}", "/v1/deliveries", "/v1/receipts",
-          "/v1/registry")  # fmt: skip
+          "/v1/registry", "/v1/work")  # fmt: skip
 
 
 def drive_routes(world: World) -> None:
@@ -315,6 +322,15 @@ def _seen_messages(world: World) -> dict[str, bytes]:
         "AgencyEvidence": evidence,
         "Header": given["header"],
         "BatchHead": given["head"],
+        "InFlight": wire.IN_FLIGHT.single(
+            {
+                "agency": agency,
+                "event_id": bytes(16),
+                "position": 1,
+                "items": [{"recipient": agency, "event_ref": "e1", "categories": ["identity"]}],
+                "more": 0,
+            }
+        ),
         "OutcomeBatch": outcomes[0].value,
         "Outcome": wire.OUTCOME_BATCH.unsingle(outcomes[0].value)["outcomes"][0],
         "SignedRegistry": registry,
