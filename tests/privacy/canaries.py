@@ -67,7 +67,11 @@ def files(folder: Path) -> list[Path]:
 
 
 def readings(content: bytes) -> bytes:
-    """A file's bytes, and behind them whatever in it is compressed with gzip."""
+    """A file's bytes, and behind them whatever in it is compressed with gzip.
+
+    Without the zeros at its end: servers make files large long before they fill them.
+    """
+    content = content.rstrip(b"\0") + b"\0"
     found = [content]
     at = content.find(GZIP)
     while at >= 0:
