@@ -66,11 +66,15 @@ def files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def readings(content: bytes) -> bytes:
-    """A file's bytes, and behind them whatever in it is compressed with gzip.
+def readings(path: Path) -> bytes:
+    """A file's bytes (none if it was deleted meanwhile), and whatever in it is gzip, decompressed.
 
     Without the zeros at its end: servers make files large long before they fill them.
     """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return b""
     content = content.rstrip(b"\0") + b"\0"
     found = [content]
     at = content.find(GZIP)
@@ -86,7 +90,7 @@ def found_in(paths: Iterable[Path], canaries: Iterable[Canary]) -> list[str]:
     wanted = list(canaries)
     found = []
     for path in paths:
-        content = readings(path.read_bytes())
+        content = readings(path)
         # All words begin alike: most files are done with a few looks.
         if not any(shape in content for shape in Canary(COMMON, "", "").shapes()):
             continue
