@@ -28,12 +28,11 @@ WORK = 17  # OWASP 2024: N = 2^17, r = 8, p = 1; 128 MiB and about half a second
 MOST_WORK = 20
 SHORTEST = 12
 HEAD = len(MAGIC) + 1 + 16 + 12
-HUB_KEYS = ("signing.key", "log.key", "ingest.key", "pseudonym.key")
 
 
 @dataclass(frozen=True)
 class KeyArchive:
-    """What the file holds. hub_keys: raw bytes by file name."""
+    """What the file holds. hub_keys: everything in the home's `keys`, by path."""
 
     hub: str
     position: int

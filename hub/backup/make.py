@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from hub.backup.keys import HUB_KEYS, KeyArchive, write_keys
+from hub.backup.keys import KeyArchive, write_keys
 from hub.backup.manifest import LOG, SETTINGS, Manifest, digest_of
 from hub.errors import NotReady
 from hub.home import Home, write_secret
@@ -73,7 +73,11 @@ def make_backup(
     with KeyStore.open(settings.keys_url) as secrets:
         if keys_to is not None:
             held = secrets.for_backup()
-            hub_keys = {one: (home.path / "keys" / one).read_bytes() for one in HUB_KEYS}
+            hub_keys = {  # the hub's own identity in keys/own included
+                one.relative_to(home.path / "keys").as_posix(): one.read_bytes()
+                for one in sorted((home.path / "keys").rglob("*"))
+                if one.is_file()
+            }
             write_keys(keys_to, KeyArchive(settings.hub_id, head, hub_keys, held), passphrase)
             persons = len(held.sealed)
         if recovery_to is not None:

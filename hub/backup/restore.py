@@ -167,7 +167,9 @@ def _new_folder(path: Path) -> Iterator[None]:
 def _write(home: Home, wanted: Wanted, archive: KeyArchive, log_key: SigningKey) -> None:
     (home.path / "keys").mkdir(mode=0o700)
     for name, key in {**archive.hub_keys, "log.key": log_key.private}.items():
-        write_secret(home.path / "keys" / name, key)
+        path = home.path / "keys" / name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_secret(path, key)
     text = with_places((wanted.backup / SETTINGS).read_text("utf-8"), wanted.settings)
     (home.path / PREPARED).write_text(text, "utf-8")
 

@@ -110,6 +110,11 @@ def test_the_log_goes_on_as_the_same_tree_and_nothing_is_delivered_twice(
     size, note = place.road.hub.exchange.log.latest_checkpoint() or (0, "")
     place.backup()
     before = place.road.partners["SH-1"]._sink.position().sequence
+    keys = {
+        one.relative_to(place.home): one.read_bytes()
+        for one in (place.home / "keys").rglob("*")
+        if one.is_file()
+    }
     lost(place)
 
     done, new = place.restored(
@@ -117,6 +122,7 @@ def test_the_log_goes_on_as_the_same_tree_and_nothing_is_delivered_twice(
     )
     try:
         assert not done.after_loss
+        assert {name: (new.home / name).read_bytes() for name in keys} == keys
         new.road.settle()
         sink = new.road.partners["SH-1"]._sink
         assert sink.position().sequence == before, "nothing new: nothing is delivered"

@@ -194,6 +194,16 @@ def _receipts(world: World, caller: Caller) -> None:
         caller.call("POST", "/v1/receipts", raw)
 
 
+def _work(world: World, caller: Caller) -> None:
+    """Close and contest everybody's items, by one's own name for them and by another's."""
+    hub, other = world.road.hub, next(one for one in world.callers if one != caller.agency)
+    for one in hub.exchange.log.work.standing(limit=10):
+        for agency in (caller.agency, other):
+            name = hub.exchange.pseudonyms.pseudonym(agency, "work", one.item)
+            caller.call("POST", f"/v1/work/{name}?because=break_glass&contested=true")
+    caller.call("POST", "/v1/work/nw-0?because=done")
+
+
 def _get(*paths: str) -> Callable[[World, Caller], None]:
     def drive(world: World, caller: Caller) -> None:
         for path in paths:
@@ -215,6 +225,7 @@ DRIVEN: dict[tuple[str, str], Callable[[World, Caller], None]] = {
         "/v1/work?limit=0",
         "/v1/work?agency=POL-1&role=hub",
     ),
+    ("POST", "/v1/work/{item}"): _work,
     ("GET", "/v1/registry"): _get("/v1/registry", "/v1/registry?agency=POL-1"),
     ("GET", "/v1/hub"): _get("/v1/hub"),
     ("GET", "/v1/schemas"): _get("/v1/schemas"),
@@ -233,7 +244,7 @@ def all_routes(world: World) -> set[tuple[str, str]]:
 
 
 SIGNED = ("/v1/submissions", "/v1/outcomes/{event_id}", "/v1/deliveries", "/v1/receipts",
-          "/v1/registry", "/v1/work")  # fmt: skip
+          "/v1/registry", "/v1/work", "/v1/work/{item}")  # fmt: skip
 
 
 def drive_routes(world: World) -> None:
@@ -248,7 +259,7 @@ def drive_routes(world: World) -> None:
             drive(world, caller)
             if caller.agency not in thorough:
                 continue
-            target = path.format(event_id=event_id("e1"), schema_id="0" * 64)
+            target = path.format(event_id=event_id("e1"), schema_id="0" * 64, item="0" * 32)
             body = b"x" if method == "POST" else b""
             for headers in (
                 {},
