@@ -16,6 +16,7 @@ from hub import crash
 from hub.agencies import Agencies
 from hub.crypto import signing
 from hub.draft import Draft, stream_id
+from hub.errors import Inconsistent
 from hub.exchange import Exchange
 from hub.ingest import topic_follower
 from hub.store import events as stored
@@ -66,6 +67,13 @@ def verify_receipt(raw: bytes, hub_id: str, agencies: Agencies, position: int) -
     return Verified(receipt, signed["receipt"], signed["signature"])
 
 
+def receipts_from(topics: Topics) -> tuple[str, int]:
+    """Name under which the receipts topic is followed, and its first offset that is still kept."""
+    end = topics.end(RECEIPTS_TOPIC)
+    kept = topics.read(RECEIPTS_TOPIC, None, 1, 0.0)
+    return topic_follower(topics, RECEIPTS_TOPIC), kept[0].offset if kept else end
+
+
 class Receipts:
     """Records receipts from the receipts topic, and from HTTP through `receive`."""
 
@@ -75,6 +83,18 @@ class Receipts:
         self._hub_id = hub_id
         self.refused: dict[str, int] = {}
         self._trimmed_at = 0.0
+
+    def check(self) -> None:
+        """Raise Inconsistent if receipts were recorded and trimmed that this log does not hold.
+
+        Then the log was put back to an older state than it had.
+        """
+        follower, first = receipts_from(self._topics)
+        if first > self._exchange.log.tracking(follower):
+            raise Inconsistent(
+                "receipts were recorded that this log does not hold: it was put back to an older"
+                " state. Nothing is done on it; read docs/operations-backup.md"
+            )
 
     def step(self, timeout: float = 0.0) -> int:
         """Take what lies on the topic; returns the number of messages taken."""

@@ -29,6 +29,7 @@ from hub.clock import Clock
 from hub.crypto.pseudonyms import Pseudonyms
 from hub.deliveries import Settlement, settle
 from hub.domain import guards
+from hub.domain.breakglass import LOUD, Emergencies
 from hub.domain.case import Case, CaseEvent
 from hub.domain.facts import EVENT_REFERENCES
 from hub.domain.policy import PolicyProfile
@@ -97,6 +98,7 @@ class Exchange:
         self._writer = threading.RLock()
         self._cases = Cases(log, secrets)
         self._versions: dict[UUID, int] = {}
+        self.emergencies = Emergencies()
         self._after_erasure: dict[UUID, UUID] = {}  # subject → secret since the last erasure
         self._followed = 0
         self._fresh: deque[Fresh] = deque(maxlen=KEPT_ROWS)
@@ -135,7 +137,7 @@ class Exchange:
             if not isinstance(row.event, _HOT):
                 self._apply(row.position, row.event)
             elif isinstance(row.event, stored.EventAccepted):
-                self._note_erasure(row.event)
+                self._note(row.position, row.event)
         self._fresh.extend(draft.fresh)
         self._followed = draft.head + len(draft.events)
         self._cases.trim(len(draft.events))
@@ -160,12 +162,24 @@ class Exchange:
         if isinstance(event, stored.PolicyPublished):
             self.profile = PolicyProfile.as_recorded(json.loads(event.document))
         elif isinstance(event, stored.EventAccepted):
-            self._note_erasure(event)
+            self._note(position, event)
 
-    def _note_erasure(self, event: stored.EventAccepted) -> None:
-        """From an erasure's position on a person has another secret, destroyed or not as yet."""
+    def _note(self, position: int, event: stored.EventAccepted) -> None:
+        """What is asked of the log as a whole: erasures, break-glass, emergency mode.
+
+        From an erasure's position on a person has another secret, destroyed or not as yet.
+        """
         if event.event_type == ERASING and orders_erasure(ERASING, json.loads(event.facts)):
             self._after_erasure[UUID(bytes=event.subject_id)] = UUID(bytes=event.secret_id)
+        elif event.event_type in LOUD:
+            self.emergencies.note(
+                event.originator_id,
+                position,
+                event.event_type,
+                event.emitter,
+                event.timestamp,
+                json.loads(event.facts),
+            )
 
     def since_erasure(self, subject: UUID) -> UUID | None:
         """The person's first secret after the last erasure on record; None without one."""

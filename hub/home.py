@@ -137,7 +137,7 @@ class Home:
             ("ingest.key", SealingKey.generate().private),
             ("pseudonym.key", secrets.token_bytes(32)),
         ):
-            _write_secret(self.path / "keys" / name, secret)
+            write_secret(self.path / "keys" / name, secret)
         text = _TEMPLATE.format(
             version=VERSION,
             hub_id=hub_id,
@@ -162,8 +162,8 @@ class Home:
                     f"otherwise: change {name} in [{section}] there, or leave the option out"
                 )
 
-    def settings(self) -> Settings:
-        document = self._document()
+    def settings(self, file: str = "hub.toml") -> Settings:
+        document = self._document(file)
         try:
             if document["version"] != VERSION:
                 raise NotReady(
@@ -187,12 +187,12 @@ class Home:
         except (KeyError, TypeError, ValueError, AttributeError) as wrong:
             raise NotReady(f"{self.path / 'hub.toml'}: missing or wrong setting {wrong}") from None
 
-    def _document(self) -> dict[str, Any]:
+    def _document(self, file: str = "hub.toml") -> dict[str, Any]:
         """`hub.toml` as it is written."""
         if (self.path / "agency.toml").exists():
             raise NotReady(f"{self.path} is the home of an agency, not of a hub: give the hub's")
         try:
-            return tomllib.loads((self.path / "hub.toml").read_text(encoding="utf-8"))
+            return tomllib.loads((self.path / file).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise NotReady(
                 f"no hub in {self.path}; run: nrm-hub serve --home {self.path}"
@@ -241,7 +241,19 @@ def _filled(told: Any) -> Any:
     return told
 
 
-def _write_secret(path: Path, secret: bytes) -> None:
+def with_places(text: str, places: Mapping[str, str]) -> str:
+    """The text of a `hub.toml` with other addresses: "store.url", "store.keys", "topics.url"."""
+    section, lines = "", []
+    for line in text.splitlines():
+        if line.startswith("["):
+            section = line.strip("[] ")
+        name = f"{section}.{line.partition('=')[0].strip()}"
+        lines.append(f'{name.partition(".")[2]} = "{places[name]}"' if name in places else line)
+    return "\n".join(lines) + "\n"
+
+
+def write_secret(path: Path, secret: bytes) -> None:
+    """A new file that only its owner may read, on disk when this returns."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(secret)

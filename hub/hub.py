@@ -124,7 +124,8 @@ class Hub:
 
     @classmethod
     def open(cls, home: Home, clock: Clock | None = None) -> Hub:
-        """Open a home. Raises NotReady, or the store's and topics' own errors with what to do."""
+        """Open a home. Raises NotReady, or the store's and topics' own errors with what to do;
+        Inconsistent if the log was put back to an older state than its topics have seen."""
         settings, keys = home.settings(), home.keys()
         notices = read_notices(settings.notices, settings.mail)
         clock = clock or Clock()
@@ -165,6 +166,12 @@ class Hub:
             notices=Notices(exchange, notices, settings.hub_id),
         )
         hub.ensure_topics()
+        try:
+            hub.receipts.check()
+            hub.publisher.check()
+        except BaseException:
+            hub.stop()
+            raise
         return hub
 
     def ensure_topics(self) -> None:

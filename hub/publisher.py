@@ -46,7 +46,7 @@ from hub.in_flight import MARKED
 from hub.parts import Parts, PartsCache, released
 from hub.recalled import Item, Recalled, left_of
 from hub.release import CONSENT, standing
-from hub.served import Served, progress
+from hub.served import LOOK_AT, Served, progress
 from hub.store import events as stored
 from hub.store.errors import StoreConflict
 from hub.topics.port import Message, Topics, TopicUnavailable, UnknownTopicError
@@ -148,6 +148,17 @@ class Publisher:
         if not done or time.monotonic() - self._trimmed_at > TRIM_EVERY:
             self.trim()
         return done
+
+    def check(self) -> None:
+        """Raise Inconsistent if recipients were sent more than the log holds: see `Served.beyond`.
+
+        Looks at the busiest few now, so that a hub starts quickly; at each other before its first
+        message.
+        """
+        names = [one.agency for one in self._exchange.agencies]
+        names.sort(key=lambda one: -self._exchange.last_version(delivery_stream(one)))
+        for agency in names[:LOOK_AT]:
+            self._served.beyond(agency, self._hub_id, self._key.public)
 
     @property
     def idle(self) -> bool:
@@ -453,6 +464,8 @@ class Publisher:
         topic = self._exchange.pseudonyms.topic("nrm.d", agency)
         marked = self._exchange.last_version(delivery_stream(agency))
         recalled = self._recalled.since(agency, batch[0].originator_version, marked)
+        if agency not in self._ends:
+            self._served.beyond(agency, self._hub_id, self._key.public)
         self._topics.append(topic, self._messages(agency, sealing_public, batch, recalled))
         crash.point("after_append")
         end = self._topics.end(topic)

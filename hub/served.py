@@ -15,9 +15,14 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
+from hub.crypto import signing
 from hub.crypto.pseudonyms import Pseudonyms
+from hub.draft import stream_id
+from hub.errors import Inconsistent
 from hub.store.log import HubLog
 from hub.topics.port import Topics, UnknownTopicError
+from schemas import wire
+from schemas.avro import AvroError
 
 RECEIPTS_TOPIC = "nrm.receipts"
 LOOK_AT = 20  # recipients asked about in one look, so that a look stays short
@@ -79,6 +84,23 @@ class Served:
                 found.append(agency)
         return found
 
+    def beyond(self, agency: str, hub_id: str, public: bytes) -> None:
+        """Raise Inconsistent if the recipient's topic holds a later delivery than the log marked.
+
+        Then the log was put back to an older state, and its next sequences were given out before.
+        """
+        topic = self._names.topic("nrm.d", agency)
+        end = self._topics.end(topic)
+        seen = 0
+        for message in self._topics.read(topic, max(0, end - 1), 1, 0.0) if end else []:
+            seen = signed_sequence(message.value, hub_id, public) or 0
+        marked = self._log.last_version(stream_id("deliveries", agency))
+        if seen > marked:
+            raise Inconsistent(
+                f"{agency} was sent delivery {seen}, the log ends at {marked}: it was put back to"
+                " an older state. Nothing is sent on; read docs/operations-backup.md"
+            )
+
     def forget(self, agency: str) -> None:
         """Ask again which life the recipient's topic has."""
         self._lives.pop(agency, None)
@@ -95,6 +117,21 @@ class Served:
         except UnknownTopicError:
             self._topics.ensure([topic])
             return self._topics.identity(topic)
+
+
+def signed_sequence(raw: bytes, hub_id: str, public: bytes) -> int | None:
+    """Last sequence of a message of sealed deliveries, if this hub signed it; else None."""
+    try:
+        sealed = wire.SEALED_DELIVERIES.unsingle(raw)
+        info = (
+            f"nrm.deliveries.v1\n{hub_id}\n{sealed['recipient']}"
+            f"\n{sealed['first_sequence']}\n{sealed['last_sequence']}"
+        )
+        said = info.encode() + b"\n" + hashlib.sha256(sealed["box"]).digest()
+        signing.verify(public, signing.DELIVERIES, said, sealed["signature"])
+    except (AvroError, signing.SignatureError):
+        return None
+    return int(sealed["last_sequence"])
 
 
 def progress(followers: Mapping[str, int], sent: Mapping[str, int]) -> dict[str, int]:

@@ -9,6 +9,7 @@ then the fact is recorded together with the follower's position.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from uuid import UUID
 
 from hub import crash
@@ -67,6 +68,27 @@ class Shredder:
             self._record(subject, gone)
             secret = next_secret(secret)
         return destroyed
+
+    def carry_over(self, secret_ids: Collection[UUID]) -> int:
+        """Record erasures that the key store knows of and the log does not, after a restore from a
+        backup older than they are. Returns how many persons they concern."""
+        subjects: set[UUID] = set()
+        after = 0
+        accepted = frozenset({stored.EventAccepted.TOPIC})
+        while secret_ids and (page := self._exchange.log.read(after, BATCH, accepted)):
+            after = page[-1].position
+            for one in page:
+                event = one.event
+                assert isinstance(event, stored.EventAccepted)
+                if UUID(bytes=event.secret_id) in secret_ids:
+                    subjects.add(UUID(bytes=event.subject_id))
+        for subject in sorted(subjects):
+            secret, gone = subject, 0
+            while self._exchange.secrets.erased(secret):
+                gone += 1
+                self._record(subject, gone)
+                secret = next_secret(secret)
+        return len(subjects)
 
     def _record(self, subject: UUID, gone: int) -> None:
         """Record that this many are gone, unless that is on record: a crash may lie between."""

@@ -40,8 +40,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(_NEEDS[fixture])
         # Chosen by request.getfixturevalue(): named by the parameter instead.
         for value in getattr(getattr(item, "callspec", None), "params", {}).values():
-            if value in ("kafka", "postgres"):
-                item.add_marker(value)
+            for name in str(value).split() if isinstance(value, str) else ():
+                if name in ("kafka", "postgres"):  # also "postgres and kafka"
+                    item.add_marker(name)
 
 
 @pytest.fixture(scope="session")

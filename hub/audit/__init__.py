@@ -5,6 +5,7 @@ answer that could have been given then. Content is never shown: an auditor sees 
 person was erased, the entry stands as a tombstone and everything else still verifies.
 """
 
+from hub.audit.breakglass import BreakGlass, break_glass
 from hub.audit.conservation import Balance, conservation
 from hub.audit.replay import Entry, position_of, replay_case
 from hub.audit.standing import CaseStanding, standing_of
@@ -13,11 +14,13 @@ from hub.audit.why import Why, WhyCategory, why
 
 __all__ = [
     "Balance",
+    "BreakGlass",
     "CaseStanding",
     "Entry",
     "Verdict",
     "Why",
     "WhyCategory",
+    "break_glass",
     "conservation",
     "position_of",
     "replay_case",

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from hub.domain.breakglass import DECLARED, INVOKED, REVIEWED
 from hub.errors import Refused
 from hub.exchange import Exchange
 from hub.store import events as stored
@@ -17,7 +18,10 @@ from hub.store.log import HubLog, Recorded
 
 @dataclass
 class Entry:
-    """One event of a case as replay shows it. No content, only what was recorded about it."""
+    """One event of a case as replay shows it. No content, only what was recorded about it.
+
+    through: agency → event → category → the invocation through whose window it came.
+    """
 
     position: int
     recorded_at: str
@@ -31,6 +35,8 @@ class Entry:
     withheld: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     backfill: dict[str, Any] = field(default_factory=dict)
     recalls: list[dict[str, Any]] = field(default_factory=list)
+    through: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    loud: str = ""  # "break-glass" or "emergency mode", for what must not be read over
     policy: str = ""
     parties: int = 0
 
@@ -99,3 +105,8 @@ def _fill(entry: Entry, settlement: dict[str, Any]) -> None:
                 entry.withheld.setdefault(agency, {})[category] = answer
     entry.backfill = settlement.get("backfill", {})
     entry.recalls = settlement.get("recalls", [])
+    entry.through = settlement.get("windows", {})
+    if entry.through or entry.type in (INVOKED, REVIEWED):
+        entry.loud = "break-glass"
+    elif entry.type == DECLARED:
+        entry.loud = "emergency mode"

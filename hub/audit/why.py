@@ -26,7 +26,7 @@ from hub.store import events as stored
 from hub.store.log import HubLog, Recorded
 
 PAGE = 5_000
-_REGISTER = frozenset(
+REGISTER = frozenset(
     one.TOPIC
     for one in (
         stored.AgencyEnrolled,
@@ -159,7 +159,7 @@ def as_of_position(log: HubLog, position: int) -> tuple[Parties, PolicyProfile]:
     """Register and profile as they stood just before a position."""
     agencies, profile, after = Agencies(), None, 0
     while after < position - 1:
-        page = log.read(after, PAGE, _REGISTER)
+        page = log.read(after, PAGE, REGISTER)
         if not page:
             break
         for one in page:

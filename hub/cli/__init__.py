@@ -25,6 +25,7 @@ from connectors.cli import connector
 from hub.cli import (
     agencies,
     audit,
+    backup,
     case,
     consent,
     demo,
@@ -75,6 +76,8 @@ app.add_typer(operator.dev, name="dev")
 app.command()(operator.status)
 app.command()(operator.refusals)
 app.command()(recalls.recalls)
+app.command()(backup.backup)
+app.command()(backup.restore)
 
 
 @app.callback()

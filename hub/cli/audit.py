@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from hub.audit import Entry, Verdict, Why, replay_case, verify_log, why
+from hub.audit import (
+    BreakGlass,
+    Entry,
+    Verdict,
+    Why,
+    break_glass,
+    replay_case,
+    verify_log,
+    why,
+)
 from hub.audit import conservation as accounted
 from hub.cli.options import HUB_HOME, AsJson, HubHome
 from hub.cli.printed import console, lines, progress, table
+from hub.domain.breakglass import Invocation
 from hub.home import Home
 from hub.hub import Reading
 
@@ -52,6 +62,7 @@ def replay(
 
 def _row(entry: Entry) -> tuple[str, ...]:
     erased = " (erased)" if entry.erased else ""
+    loud = f"!! {entry.loud.upper()}" if entry.loud else ""
     released = [
         f"{agency}: " + ", ".join(f"{c} ({b})" for c, b in sorted(bases.items()))
         for agency, bases in sorted(entry.released.items())
@@ -60,7 +71,11 @@ def _row(entry: Entry) -> tuple[str, ...]:
         f"{agency}: " + ", ".join(f"{c} ({r[0]})" for c, r in sorted(reasons.items()))
         for agency, reasons in sorted(entry.withheld.items())
     ]
-    after = [f"recall to {recall['to']}" for recall in entry.recalls]
+    after = [
+        f"!! through break-glass to {agency}: {sum(map(len, events.values()))} items"
+        for agency, events in sorted(entry.through.items())
+    ]
+    after += [f"recall to {recall['to']}" for recall in entry.recalls]
     after += [
         f"{agency} also gets {len(events)} earlier event{'s' if len(events) > 1 else ''}"
         for agency, events in entry.backfill.items()
@@ -68,7 +83,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
     return (
         str(entry.position),
         entry.recorded_at[:19],
-        lines(f"{entry.type}{erased}", f"by {entry.agency}", entry.event_id),
+        lines(loud, f"{entry.type}{erased}", f"by {entry.agency}", entry.event_id),
         lines(*released),
         lines(*withheld),
         lines(*after),
@@ -116,6 +131,108 @@ def _explain(answer: Why) -> None:
     out.print(shown)
     if answer.divergent:
         out.print("[bold]The decision made again differs: report this to the operator.[/bold]")
+
+
+@app.command()
+def breakglass(
+    home: HubHome = HUB_HOME,
+    case: Annotated[
+        str | None, typer.Option(help="Only of this case, by its common reference.")
+    ] = None,
+    unreviewed: Annotated[
+        bool, typer.Option("--unreviewed", help="Only those nobody has reviewed.")
+    ] = False,
+    json_: AsJson = False,
+) -> None:
+    """Every break-glass: who, why, what it opened, what came through, and what the review found.
+
+    Emergency mode is listed too; it opens nothing. Exit code 3 if a review is overdue.
+
+    Example: nrm-hub audit breakglass --home hub-home --unreviewed
+    """
+    with Reading.open(Home(home)) as reading:
+        found = break_glass(reading.exchange, case)
+    shown = [one for one in found.invocations if not (unreviewed and one.reviews)]
+    if json_:
+        typer.echo(
+            json.dumps(
+                {
+                    **found.counts(),
+                    "invocations": [_invocation(one, found) for one in shown],
+                    "emergency_mode": [
+                        {**asdict(one), "running": one.running(found.now)} for one in found.declared
+                    ],
+                },
+                indent=1,
+                default=str,
+            )
+        )
+    else:
+        _tell_break_glass(found, shown)
+    if found.overdue:
+        raise typer.Exit(DIVERGED)
+
+
+def _invocation(one: Invocation, found: BreakGlass) -> dict[str, Any]:
+    return {
+        **asdict(one),
+        "open": one.open(found.now),
+        "overdue": one.overdue(found.now),
+        "reviewed_late": one.reviewed_late,
+    }
+
+
+def _tell_break_glass(found: BreakGlass, shown: list[Invocation]) -> None:
+    out = console()
+    rows = table(
+        ">position", "invoked", "by", "why", "opened", "until", "came through", "review", lines=True
+    )
+    for one in shown:
+        refused = sorted(set(one.requested) - set(one.opened))
+        items = sum(map(len, one.through.values()))
+        rows.add_row(
+            str(one.position),
+            one.at.isoformat()[:19],
+            f"{one.agency} ({one.role})",
+            one.reason,
+            lines(
+                ", ".join(one.opened) or "nothing",
+                f"not for this role: {', '.join(refused)}" if refused else "",
+            ),
+            one.closes.isoformat()[:16] + (" OPEN" if one.open(found.now) else ""),
+            lines(*(f"{event}: {', '.join(sorted(c))}" for event, c in one.through.items()))
+            or f"{items}",
+            _review(one, found),
+        )
+    out.print(rows if shown else "No break-glass.")
+    for declared in found.declared:
+        state = "RUNNING" if declared.running(found.now) else "ended"
+        out.print(
+            f"Emergency mode at position {declared.position} by {declared.agency}, until "
+            f"{declared.ends_on} ({state}): {', '.join(declared.measures)}. It opens nothing."
+        )
+    out.print(
+        f"{found.open} open, {found.unreviewed} not reviewed, {found.overdue} of them overdue"
+    )
+
+
+def _review(one: Invocation, found: BreakGlass) -> str:
+    if not one.reviews:
+        due = one.review_due.isoformat()[:16]
+        return f"OVERDUE since {due}" if one.overdue(found.now) else f"due {due}"
+    told = {True: "person told", False: "person NOT told", None: "person told: not said"}
+    recalled = sum(map(len, one.recalled.values()))
+    stays = sum(map(len, one.stays.values()))
+    return lines(
+        *(
+            f"{review.outcome} by {review.by} at {review.at.isoformat()[:16]}, "
+            f"{told[review.person_informed]}"
+            for review in one.reviews
+        ),
+        "LATE" if one.reviewed_late else "",
+        f"{recalled} recalled" if recalled else "",
+        f"{stays} stay on another basis" if stays else "",
+    )
 
 
 @app.command()

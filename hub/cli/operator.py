@@ -32,6 +32,7 @@ def status(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
 
     Example: nrm-hub status --home hub-home
     """
+    from hub.audit import break_glass
     from hub.draft import stream_id
     from hub.home import Home
     from hub.hub import Reading
@@ -59,6 +60,8 @@ def status(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
         profile = exchange.profile.version if exchange.profile else ""
         work, overdue = exchange.log.work.counts(exchange.clock.now())
         settings = reading.settings
+        glass = break_glass(exchange)
+        copies = exchange.secrets.recovery.copies()
     recorded = counts.by_topic
     said = {
         "hub": settings.hub_id,
@@ -73,6 +76,9 @@ def status(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
         "work_open": work,
         "work_overdue": overdue,
         "recorded": dict(recorded),
+        "break_glass": glass.counts(),
+        "emergency_mode": [str(one.ends_on) for one in glass.emergency],
+        "recovery_copies": [{"path": str(one.path), "behind": one.behind} for one in copies],
         "recipients": rows,
     }
     if json_:
@@ -87,6 +93,17 @@ def status(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
         f"{len(undecided)} settled events not yet followed by the publisher"
     )
     typer.echo(f"Work list: {work} open, {overdue} of them overdue (nrm-hub work list)")
+    if glass.open or glass.unreviewed:
+        typer.echo(
+            f"!! Break-glass: {glass.open} open, {glass.unreviewed} not reviewed, "
+            f"{glass.overdue} of them overdue (nrm-hub audit breakglass)"
+        )
+    for one in glass.emergency:
+        typer.echo(f"!! Emergency mode until {one.ends_on}, declared by {one.agency}")
+    for copy in copies:
+        if copy.behind != 0:
+            behind = "away" if copy.behind is None else f"{copy.behind} erasures behind"
+            typer.echo(f"!! Recovery key's copy {copy.path} is {behind}: docs/operations-backup.md")
     shown = table("recipient", "role", ">marked", ">sent", ">acknowledged", ">waiting")
     for row in rows:
         shown.add_row(*(str(value) for value in row.values()))
@@ -179,7 +196,7 @@ def shred(
     if not destroyed:
         typer.echo("Error: nobody of this reference has a secret here; check it.", err=True)
         raise typer.Exit(1)
-    typer.echo("Destroyed. Backups of the key store from before today must be destroyed too.")
+    typer.echo("Destroyed. Backups made before do not open for them; see: nrm-hub status")
 
 
 # -- to try things -----------------------------------------------------------------------------

@@ -61,7 +61,7 @@ PLAIN: Mapping[str, tuple[str, ...]] = {
     "SubjectRequestReceived": ("request_id", "right", "due_on"),
     "SubjectRequestDecided": ("request_id", "outcome", "exemption", "action"),
     "RecordCorrected": ("corrects_event", "field"),
-    "BreakGlassInvoked": ("requested_categories", "expires_at"),
+    "BreakGlassInvoked": ("reason", "requested_categories", "expires_at"),
     "BreakGlassReviewed": ("invocation_event_id", "outcome", "person_informed"),
     "EmergencyModeDeclared": ("measures", "ends_on"),
     "RecallAnswered": ("recall_ref", "outcome"),

@@ -427,6 +427,22 @@ class TablePublished(StoreEvent):
     by: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubRestored(StoreEvent):
+    """The hub was put back from a backup: what stands before this position is the backup's."""
+
+    TOPIC = "nrm.Hub.Restored"
+
+    hub: str
+    backup: str
+    head: int
+    after_loss: bool
+    seen: bytes
+    former_verifier: str
+    log_verifier: str
+    by: str = ""
+
+
 EVENTS: tuple[type[StoreEvent], ...] = (
     EventAccepted,
     Settled,
@@ -455,4 +471,5 @@ EVENTS: tuple[type[StoreEvent], ...] = (
     WorkFired,
     WorkClosed,
     TablePublished,
+    HubRestored,
 )

@@ -16,6 +16,9 @@ before it trusts what it remembers.
 Limits. Secrets already handed out stay in memory as long as their users keep them, and Python
 cannot wipe memory. What overwriting a file is worth is said in `epoch.py`. Data a partner has
 opened is beyond reach.
+
+Backups. `for_backup` gives everyone's secret sealed under the recovery key (`recovery.py`), which
+an erasure makes forget the person here and in its copies; `restore` takes that back.
 """
 
 from __future__ import annotations
@@ -40,6 +43,7 @@ from hub.store.epoch import EpochFile
 from hub.store.errors import StoreCorrupt, StoreRefused
 from hub.store.keytables import KeyTables, PostgresKeyTables, SQLiteKeyTables
 from hub.store.location import split_parameter, split_schema, sqlite_path
+from hub.store.recovery import KeyBackup, Recovery, RecoveryFile
 from hub.store.tables import Cursor
 
 SECRET = 32
@@ -90,6 +94,7 @@ class KeyStore:
     ) -> None:
         self._tables = tables
         self._file = epoch_file
+        self.recovery = RecoveryFile(epoch_file.path.with_name("recovery.key"), randomness)
         self._randomness = randomness
         self._room = cached
         self._lock = RLock()
@@ -227,8 +232,69 @@ class KeyStore:
                 survivors = self._next_epoch()
             return ShredReport(tuple(subjects), destroyed, survivors, self._state.epoch)
 
+    # -- backups ----------------------------------------------------------------------------------
+
+    def for_backup(self) -> KeyBackup:
+        """Everyone's secret, for a backup; makes the recovery key if there is none.
+
+        Nobody is erased while this runs, so nobody erased is in it.
+        """
+        with self._lock, self._file.locked():
+            self._recover()
+            recovery = self.recovery.read_or_make()
+            sealed: list[tuple[UUID, bytes]] = []
+            with self._tables.read() as c:
+                self._see(c)
+                last = b""
+                while rows := _page(c, last):
+                    last = rows[-1][0]
+                    sealed += [
+                        (one, recovery.seal(one, secret, self._nonce()))
+                        for one, secret in sorted(self._open_rows(rows).items())
+                    ]
+            return KeyBackup(recovery.key_id, tuple(sealed), self._erased)
+
+    def restore(self, backup: KeyBackup, recovery: Recovery) -> frozenset[UUID]:
+        """Into this empty key store: everyone whom the recovery key has not forgotten.
+
+        Returns whose secrets were destroyed after the backup. Raises StoreRefused, having changed
+        nothing, if the store is not empty or the key is not the backup's.
+        """
+        if backup.recovery_id != recovery.key_id:
+            raise StoreRefused("this recovery key is not the one the backup was made under")
+        secrets: dict[UUID, bytes] = {}
+        there = self.recovery.read()
+        if there is not None and there.key_id != recovery.key_id:
+            raise StoreRefused(f"{self.recovery.path} is another hub's: choose another place")
+        gone = set(recovery.erased) | backup.erased | (there.erased if there else set())
+        for one, sealed in backup.sealed:
+            secret = None if one in gone else recovery.unseal(one, sealed)
+            if secret is None:
+                gone.add(one)
+            else:
+                secrets[one] = secret
+        with self._lock, self._file.locked():
+            self._look()
+            with self._tables.write() as c:
+                self._see(c)
+                if _page(c, b"") or self._erased:
+                    raise StoreRefused("this key store holds secrets already: choose an empty one")
+                c.executemany(
+                    "INSERT INTO secrets (subject_id, wrapped) VALUES (?, ?)",
+                    [(one.bytes, self._wrap(one, secrets[one])) for one in sorted(secrets)],
+                )
+                c.executemany(
+                    "INSERT INTO erased (subject_id, done) VALUES (?, 1)",
+                    [(one.bytes,) for one in sorted(gone)],
+                )
+                c.execute("UPDATE state SET generation = generation + 1")
+            self.recovery.put(recovery.without(gone))
+            self._look()
+        return frozenset(gone - backup.erased)
+
     def _next_epoch(self) -> int:
         """Everyone not erased moves to a new epoch key; the old one is destroyed."""
+        self.recovery.forget(self._erased)
         old, before = self._key(), self._state
         key = self._randomness(32)
         after = _State(before.store, before.epoch + 1, before.generation + 1)
@@ -271,6 +337,8 @@ class KeyStore:
         self._file.settle(self._state.epoch)
         if self._pending:
             self._next_epoch()
+        else:
+            self.recovery.forget(self._erased)  # a copy that was away may be back
         self._unsettled = False
 
     def _begin(self) -> None:

@@ -14,7 +14,8 @@ shredding must reach), and any use of the process environment. Followers poll wi
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -37,7 +38,7 @@ from hub.store.location import sqlite_path
 from hub.store.mapper import StoreMapper, leaf_entry
 from hub.store.postgres import PostgresLogFactory
 from hub.store.sqlite import SQLiteLogFactory
-from hub.store.tables import AdmissionKey, Append, LogTables
+from hub.store.tables import AdmissionKey, Append, Cursor, LogTables
 from hub.store.work import WorkRows
 from hub.store.writing import micros
 
@@ -147,6 +148,12 @@ class HubLog(Application[UUID]):
     def track(self, name: str, position: int) -> None:
         """Record how far a follower without effects in the log has come. Never moves back."""
         self._tables.follow(name, position)
+
+    @contextmanager
+    def filling(self) -> Iterator[tuple[LogTables, Cursor]]:
+        """One transaction that fills an empty log from a backup (`copying.py`); nothing else."""
+        with self._tables.write() as c:
+            yield self._tables, c
 
     # -- reading ----------------------------------------------------------------------------------
 

@@ -43,15 +43,15 @@ WORK_TABLES: Final = (
     " PRIMARY KEY (item, phase, receiver))",
 )
 
-_COLUMNS: Final = (
+COLUMNS: Final = (
     "item, kind, ref, role, agency, escalates, case_id, subject, position, since, opens, due,"
     " fired, wakes, state, detail, closed_at, closed_by, closed_because, closed_position"
 )
 _SET: Final = ", ".join(
-    f"{name} = excluded.{name}" for name in _COLUMNS.replace(" ", "").split(",")[1:]
+    f"{name} = excluded.{name}" for name in COLUMNS.replace(" ", "").split(",")[1:]
 )
 _PUT: Final = (
-    f"INSERT INTO work ({_COLUMNS}) VALUES ({', '.join('?' * 20)})"  # noqa: S608 - constants
+    f"INSERT INTO work ({COLUMNS}) VALUES ({', '.join('?' * 20)})"  # noqa: S608 - constants
     f" ON CONFLICT (item) DO UPDATE SET {_SET}"
 )
 
@@ -225,7 +225,7 @@ class WorkRows:
         return self._select("1 = 1", (), "item")
 
     def _select(self, where: str, values: Sequence[Any], order: str = "item") -> list[WorkItem]:
-        query = f"SELECT {_COLUMNS} FROM work WHERE {where}"  # noqa: S608 - constants, values marked
+        query = f"SELECT {COLUMNS} FROM work WHERE {where}"  # noqa: S608 - constants, values marked
         rows = self._tables.query(query + (f" ORDER BY {order}" if order else ""), tuple(values))
         return [_item(row) for row in rows]
 

@@ -229,6 +229,9 @@ class LocalBroker:
             # After a crash the broker waits for its own old session to end: 9 s otherwise.
             "broker.session.timeout.ms": "3000",
             "broker.heartbeat.interval.ms": "500",
+            # Trimmed segments leave the disk within seconds, not within five minutes.
+            "log.initial.task.delay.ms": "1000",
+            "log.retention.check.interval.ms": "2000",
             "log.cleaner.dedupe.buffer.size": "2097152",  # 128 MiB otherwise
             "num.network.threads": "2",
             "num.io.threads": "4",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -240,7 +241,19 @@ def one_of_each() -> list[StoreEvent]:
             request="q1",
             digest=octets(32, "export"),
             left_out=("family", "health"),
+        ),
+        stored.HubRestored(
+            **shared,
+            originator_version=25,
+            hub="hub-1",
+            backup="0a" * 32,
+            head=17,
+            after_loss=True,
+            seen=b"{}",
+            former_verifier="hub-1+0+A",
+            log_verifier="hub-1+1+B",
             by="operator",
         ),
     ]
-    return made
+    # One stream: numbered here, so that whoever adds a class need not look for a free number.
+    return [replace(event, originator_version=n) for n, event in enumerate(made, start=1)]
