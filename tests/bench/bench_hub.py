@@ -35,6 +35,8 @@ from tests.bench.town import CASES, PARTNERS, Town, until
 
 known: dict[str, float] = {}
 
+EVERYTHING = frozenset({"hub", "consumers", "timers"})  # what `serve` runs beside the API
+
 
 def line(name: str, where: str, value: float, unit: str, ratio_to: str = "") -> None:
     said: dict[str, Any] = {"name": name, "where": where, "value": round(value, 2), "unit": unit}
@@ -79,7 +81,7 @@ def pipeline(town: Town, where: str, count: int) -> None:
     """Submitted → row committed and answered, five recipients."""
     batches = [Message(batch) for batch in town.sealed(count)]
     with town.connectors():
-        town.hub.start()
+        town.hub.start(EVERYTHING)
         until(town.answered)
         start = time.perf_counter()
         town.hub.topics.append(INGEST_TOPIC, batches)

@@ -23,6 +23,7 @@ from connectors.submit import Publisher
 from hub.ingest import INGEST_TOPIC
 from hub.scenario.places import Servers
 from hub.topics.port import Message
+from tests.bench.bench_hub import EVERYTHING
 from tests.bench.town import PARTNERS, Town, until
 
 AT_ONCE = 2_000  # events between two looks
@@ -53,7 +54,7 @@ def main() -> int:
         publisher = Publisher(town.identities["NGO-1"])
         with town.connectors() as connectors:
             collector.rest()
-            town.hub.start()
+            town.hub.start(EVERYTHING)
             until(town.answered)
             began, events, generation = time.monotonic(), 0, 0
             while time.monotonic() - began < asked.minutes * 60:
