@@ -224,12 +224,13 @@ def test_serving_fires_timers_and_a_hub_without_that_part_states_nothing(tmp_pat
         "to_agency": "SH-1",
         "services": ["accommodation"],
         "urgency": "3_hours",
-        "respond_by": "2026-03-02T08:00:00Z",
+        "respond_by": "2026-03-02T09:30:00Z",
         "basis": "safeguarding",
     }
     sealed = Publisher(road.identities["NGO-1"]).prepare(
         [opened, road.event("ReferralMade", "C1", **referral)]
     )
+    road.time.at = at(2026, 3, 2, 10)  # it arrives when its time is over
     road.hub.start()
     try:
         assert all(one.accepted for one in road.hub.ingest.submit(sealed).outcomes)

@@ -127,6 +127,34 @@ def test_a_reconsideration_waits_for_its_decision(desk: Office) -> None:
     assert desk.item("reconsideration_undecided").agency == "CA-1"
     decide(desk, "ReconsiderationDecided", decision_ref="rg", outcome="overturned")
     assert not desk.items("reconsideration_undecided")
+    recovery = desk.item("recovery_start_due")
+    assert recovery.agency == "CA-1", "grounds are positive now: recovery is to be started (G05)"
+    assert recovery.due is not None
+    assert desk.item("conclusive_possible", WAITING).opens == at(2026, 4, 1)
+
+
+def test_a_reconsideration_that_changes_nothing_starts_nothing(desk: Office) -> None:
+    desk.identified("C1")
+    desk.decided("C1", "negative")
+    decide(desk, "ReconsiderationDecided", decision_ref="rg", outcome="upheld")
+    assert not desk.items("recovery_start_due")
+    assert not desk.items("conclusive_possible")
+
+
+@pytest.mark.parametrize("about", ["rg", "cg"])
+def test_an_overturned_decision_has_to_reach_the_prosecutor_as_well(
+    desk: Office, about: str
+) -> None:
+    desk.identified("C1")
+    about_it = {"offence_code": "0703", "proceeding_ref": "p1", "compulsion_basis": []}
+    desk.say("NGO-1", "NonPunishmentRaised", "C1", **about_it)
+    linked = {"proceeding_ref": "p1", "stage": "charged", "victim_role": "none"}
+    desk.say("PRO-1", "ProceedingLinked", "C1", **linked)
+    desk.say("PRO-1", "NonPunishmentDecided", "C1", outcome="proceeded", decided_on="2026-03-02")
+    desk.decided("C1", "negative")
+    assert not desk.items("prosecutor_to_be_told")
+    decide(desk, "ReconsiderationDecided", decision_ref=about, outcome="overturned")
+    assert desk.items("prosecutor_to_be_told")
 
 
 def test_whoever_is_left_has_nothing_more_to_decide(desk: Office) -> None:
