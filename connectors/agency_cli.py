@@ -199,20 +199,27 @@ def publish(
     Example: nrm-hub publish case.json --home ngo-1
     Example: nrm-hub publish referral.json --group workers.csv --home union-1
     """
-    from connectors.documents import read_events
+    from connectors.documents import forget, is_kept, read_events
+    from connectors.errors import InvalidEventError
     from connectors.group import Group
     from connectors.identity import AgencyIdentity
     from connectors.submit import Limits, Publisher
 
     identity = AgencyIdentity.load(home)
     people = Group(file, group, datetime.now(UTC)) if group else None
+    fresh = people is None and not is_kept(file)
     events = people.events() if people else read_events(file)
     transport = transport_of(identity, via, url)
     limits = Limits(give_up_seconds=wait, answer_seconds=min(wait, Limits().answer_seconds))
     if apart:
         limits = replace(limits, batch_events=1)
     with Console(stderr=True).status(f"Publishing {len(events)} events"):
-        outcomes = Publisher(identity, transport, limits=limits).publish(events)
+        try:
+            outcomes = Publisher(identity, transport, limits=limits).publish(events)
+        except InvalidEventError:  # all are checked before the first is sent
+            if fresh:
+                forget(file)
+            raise
     rows = [
         {**_row(event.type, outcome), "case": event.case}
         for event, outcome in zip(events, outcomes, strict=True)

@@ -34,7 +34,7 @@ def read_events(path: Path) -> list[Event]:
     if all(event.event_id and event.occurred_at for event in events):
         return events
     digests = [_digest(entry) for entry in entries]
-    kept = path.with_name(path.name + ".published.json")
+    kept = _kept_at(path)
     known = _kept(kept, digests)
     now = datetime.now(UTC)
     settled = [
@@ -54,6 +54,16 @@ def read_events(path: Path) -> list[Event]:
     if not known:
         _keep(kept, digests, settled)
     return settled
+
+
+def is_kept(path: Path) -> bool:
+    """Whether ids and times of this file's events are kept: it may have been published."""
+    return _kept_at(path).exists()
+
+
+def forget(path: Path) -> None:
+    """Forget what was kept of a file none of whose events was ever sent: it may be put right."""
+    _kept_at(path).unlink(missing_ok=True)
 
 
 def read_entries(path: Path) -> list[dict[str, Any]]:
@@ -113,6 +123,10 @@ def event_of(index: int, entry: Any) -> Event:
         at,
         entry.get("corrects_type"),
     )
+
+
+def _kept_at(path: Path) -> Path:
+    return path.with_name(path.name + ".published.json")
 
 
 def _digest(entry: dict[str, Any]) -> str:

@@ -91,6 +91,7 @@ class WorkList:
         self._changed: dict[UUID, WorkItem] = {}
         self._opened_or_closed: dict[UUID, tuple[UUID, bool]] = {}
         self._accepted: dict[UUID, CaseEvent] = {}
+        self._begun: dict[UUID, UUID] = {}  # cases whose first row was just followed → subject
         self._profile: PolicyProfile | None = None
         self.position = self._rows.position()
         self.aged: set[UUID] = set()  # cases in which something about age was said since asked
@@ -144,6 +145,7 @@ class WorkList:
         self._changed.clear()
         self._opened_or_closed.clear()
         self._accepted.clear()
+        self._begun.clear()
         self._profile = None
         self.position = self._rows.position()
 
@@ -162,6 +164,8 @@ class WorkList:
     def _on_accepted(self, position: int, event: stored.EventAccepted) -> None:
         happened = case_event(event, self._exchange.secrets, position)
         self._accepted[event.originator_id] = happened
+        if event.originator_version == 1:
+            self._begun[event.originator_id] = UUID(bytes=event.subject_id)
         if event.event_type == "StatisticsPublished":
             self._published(happened)
 
@@ -221,7 +225,10 @@ class WorkList:
 
     def _open(self, case_id: UUID, before: int) -> _Open:
         opened = self._cases.get(case_id)
-        if opened is None:
+        begun = self._begun.pop(case_id, None)
+        if opened is None and begun is not None:  # nothing of it is settled or on the list yet
+            opened = self._cases[case_id] = _Open(Case(case_id, begun))
+        elif opened is None:
             recorded = [
                 one.event for one in self._exchange.log.stream(case_id) if one.position < before
             ]

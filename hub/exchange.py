@@ -31,7 +31,9 @@ from hub.deliveries import Settlement, settle
 from hub.domain import guards
 from hub.domain.breakglass import LOUD, Emergencies
 from hub.domain.case import Case, CaseEvent
+from hub.domain.deadlines import over_before_it_began
 from hub.domain.facts import EVENT_REFERENCES
+from hub.domain.parties import HUB_ROLE
 from hub.domain.policy import PolicyProfile
 from hub.draft import Draft, Fresh, stream_id
 from hub.errors import Inconsistent, Refused, RetryLater
@@ -92,6 +94,7 @@ class Exchange:
         self.secrets = secrets
         self.pseudonyms = pseudonyms
         self.clock = clock
+        self.keeps_time = True  # a scenario's own deadlines are its business (its timers are off)
         self.agencies = Agencies()
         self.profile: PolicyProfile | None = None
         self.committed = threading.Condition()
@@ -407,6 +410,8 @@ class Exchange:
             return self._refuse(draft, event, ANOTHER_PERSON)
         parties, profile = self.agencies.parties(), self.policy()
         refusal = guards.refuse(case, happened, parties, profile, draft.now)
+        if refusal is None and self.keeps_time and event.role != HUB_ROLE:
+            refusal = over_before_it_began(event.event_type, event.facts, event.occurred_at)
         if refusal is not None:
             no = Refused(7, refusal.reason, refusal.detail, refusal.guard)
             return self._refuse(draft, event, NO_SUCH_CASE if no.reason in _HIDDEN else no)

@@ -66,6 +66,6 @@ class Mails:
         message["Message-ID"] = f"<{digest}@{self._server.sender.rpartition('@')[2]}>"
         message["Auto-Submitted"] = "auto-generated"
         lines = [one.line() for one in notices]
-        lines += ["", "Look them up in the work list: nrm-hub work list, or GET /v1/work."]
+        lines += ["", "Look them up: nrm-hub work list, at an agency nrm-hub agency work."]
         message.set_content("\n".join(lines) + "\n")
         return message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from hub.errors import Refused
 from hub.exchange import Exchange
 from hub.store import events as stored
 from hub.store.log import HubLog, Recorded
+
+_CASE_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 @dataclass
@@ -61,11 +64,18 @@ def position_of(log: HubLog, as_of: str | None) -> int:
     return log.position_at(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
+def case_named(exchange: Exchange, case: str) -> UUID:
+    """A case from what was typed: its common reference, or its id as the work list has it."""
+    if _CASE_ID.fullmatch(case) and exchange.log.stream(UUID(hex=case), limit=1):
+        return UUID(hex=case)
+    return exchange.pseudonyms.canonical("case", case)
+
+
 def replay_case(exchange: Exchange, case_ref: str, as_of: str | None = None) -> list[Entry]:
     """The case's events up to a position or time, each with what was decided on it then."""
     log = exchange.log
     end = position_of(log, as_of)
-    case_id = exchange.pseudonyms.canonical("case", case_ref)
+    case_id = case_named(exchange, case_ref)
     recorded = [one for one in log.stream(case_id) if one.position <= end]
     if not recorded:
         raise Refused(0, "unknown_case", "no such case at that position; check the reference")

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from hub.accepted import case_event
-from hub.audit.replay import position_of
+from hub.audit.replay import case_named, position_of
 from hub.audit.why import as_of_position
 from hub.cases import fold
 from hub.domain.case import Case, CaseEvent
@@ -56,7 +56,7 @@ def standing_of(exchange: Exchange, case_ref: str, as_of: str | None = None) -> 
     """The case as it stood. Raises Refused if there was none, or `as_of` cannot be read."""
     log = exchange.log
     end = position_of(log, as_of)
-    case_id = exchange.pseudonyms.canonical("case", case_ref)
+    case_id = case_named(exchange, case_ref)
     recorded = [one for one in log.stream(case_id) if one.position <= end]
     if not recorded:
         raise Refused(0, "unknown_case", "no such case at that position; check the reference")

@@ -20,7 +20,7 @@ from typing import NoReturn, ParamSpec, TypeVar
 
 import typer
 
-from connectors import agency_cli
+from connectors import agency_cli, own_work
 from connectors.cli import connector
 from hub.cli import (
     agencies,
@@ -59,6 +59,7 @@ app.command()(demo.demo)
 app.command()(serve.serve)
 app.command()(agency_cli.publish)
 agencies.mount(agency_cli.agency)
+own_work.mount(agency_cli.agency)
 app.add_typer(agency_cli.agency, name="agency")
 app.add_typer(connector, name="connector")
 app.add_typer(audit.app, name="audit")

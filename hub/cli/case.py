@@ -22,7 +22,7 @@ def group() -> None:
 @app.command()
 @reported
 def show(
-    case: Annotated[str, typer.Option(help="The case's common reference, e.g. C1.")],
+    case: Annotated[str, typer.Option(help="The case's common reference, e.g. C1, or its id.")],
     home: HubHome = HUB_HOME,
     as_of: Annotated[
         str | None,

@@ -47,6 +47,8 @@ REFUSED: Mapping[str, str] = {
     "consent_state": "The record is not in a state that allows this; see docs/release.md 8.",
     "empty_withdrawal": "The withdrawal lists nothing; name recipients or categories, or use all.",
     "validity_past": "The last day of the consent lies before the day it was given; correct it.",
+    "deadline_past": "A deadline in it was over before the event happened; correct the deadline, "
+    "or say in occurred_at when it happened.",
     "interpreter_lapsed": "The interpreter's accreditation had ended on the day the consent was "
     "given; explain it again with another interpreter and record that.",
     "unknown_event": "The case has no event with this id.",

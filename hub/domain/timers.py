@@ -62,7 +62,7 @@ TIMERS: Final[Mapping[str, Timer]] = {
     ),
     "T03": Timer(
         "conclusive grounds earliest",
-        "positive ReasonableGroundsDecided or RecoveryPeriodStarted",
+        "positive ReasonableGroundsDecided, a negative one overturned, or RecoveryPeriodStarted",
         "ConclusiveGroundsDecided, closure, leaving",
         "a conclusive decision is possible",
         "T03_conclusive_grounds_earliest_days",

@@ -93,6 +93,7 @@ class Stage:
         """A stage that was built here before, as it was left."""
         time = ScenarioTime(scenario.events[0].at)
         stage = cls(scenario, home, time, Hub.open(Home(home / "hub"), Clock(time, steady=None)))
+        stage.hub.exchange.keeps_time = False  # timers are off, deadlines are as the file has them
         for agency, role in scenario.agencies.items():
             if (home / agency / "partner.toml").exists():
                 stage._bring_in(agency, role)

@@ -51,7 +51,7 @@ def consented(api: Api, case: str) -> None:
                     "to_agency": "SH-1",
                     "services": ["accommodation"],
                     "urgency": "3_hours",
-                    "respond_by": "2027-01-01T15:00:00Z",
+                    "respond_by": "2099-01-01T15:00:00Z",
                     "basis": f"c-{case}",
                     "summary": "a bed tonight",
                 },

@@ -129,6 +129,26 @@ def test_publishing_a_file_twice_repeats_the_same_events(
     assert "changed after" in said("publish", file, "--home", tmp_path / "SH-1", code=1)
 
 
+def test_a_file_with_a_mistake_can_be_put_right(
+    hub: MiniHub, answering: HubThread, tmp_path: Path
+) -> None:
+    """Nothing of it was sent, so nothing stands in the way of the same file without the mistake."""
+    hub.enrol(tmp_path, "SH-1", "shelter")
+    file = tmp_path / "events.json"
+    entry = {"type": "CaseOpened", "case": "C-1", "data": dict(case_opened().data)}
+    wrong = {**entry, "case": "C-2", "data": {**entry["data"], "grounds": "x"}}
+    file.write_text(json.dumps([entry, wrong]))
+    said_no = said("publish", file, "--home", tmp_path / "SH-1", code=1)
+    assert "event 2 (CaseOpened), field 'grounds': unknown_field" in said_no
+    file.write_text(json.dumps([entry, {**entry, "case": "C-2"}]))
+    first = said("publish", file, "--home", tmp_path / "SH-1", "--json")
+    assert len(first.splitlines()) == 2
+    file.write_text(json.dumps([entry, wrong]))
+    assert "changed after" in said("publish", file, "--home", tmp_path / "SH-1", code=1)
+    file.write_text(json.dumps([entry, {**entry, "case": "C-2"}]))
+    assert said("publish", file, "--home", tmp_path / "SH-1", "--json") == first, "ids were kept"
+
+
 def test_a_refusal_is_shown_with_its_guard(
     hub: MiniHub, answering: HubThread, tmp_path: Path
 ) -> None:

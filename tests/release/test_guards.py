@@ -444,7 +444,11 @@ DOMAIN = Path(guards.__file__).parent
 
 
 def test_every_refusal_has_its_sentence_and_every_sentence_its_refusal() -> None:
-    used = set(re.findall(r'Refusal\("(\w+)"', (DOMAIN / "guards.py").read_text("utf-8")))
+    used = {
+        code
+        for file in ("guards.py", "deadlines.py")
+        for code in re.findall(r'Refusal\("(\w+)"', (DOMAIN / file).read_text("utf-8"))
+    }
     assert used == set(reasons.REFUSED)
     for code in used:
         assert guards.Refusal(code).detail.endswith(".")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -262,9 +263,26 @@ def test_an_answer_that_came_while_the_timer_looked_wins(desk: Office) -> None:
     assert desk.item("referral_unanswered", DONE).closed_because == "ReferralAccepted"
 
 
-def test_a_time_to_answer_in_the_past_lapses_at_once_and_loses_nothing(desk: Office) -> None:
+def test_a_time_to_answer_in_the_past_is_refused_with_what_to_do(desk: Office) -> None:
     consented(desk)
-    desk.refer("C1", "SH-1", "r1", respond_by="1985-01-01T00:00:00Z")
+    referral = {"referral_id": "r1", "to_agency": "SH-1", "services": ["x"], "urgency": "1_day"}
+    past = {**referral, "respond_by": "1985-01-01T00:00:00Z", "basis": "c1"}
+    no = desk.publish("NGO-1", "ReferralMade", "C1", **past)
+    assert (no.accepted, no.reason) == (False, "deadline_past")
+    assert "correct the deadline" in str(no.detail)
+    desk.attend()
+    assert not own(desk)
+    assert not desk.items("referral_lapsed"), "nobody is told that nobody answered"
+
+
+def test_a_referral_that_arrives_too_late_lapses_at_once_and_loses_nothing(desk: Office) -> None:
+    consented(desk)
+    referral = {"referral_id": "r1", "to_agency": "SH-1", "services": ["x"], "urgency": "1_hour"}
+    soon = desk.time.at + timedelta(hours=1)
+    late = desk.event("ReferralMade", "C1", **referral, respond_by=soon.isoformat(), basis="c1")
+    desk.until(soon + timedelta(hours=5))
+    [outcome] = desk.publish_all("NGO-1", [late])
+    assert outcome.accepted
     desk.attend()
     [ended] = own(desk)
     assert ended.occurred_at == desk.time.at, "nothing lapses before it was said"

@@ -94,6 +94,21 @@ def test_show_close_and_contest(home: Path) -> None:
     assert "closed_before" in again.err
 
 
+def test_from_an_item_to_its_case(home: Path) -> None:
+    [dispute] = listed(home, "--kind", "age_dispute_contestable")
+    named = json.loads(good(nrm("case", "show", "--case", "C1", "--home", home, "--json")))
+    by_id = json.loads(
+        good(nrm("case", "show", "--case", dispute["case"], "--home", home, "--json"))
+    )
+    assert by_id["events"] > 0
+    for told in ("position", "events", "regions", "involved", "consents"):
+        assert by_id[told] == named[told]
+    assert good(nrm("audit", "replay", "--case", dispute["case"], "--home", home))
+    no = nrm("case", "show", "--case", "0" * 32, "--home", home)
+    assert no.code == 1
+    assert "unknown_case" in no.err
+
+
 @pytest.mark.parametrize(("item", "reason"), [("zz", "unknown_item"), ("", "ambiguous_item")])
 def test_an_item_that_is_not_one(desk: Office, home: Path, item: str, reason: str) -> None:
     if reason == "ambiguous_item":
@@ -224,12 +239,13 @@ def test_serving_fires_timers_and_a_hub_without_that_part_states_nothing(tmp_pat
         "to_agency": "SH-1",
         "services": ["accommodation"],
         "urgency": "3_hours",
-        "respond_by": "2026-03-02T08:00:00Z",
+        "respond_by": "2026-03-02T09:30:00Z",
         "basis": "safeguarding",
     }
     sealed = Publisher(road.identities["NGO-1"]).prepare(
         [opened, road.event("ReferralMade", "C1", **referral)]
     )
+    road.time.at = at(2026, 3, 2, 10)  # it arrives when its time is over
     road.hub.start()
     try:
         assert all(one.accepted for one in road.hub.ingest.submit(sealed).outcomes)

@@ -127,6 +127,34 @@ def test_a_reconsideration_waits_for_its_decision(desk: Office) -> None:
     assert desk.item("reconsideration_undecided").agency == "CA-1"
     decide(desk, "ReconsiderationDecided", decision_ref="rg", outcome="overturned")
     assert not desk.items("reconsideration_undecided")
+    recovery = desk.item("recovery_start_due")
+    assert recovery.agency == "CA-1", "grounds are positive now: recovery is to be started (G05)"
+    assert recovery.due is not None
+    assert desk.item("conclusive_possible", WAITING).opens == at(2026, 4, 1)
+
+
+def test_a_reconsideration_that_changes_nothing_starts_nothing(desk: Office) -> None:
+    desk.identified("C1")
+    desk.decided("C1", "negative")
+    decide(desk, "ReconsiderationDecided", decision_ref="rg", outcome="upheld")
+    assert not desk.items("recovery_start_due")
+    assert not desk.items("conclusive_possible")
+
+
+@pytest.mark.parametrize("about", ["rg", "cg"])
+def test_an_overturned_decision_has_to_reach_the_prosecutor_as_well(
+    desk: Office, about: str
+) -> None:
+    desk.identified("C1")
+    about_it = {"offence_code": "0703", "proceeding_ref": "p1", "compulsion_basis": []}
+    desk.say("NGO-1", "NonPunishmentRaised", "C1", **about_it)
+    linked = {"proceeding_ref": "p1", "stage": "charged", "victim_role": "none"}
+    desk.say("PRO-1", "ProceedingLinked", "C1", **linked)
+    desk.say("PRO-1", "NonPunishmentDecided", "C1", outcome="proceeded", decided_on="2026-03-02")
+    desk.decided("C1", "negative")
+    assert not desk.items("prosecutor_to_be_told")
+    decide(desk, "ReconsiderationDecided", decision_ref=about, outcome="overturned")
+    assert desk.items("prosecutor_to_be_told")
 
 
 def test_whoever_is_left_has_nothing_more_to_decide(desk: Office) -> None:
@@ -217,6 +245,51 @@ def test_a_child_without_a_guardian(desk: Office) -> None:
         **{"from": "2026-03-02", "independent": True},
     )
     assert not desk.items("guardian_missing")
+
+
+def test_a_guardian_is_missed_by_the_holder_until_child_protection_has_a_part(
+    desk: Office,
+) -> None:
+    """An item of a role that nobody in the case has would be on no agency's list."""
+    desk.say("NGO-1", "CaseOpened", "C1", **CHILD)
+    first = desk.item("guardian_missing")
+    assert (first.role, first.agency) == ("ngo_support", "NGO-1")
+    desk.refer("C1", "CP-1", "r1", respond_by="2026-03-05T09:00:00Z")
+    desk.refer("C1", "SH-1", "r2", respond_by="2026-03-05T09:00:00Z")
+    desk.say("SH-1", "ReferralAccepted", "C1", referral_id="r2")
+    assert desk.item("guardian_missing").agency == "NGO-1"
+    desk.say("CP-1", "ReferralAccepted", "C1", referral_id="r1")
+    item = desk.item("guardian_missing")
+    assert (item.role, item.agency, item.due) == ("child_protection", "", first.due)
+    assert desk.item("guardian_missing", DONE).item == first.item
+    desk.say("CP-1", "ReferralEnded", "C1", referral_id="r1", outcome="done")
+    assert desk.item("guardian_missing") == item
+
+
+def test_a_holder_who_is_not_told_of_the_age_misses_no_guardian(desk: Office) -> None:
+    desk.say("NGO-1", "CaseOpened", "C1", **ADULT)
+    desk.consent("C1", {"SH-1": ["identity"]})
+    desk.refer("C1", "SH-1", "r2", respond_by="2026-03-05T09:00:00Z")
+    desk.say("SH-1", "ReferralAccepted", "C1", referral_id="r2")
+    desk.say("POL-1", "AgeDisputed", "C1", raised_by_role="police", basis="appearance")
+    item = desk.item("guardian_missing")
+    assert item.case_id is not None
+    case = desk.hub.exchange.case(item.case_id)
+    assert case is not None
+    [dispute] = [one for one in case.events if one.type == "AgeDisputed"]
+    told = {event_id for event_id, _ in case.holdings.get("NGO-1", {})}
+    assert dispute.event_id not in told
+    assert (item.role, item.agency) == ("child_protection", "")
+
+
+def test_a_profile_says_who_misses_a_guardian(desk: Office) -> None:
+    document = default_document() | {"version": "2", "work": {"guardian_missing": "auditor"}}
+    in_force(desk.hub, document)
+    desk.say("NGO-1", "CaseOpened", "C1", **CHILD)
+    assert (desk.item("guardian_missing").role, desk.item("guardian_missing").agency) == (
+        "auditor",
+        "",
+    )
 
 
 @pytest.mark.parametrize(

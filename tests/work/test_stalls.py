@@ -7,6 +7,7 @@ from datetime import timedelta
 from consumers.raising import close_item
 from consumers.stalls import LAG, Stalls
 from hub.domain.policy import default_document
+from tests.policy.officers import in_force
 from tests.work.office import ADULT, DONE, OPEN, Office, at
 
 
@@ -83,7 +84,7 @@ def test_a_recipient_that_does_not_answer(desk: Office) -> None:
 def test_the_profile_says_how_long_a_recipient_may_be_silent(desk: Office) -> None:
     document = default_document() | {"version": "2"}
     document["timers"]["unanswered_deliveries_hours"] = 1
-    desk.hub.enrolment.publish_policy(document, by="test")
+    in_force(desk.hub, document)
     released(desk)
     desk.settle()
     desk.time.at += timedelta(hours=1, seconds=1)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from hub.domain.age import eighteenth_birthday
 from hub.domain.agenda.look import Look
 from hub.domain.case import Case
 from hub.domain.dates import day
 from hub.domain.timers import ERASE, end_of, start_of
-from hub.domain.work import OPEN, WAITING
+from hub.domain.work import KINDS, OPEN, WAITING, owner_word
 
 COMING_OF_AGE = "coming_of_age"
 _EXTENSION = timedelta(days=61)  # T08: extendable by two months, once
@@ -35,11 +35,40 @@ def age_stated(look: Look) -> None:
     if look.case.progress.closed:
         return
     if look.case.guardian is None and not look.standing("guardian_missing"):
-        look.open("guardian_missing", "guardian", due=look.event.at + _GUARDIAN)
+        _guardian_missing(
+            look, look.event.at + _GUARDIAN, "" if _protected(look) else look.holder()
+        )
     if not look.standing(COMING_OF_AGE) and look.fact("outcome") != "adult":
         look.open(COMING_OF_AGE, "age")
         for item in look.standing(COMING_OF_AGE):
             look.changed[item.item] = replace(item, state=WAITING)
+
+
+def _protected(look: Look) -> bool:
+    """Whether whose task it is to find a guardian has a part in the case.
+
+    Where it has none, an item of that role would be on no agency's list: the case holder has it
+    until then, who can refer to child protection. A profile that names another owner is followed.
+    """
+    wanted = KINDS["guardian_missing"].owner
+    return owner_word("guardian_missing", look.profile.work) != wanted or any(
+        look.role_of(agency) == wanted for agency in look.case.involved_agencies()
+    )
+
+
+def _guardian_missing(look: Look, due: datetime | None, holder: str) -> None:
+    named = {KINDS["guardian_missing"].owner: holder} if holder else {}
+    look.open("guardian_missing", "guardian", due=due, named=named)
+
+
+def part_taken(look: Look) -> None:
+    """Child protection came into the case: what waits for a guardian is its own now.
+
+    It never goes back to the holder, who need not know by what the person is presumed a child.
+    """
+    for item in look.standing("guardian_missing"):
+        if item.agency and _protected(look):
+            _guardian_missing(look, item.due, "")
 
 
 def comes_of_age(born: date, today: date, notice: int) -> date | None:
@@ -205,6 +234,7 @@ RULES: Mapping[str, tuple[Callable[[Look], None], ...]] = {
     "AgeAssessed": (age_assessed, age_stated),
     "IdentityRecorded": (age_stated,),
     "RecordCorrected": (age_stated,),
+    "ReferralAccepted": (part_taken,),
     "GuardianAppointed": (guardian,),
     "ConsentGiven": (own_consent,),
     "ConsentAmended": (own_consent,),

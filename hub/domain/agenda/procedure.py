@@ -183,7 +183,15 @@ def reconsideration_asked(look: Look) -> None:
 
 
 def reconsideration_decided(look: Look) -> None:
-    look.settle("reconsideration_undecided", str(look.fact("decision_ref")))
+    """What a positive decision starts, starts as well when a negative one is overturned."""
+    about = str(look.fact("decision_ref"))
+    look.settle("reconsideration_undecided", about)
+    if look.fact("outcome") != "overturned":
+        return
+    if about == "rg":
+        _positive(look)
+    elif about == "cg":
+        _tell_prosecutor(look)
 
 
 # -- G11 -------------------------------------------------------------------------------------------
