@@ -3,7 +3,7 @@
 A referral to be answered by yesterday would lapse the moment it is recorded, and its sender would
 be told that nobody answered. So it is refused, with what to correct. Measured against the time
 the event happened, as the agency says, and not against the clock: what is reported late and was
-right on its day is taken. A consent's own dates when it is given are looked at in `guards.py`.
+right on its day is taken.
 
 Deliberately not here: dates that only describe what is over (an appeal window, a recovery period);
 an amendment that narrows a consent, which may end it at once; and a person's request (T08), which
@@ -13,7 +13,7 @@ is taken whatever date stands on it and is overdue at once, to the data controll
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from hub.domain.dates import day, instant
@@ -21,6 +21,7 @@ from hub.domain.guards import Refusal
 
 # Per type: what the last day or instant is called, and if given, the fact and values it counts for.
 DEADLINES: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
+    "ConsentGiven": ("valid_until", "", ()),
     "ReferralMade": ("respond_by", "", ()),
     "CaseClosed": ("retention_until", "", ()),
     "ReturnCompleted": ("follow_up_due", "", ()),
@@ -36,12 +37,15 @@ def over_before_it_began(
     name, fact, values = DEADLINES.get(event_type, ("", "", ()))
     if not name or (fact and facts.get(fact) not in values):
         return None
-    last = facts.get(name)
-    at = instant(last)
-    if at is not None:
-        return _PAST if at < happened else None
-    until = day(last)
-    return _PAST if until is not None and until < happened.date() else None
+    at, until = instant(facts.get(name)), day(facts.get(name))
+    if (at is not None and at >= happened) or (at is None and not _over(until, happened.date())):
+        return None
+    return _CONSENT_PAST if event_type == "ConsentGiven" else _PAST
+
+
+def _over(until: date | None, today: date) -> bool:
+    return until is not None and until < today
 
 
 _PAST: Final = Refusal("deadline_past")
+_CONSENT_PAST: Final = Refusal("validity_past")

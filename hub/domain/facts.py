@@ -82,13 +82,6 @@ EVENT_REFERENCES: Mapping[str, str] = {
 }
 
 
-# Dates of a consent that must not lie before the day it was given, and what is told if one does.
-LAPSED: Mapping[str, str] = {
-    "valid_until": "validity",
-    "interpreter_accredited_until": "interpreter",
-}
-
-
 def facts_of(
     event_type: str, data: Mapping[str, Any], occurred_on: date | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -106,10 +99,9 @@ def facts_of(
     elif event_type == "BreakGlassInvoked":
         plain["two_persons"] = bool(str(data.get("two_person_ref") or "").strip())
     elif event_type == "ConsentGiven" and occurred_on is not None:
-        for name, told in LAPSED.items():
-            last = day(data.get(name))
-            if last is not None and last < occurred_on:
-                plain.setdefault("lapsed", told)
+        last = day(data.get("interpreter_accredited_until"))
+        if last is not None and last < occurred_on:
+            plain["interpreter_lapsed"] = True
     elif event_type == "StatisticsPublished":
         plain["small_cells"] = has_small_cells(data.get("cells"), str(data.get("suppression")))
     if personal:

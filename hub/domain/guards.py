@@ -183,9 +183,7 @@ def _give(ask: _Ask) -> Refusal | None:
     consent = ask.case.consent_of(ask.event)
     if consent is not None and consent.state == consents.GIVEN and consent.active(ask.today):
         return Refusal("consent_state")
-    if ask.fact("lapsed") == "validity":
-        return Refusal("validity_past")
-    if ask.fact("lapsed") == "interpreter":
+    if ask.fact("interpreter_lapsed") is True:
         return Refusal("interpreter_lapsed")
     return _scope(ask)
 
