@@ -76,6 +76,7 @@ class Publication:
     def found(self, requests: Sequence[bytes]) -> list[Admission]:
         """Admit the first officers, all at once, where there are none. The operator compares."""
         candidates = [_candidate(one) for one in requests]
+        self._none_yet()
         several = {one.name for one in candidates}
         if len(several) < TWO or len({one.public for one in candidates}) < len(candidates):
             raise Refused(
@@ -85,13 +86,16 @@ class Publication:
             raise Refused(0, "officer_exists", "two of the requests carry the same name")
 
         def work(draft: Draft) -> list[Admission]:
-            if len(self.officers()):
-                raise Refused(
-                    0, "officer_needed", "there are officers here: two of them vouch, --officer KEY"
-                )
+            self._none_yet()
             return [self._admit(draft, one, ()) for one in candidates]
 
         return self._exchange.commit(work)
+
+    def _none_yet(self) -> None:
+        if len(self.officers()):
+            raise Refused(
+                0, "officer_needed", "there are officers here: two of them vouch, --officer KEY"
+            )
 
     def vouch(self, request: bytes, officer: OfficerKey) -> Admission:
         """Vouch for one more person; the second officer's vouching admits. Repeating is safe."""
@@ -107,7 +111,7 @@ class Publication:
                 raise Refused(0, "revoked_officer", "this key was revoked; make a new one")
             if known.named(asked.name, position) is not None:
                 raise Refused(
-                    0, "officer_exists", f"{asked.name} has a valid key; revoke it or take a name"
+                    0, "officer_exists", f"{asked.name} has a valid key: revoke it, or rename"
                 )
             by = _signing(known, officer, position)
             if by.name not in known.vouched(asked.key_id, position):

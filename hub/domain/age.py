@@ -179,4 +179,6 @@ class Age:
                     age.stated_dob = statement.born
                     if age.status == ADULT and not age.assessed:
                         age.status, age.disputed = DISPUTED, False
+                    elif age.status == CHILD and age.assessed_dob is None:
+                        age.disputed = False  # 2.6a: the date acts, and answers the dispute
         return age

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-from hub.domain import timers, work
+from hub.domain import timers, window, work
 from schemas import codelists
 from schemas.registry import Schemas
 
@@ -60,8 +61,12 @@ WARNINGS: Mapping[str, str] = {
     "always": "The role receives this without any part in the case.",
     "category_closed": "The role has no mode for a category: it is never released.",
     "role_closed": "The role has no row in the matrix: it receives nothing.",
+    "window_fixed": "A break-glass window shuts at `expires_at` or 24 hours, whatever this says.",
     "unread_part": "No such part of a profile: it is not read.",
 }
+
+WINDOW = "T09_break_glass_window_hours"
+LONGEST = window.LONGEST / timedelta(hours=1)
 
 # Mode A without surprise: minimal by its nature, or read as C but for a duty notification.
 _USUAL_ALWAYS = frozenset({FLAG, "statistics", "audit", "deidentified_account"})
@@ -118,6 +123,12 @@ def warnings(document: Mapping[str, Any]) -> list[Finding]:
         for part in document
         if part not in (*PARTS, *TEXTS, INSIDE, WORK)
     ]
+    if not _only(document["timers"].get(WINDOW, LONGEST), LONGEST):
+        found.append(
+            Finding(
+                "window_fixed", f"timers/{WINDOW}", f"decisions shut it after {LONGEST:g} hours"
+            )
+        )
     matrix = document["matrix"]
     for role in roles():
         if role not in matrix:
@@ -151,6 +162,13 @@ def _surprises(role: str, row: Mapping[str, str]) -> Iterator[Finding]:
             yield Finding("enforcement_receives", where, f"mode {mode}; the firewall says N")
         elif mode == "A" and category not in _USUAL_ALWAYS and (role, category) != AUDITED:
             yield Finding("always", where, "released without any part in the case")
+
+
+def _only(length: object, expected: float) -> bool:
+    """Whether a timer's length is this one, everywhere and always."""
+    if isinstance(length, list):
+        return all(entry["value"] == expected for entry in length)
+    return length == expected
 
 
 AUDITED = ("auditor", "consent")  # scope and validity, which is what an auditor audits

@@ -92,7 +92,6 @@ class Book:
 
     agency: str
     events: Mapping[str, Stated]
-    corrects: bool = True  # whether this partner can tell which event a correction is about
     held: dict[str, dict[str, str]] = field(default_factory=dict)
     corrected: dict[tuple[str, str], Any] = field(default_factory=dict)
     _corrections: dict[str, _Correction] = field(default_factory=dict)
@@ -140,7 +139,7 @@ class Book:
         return one.shown(name, self.agency) if corrected is _ABSENT else corrected
 
     def _learn(self, event_id: str) -> None:
-        if not self.corrects or event_id in self._corrections:
+        if event_id in self._corrections:
             return
         one = self.events[event_id]
         about = str(one.event.data["corrects_event"])
@@ -165,16 +164,11 @@ class Book:
         ]
 
 
-def books(
-    scenario: Scenario, record: Record, *, without_references: frozenset[str] = frozenset()
-) -> dict[str, Book]:
-    """Each partner's book after the whole run. `without_references`: agencies that know events
-    under references of their own, so that a correction tells them no event they know."""
+def books(scenario: Scenario, record: Record) -> dict[str, Book]:
+    """Each partner's book after the whole run. A partner that knows events under references of
+    its own is told by them what a correction is about, so its book is no other."""
     events = stated(scenario)
-    made = {
-        agency: Book(agency, events, agency not in without_references)
-        for agency in scenario.recipients
-    }
+    made = {agency: Book(agency, events) for agency in scenario.recipients}
     overtaken = set(record.held_back)
     places = {event.id: number for number, event in enumerate(scenario.events, 1)}
     for event in scenario.events:

@@ -23,7 +23,7 @@ from hub.errors import Refused
 from hub.scenario import compare, recorded
 from hub.scenario.books import books
 from hub.scenario.compare import Difference
-from hub.scenario.partners import Names, check
+from hub.scenario.partners import check
 from hub.scenario.places import Servers
 from hub.scenario.recorded import Record
 from hub.scenario.stage import BATCH, Stage
@@ -180,10 +180,7 @@ def _of_the_hub(scenario: Scenario, record: Record) -> list[Difference]:
 
 def _of_partners(stage: Stage, record: Record) -> list[Difference]:
     exchange = stage.hub.exchange
-    attested = frozenset(
-        agency for agency in stage.scenario.recipients if Names.of(exchange, agency).attested
-    )
-    made = books(stage.scenario, record, without_references=attested)
+    made = books(stage.scenario, record)
     return [
         difference
         for agency, book in made.items()

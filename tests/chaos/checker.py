@@ -33,7 +33,7 @@ from hub.draft import stream_id
 from hub.publisher import delivery_stream
 from hub.scenario import recorded
 from hub.scenario.books import books
-from hub.scenario.partners import Names, check
+from hub.scenario.partners import check
 from hub.store import events as stored
 from hub.store.log import leaf_entry
 from hub.tlog import merkle
@@ -265,10 +265,9 @@ def partners(state: _State, without: Collection[UUID] = ()) -> list[str]:
         record = recorded.read(state.log, scenario)
     except KeyError as unknown:
         return [f"I4: the log holds an event that was never acknowledged: {unknown}"]
-    attested = frozenset(a for a in AGENCIES if Names.of(town.exchange, a).attested)
     about = {str(e.id): f"{e.event.type} of {e.event.case}, " for e in town.ledger.entries}
     found = []
-    for agency, book in books(scenario, record, without_references=attested).items():
+    for agency, book in books(scenario, record).items():
         for difference in check(town.exchange, book, town.databases[agency]):
             if difference.event not in {str(one) for one in without}:
                 found.append(f"I4: {about.get(difference.event, '')}{difference}")

@@ -186,7 +186,7 @@ def test_officers_come_and_go(place: Path) -> None:
     good(nrm("officer", "create", "health", "--out", third))
     asked = place / "health.key.request.json"
     admit = ("officer", "admit", asked, "--home", home)
-    bad(nrm(*admit), "two or more persons at once (two_officers_needed)")
+    bad(nrm(*admit), "two of them vouch, --officer KEY (officer_needed)")
     bad(
         nrm("officer", "admit", asked, place / "justice.key.request.json", "--home", home),
         "two of them vouch, --officer KEY (officer_needed)",

@@ -191,10 +191,28 @@ def test_what_is_closed_or_not_read_is_warned_of() -> None:
     ]
 
 
+@pytest.mark.parametrize("hours", [48, 6, [{"value": 24}, {"jurisdiction": "GB", "value": 12}]])
+def test_a_window_of_another_length_is_warned_of_for_decisions_do_not_read_it(hours: Any) -> None:
+    other = document()
+    other["timers"]["T09_break_glass_window_hours"] = hours
+    assert errors(other) == []
+    where = "timers/T09_break_glass_window_hours"
+    assert codes(warnings(other)) == [("window_fixed", where)]
+
+
+@pytest.mark.parametrize("hours", [24, [{"value": 24}]])
+def test_the_usual_window_is_no_surprise(hours: Any) -> None:
+    usual = document()
+    usual["timers"]["T09_break_glass_window_hours"] = hours
+    assert warnings(usual) == []
+    del usual["timers"]["T09_break_glass_window_hours"]
+    assert warnings(usual) == []
+
+
 def test_every_code_can_be_met() -> None:
     assert {code for _, _, code, _ in WRONG} | {"not_json", "missing_part"} == set(ERRORS)
     tested = {"identity_by_default", "enforcement_receives", "authority_inside_enforcement"}
-    tested |= {"always", "category_closed", "role_closed", "unread_part"}
+    tested |= {"always", "category_closed", "role_closed", "unread_part", "window_fixed"}
     assert tested == set(WARNINGS)
 
 

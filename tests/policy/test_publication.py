@@ -254,6 +254,7 @@ def test_the_first_officers_are_two_or_more_at_once(hub: Hub) -> None:
     assert len(votes.officers()) == 0
     founded(hub)
     refused("officer_needed", votes.found, [alone, request(officer("justice-9"))])
+    refused("officer_needed", votes.found, [alone])  # a second request would not help here
 
 
 def test_one_officer_alone_cannot_bring_in_another(hub: Hub) -> None:

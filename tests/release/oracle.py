@@ -219,6 +219,8 @@ class Oracle:
                 stated_dob = date.fromisoformat(stated)
                 if status == "adult" and not assessed:
                     status, narrow = "age_disputed", False
+                elif status == "child" and assessed_dob is None:
+                    narrow = False
         today = now.date()
         if status in ("unknown", "age_disputed"):
             return True

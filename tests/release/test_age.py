@@ -257,6 +257,25 @@ def test_2_6a_a_stated_minors_date_does_not_act_on_an_assessed_adult() -> None:
     assert narrow(story)
 
 
+def test_2_6a_a_stated_minors_date_answers_a_dispute_about_one_come_of_age() -> None:
+    story = case_of("child", born="2008-09-01").on("2026-10-01")
+    story.disputed("POL-1")
+    assert narrow(story)
+    story.identity("CPS-1", "2008-12-01")  # a child again, for everybody, until that birthday
+    assert child_for(story.on("2026-11-30T20:00"), "CA-1")
+    story.on("2026-12-02")
+    assert not story.child
+    assert not child_for(story, "GRD-1")
+
+
+def test_2_6a_next_to_an_assessed_date_a_stated_one_does_not_act() -> None:
+    story = case_of("unknown")
+    story.assessed("child", born="2008-09-01")
+    story.on("2026-10-01").disputed("POL-1")
+    story.identity("CPS-1", "2008-12-01")
+    assert narrow(story)
+
+
 def test_2_6a_whose_dispute_is_narrow_is_the_emitters_role_not_what_it_says() -> None:
     story = case_of("adult")
     story.says("POL-1", "AgeDisputed", "child_welfare", raised_by_role="child_protection")

@@ -130,6 +130,29 @@ def test_a_correction_to_what_the_field_cannot_hold_is_told_and_stops_nothing() 
     assert not any("e7" in one for one in found), "what comes after it arrives"
 
 
+@pytest.mark.parametrize(("field", "value"), [("until", "2026-05-01"), ("hold_ref", None)])
+def test_a_correction_reaches_a_partner_that_knows_events_by_references_of_its_own(
+    field: str, value: Any, tmp_path: Path
+) -> None:
+    """Hub-attested deliveries: told beside the value, by the partner's own reference."""
+    hold = {"hold_ref": "h1", "until": "2026-04-01"}
+    scenario = story(
+        "attested",
+        opened(),
+        ("HUB", "RemovalHoldPlaced", hold),
+        corrected("e2", field, value),
+        agencies={"NGO-1": "ngo_support", "ENF-1": "immigration_enforcement", "HUB": "hub"},
+    )
+    with Servers() as servers:
+        result = run(scenario, servers, home=tmp_path / "home")
+    assert [str(one) for one in result.differences] == []
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "home" / "ENF-1" / "partner.db") as database:
+        [row] = database.execute("SELECT hold_ref, until FROM removal_hold_placed").fetchall()
+    assert row == tuple({**hold, field: value}.values())
+
+
 CORRECTIONS = [corrected("e2", "family_name", name) for name in ("One", "Two", "Three", "Last")]
 
 
