@@ -256,6 +256,7 @@ def revisions(
     for line in changes(wanted, first.figures, figures):
         shown.add_row(*line)
     console().print(shown)
+    typer.echo(_MARKS)
     dates = ", ".join(f"{one.number}: {one.published_at:%Y-%m-%d}" for one in before)
     typer.echo(f"Editions: {dates}")
 
@@ -329,6 +330,12 @@ class _Books:
         return self._exchange.log.read(position - 1, 1)[0].event.timestamp
 
 
+_MARKS = (
+    "<n: from 1 to n - 1. c: hidden, so that small numbers cannot be worked out. "
+    "*: as published before. PnD: n days. Zeros below the first level are left out."
+)
+
+
 def _print(wanted: Table, figures: Any) -> None:
     from hub.statistics.rows import rows
 
@@ -339,10 +346,7 @@ def _print(wanted: Table, figures: Any) -> None:
         days = (one.median, one.p90) if timed else ()
         shown.add_row("  " * one.depth + one.label, one.figure, *days)
     console().print(shown)
-    typer.echo(
-        "<n: from 1 to n - 1. c: hidden, so that small numbers cannot be worked out. "
-        "*: as published before. PnD: n days. Zeros below the first level are left out."
-    )
+    typer.echo(_MARKS)
 
 
 # -- saying it -----------------------------------------------------------------------------------

@@ -278,15 +278,15 @@ class _Writer:
             state = self._wording.of("agreements", one.state)
             part = Section(self._say("agreement_number", number=one.number), [state])
             part.points = [
-                (self._say(label), self._wording.date(at))
-                for label, at in (
-                    ("agreement_asked", one.asked_at),
-                    ("agreement_given", one.given_at),
-                    ("agreement_refused", one.refused_at),
-                    ("agreement_withdrawn", one.withdrawn_at),
-                    ("column_until", one.valid_until),
+                (self._say(label), self._wording.several(map(self._wording.date, on)))
+                for label, on in (
+                    ("agreement_asked", _dates(one.asked_at)),
+                    ("agreement_given", _dates(one.given_at)),
+                    ("agreement_refused", _dates(one.refused_at)),
+                    ("agreement_withdrawn", _dates(*one.withdrawn_at)),
+                    ("column_until", _dates(one.valid_until)),
                 )
-                if at is not None
+                if on
             ]
             part.points.append((self._say("agreement_taken_by"), self._names.of(one.taken_by)))
             if one.scope:
@@ -404,6 +404,12 @@ class _Writer:
 
     def _dated(self, label: str, on: datetime) -> str:
         return self._wording.label(label, self._wording.date(on))
+
+
+def _dates(*on: date | datetime | None) -> list[date]:
+    """Each day once, in order."""
+    days = (one.date() if isinstance(one, datetime) else one for one in on if one is not None)
+    return list(dict.fromkeys(days))
 
 
 def _arriving(told: Iterable[Told]) -> Iterable[Told]:

@@ -33,22 +33,22 @@ LONGEST: Final = 45  # bars in one chart; the table beside it has every line
 def files(hub: str, editions: Sequence[Edition]) -> dict[str, str]:
     """Name → content, for every edition given."""
     made: dict[str, str] = {}
-    newest: dict[str, dict[str, Edition]] = {}
+    published: dict[str, dict[str, list[Edition]]] = {}
     for one in editions:
-        kept = newest.setdefault(one.period, {})
-        if one.table not in kept or kept[one.table].number < one.number:
-            kept[one.table] = one
+        published.setdefault(one.period, {}).setdefault(one.table, []).append(one)
         name = file_name(one)
         made[f"{name}.csv"] = as_csv(one)
         made[f"{name}.csv-metadata.json"] = metadata(hub, one)
         made[f"{name}.svg"] = chart(one)
-    for period, tables in newest.items():
+    for period, tables in published.items():
         ordered = [tables[name] for name in TABLES if name in tables]
         made[f"{period}.html"] = page(hub, period, ordered)
     made["index.html"] = (
         _templates()
         .get_template("index.html.j2")
-        .render(hub=hub, periods={name: len(newest[name]) for name in sorted(newest, reverse=True)})
+        .render(
+            hub=hub, periods={one: len(published[one]) for one in sorted(published, reverse=True)}
+        )
     )
     return made
 
@@ -184,8 +184,12 @@ def _spoken(bar: Bar) -> str:
     return "not shown" if bar.written == "c" else bar.written
 
 
-def page(hub: str, period: str, editions: Sequence[Edition]) -> str:
-    """Everything published of a period on one page, charts inside, to be read and printed."""
+def page(hub: str, period: str, tables: Sequence[Sequence[Edition]]) -> str:
+    """Everything published of a period on one page, charts inside, to be read and printed.
+
+    Of each table the newest edition, with links to the earlier ones.
+    """
+    ordered = [sorted(one, key=lambda edition: edition.number) for one in tables]
     sections = [
         {
             "edition": one,
@@ -196,8 +200,9 @@ def page(hub: str, period: str, editions: Sequence[Edition]) -> str:
             "timed": any(row.median for row in _rows(one)),
             "limit": LIMITS.get(one.suppression, ""),
             "protected": PROTECTED[one.suppression],
+            "earlier": [(each, file_name(each)) for each in earlier],
         }
-        for one in editions
+        for *earlier, one in ordered
     ]
     return (
         _templates()

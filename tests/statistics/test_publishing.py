@@ -209,10 +209,17 @@ def test_revisions_show_then_and_now(town: Path) -> None:
     lines = say(town, "revisions", "funnel", *Q1).out.splitlines()
     whole = next(line.split() for line in lines if line.startswith("All"))
     assert whole == ["All", "120", "150", "+30"]
+    assert not [line for line in lines if line.split()[-3:] == ["0", "0", "0"] and line[3] == " "]
     published(town, "funnel", *Q1, "--revise")
     told = json.loads(say(town, "revisions", "funnel", *Q1, "--json").out)
     assert [one["edition"] for one in told["editions"]] == [1, 2]
     assert [one["figures"]["all"] for one in told["editions"]] == [120, 150]
+    assert say(town, "export", "--out", str(town / "out")).code == 0
+    page = (town / "out" / "2026-Q1.html").read_text()
+    for edition in (1, 2):  # the newest is on the page; the first can be had from it
+        assert f'<a href="funnel_2026-Q1_{edition}.csv">' in page
+        assert (town / "out" / f"funnel_2026-Q1_{edition}.csv").exists()
+    assert page.index("funnel_2026-Q1_2.csv") < page.index("funnel_2026-Q1_1.csv")
 
 
 # -- refused -----------------------------------------------------------------------------------
