@@ -12,16 +12,15 @@ agencies' names too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 
-from hub.domain.parties import HUB_ROLE
 from hub.person.account import NONE, Account, Recall, Told
+from hub.person.names import Names
+from hub.person.sections import Cell, Section, Table
 from hub.person.steps import AgencyName, Happened
 from hub.person.wording import Wording
 from schemas import codelists
-
-Cell = tuple[str, ...]  # lines
 
 RIGHTS = (
     "right_withdraw",
@@ -33,27 +32,6 @@ RIGHTS = (
     "right_authority",
     "right_help",
 )
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows under headings; the first cell of a row is its heading."""
-
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-
-
-@dataclass
-class Section:
-    """One heading with what stands under it, in this order."""
-
-    heading: str
-    paragraphs: list[str] = field(default_factory=list)
-    points: list[tuple[str, str]] = field(default_factory=list)  # (label, text)
-    tables: list[Table] = field(default_factory=list)
-    parts: list[Section] = field(default_factory=list)
-    important: bool = False
 
 
 @dataclass
@@ -80,7 +58,7 @@ def statement(
     complaints: bool = False,
 ) -> Statement:
     """`account` in the words of one language. contact: whom to ask, in the person's language."""
-    write = _Writer(account, _Names(agencies, wording, discreet), wording, made_on)
+    write = _Writer(account, Names(agencies, wording, discreet), wording, made_on)
     sections = [
         write.safe(complaints),
         *write.erased(),
@@ -104,39 +82,10 @@ def statement(
     )
 
 
-class _Names:
-    """What agencies are called here: by their names, or discreetly by what they are."""
-
-    def __init__(self, agencies: Mapping[str, AgencyName], wording: Wording, discreet: bool):
-        self._agencies, self._wording, self._discreet = agencies, wording, discreet
-        self._numbers: dict[str, dict[str, int]] = {}
-
-    def of(self, agency: str) -> str:
-        known = self._agencies.get(agency)
-        if known is None:
-            return agency
-        if known.role == HUB_ROLE:
-            return self._wording.of("roles", known.role)
-        if not self._discreet:
-            alike = [one for one in self._agencies.values() if one.name == known.name]
-            return known.name if len(alike) == 1 else f"{known.name} ({agency})"
-        same = self._numbers.setdefault(known.role, {})
-        number = same.setdefault(agency, len(same) + 1)
-        role = self._wording.of("roles", known.role).partition(":")[0].strip()
-        return role if number == 1 else f"{role} ({number})"
-
-    def role(self, agency: str) -> str | None:
-        """Plain words for its role; None if its name is just that."""
-        known = self._agencies.get(agency)
-        if known is None or self._discreet or known.role == HUB_ROLE:
-            return None
-        return self._wording.of("roles", known.role)
-
-
 class _Writer:
     """Writes the sections of one statement."""
 
-    def __init__(self, account: Account, names: _Names, wording: Wording, today: date) -> None:
+    def __init__(self, account: Account, names: Names, wording: Wording, today: date) -> None:
         self._account, self._names = account, names
         self._wording, self._today = wording, today
         self._say = wording.say
