@@ -83,6 +83,9 @@ def publish(
         exchange = opened.hub.exchange
         books = _Books(exchange, quiet=json_)
         ledger = editions.Ledger.read(exchange.log)
+        if kind == "dp" and len(wanted) > 1:
+            new = [one for one in wanted if revise or not ledger.of(one, asked)]
+            ledger.afford(new, asked, spend)
         for one in wanted:
             before = ledger.of(one, asked)
             if before and not revise:
