@@ -104,9 +104,9 @@ def _by_an_agency(
 def _by_the_hub(home: Path, case_ref: str, data: dict[str, Any]) -> _TakenDown:
     from consumers.own_desk import AGENCY, OwnDesk, own_identity
     from hub.domain.agenda.fires import OwnEvent
-    from hub.exchange import NO_SUCH_CASE
     from hub.home import Home
     from hub.hub import Hub
+    from hub.person.reading import NO_SUCH_CASE
 
     _not_about(AGENCY, data)
     place = Home(home)

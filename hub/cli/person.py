@@ -67,6 +67,8 @@ def statement(
     from hub.person.wording import Wording
 
     wording = Wording.load(lang)
+    if out is not None:
+        _in_a_folder(out)
     if format_ == "pdf" and out is None and not json_:
         raise NotReady("a PDF needs a file to go to: --out FILE")
     with Reading.open(Home(home)) as reading, _watched("reading", json_) as tell:
@@ -168,8 +170,7 @@ def export(
 
     if out.exists():
         raise NotReady(f"{out} exists already; name a new file")
-    if not out.absolute().parent.is_dir():
-        raise NotReady(f"{out.parent} is not a folder; make it first")
+    _in_a_folder(out)
     hub = Hub.open(Home(home))
     try:
         with _watched("reading", json_) as tell:
@@ -185,6 +186,11 @@ def export(
         return
     typer.echo(f"Wrote {made.events} events to {out}, recorded at position {made.position}.")
     typer.echo(f"SHA-256 {made.digest.hex()}")
+
+
+def _in_a_folder(out: Path) -> None:
+    if not out.absolute().parent.is_dir():
+        raise NotReady(f"{out.parent} is not a folder; make it first")
 
 
 def _hand_out(made: bytes, out: Path | None) -> None:

@@ -396,7 +396,7 @@ def test_several_tables_with_noise_are_published_all_or_none(town: Path) -> None
     every = ("all", *Q1, "--suppression", "dp", "--epsilon")
     done = publishing(town, *every, "0.2")
     refused(done, "epsilon_spent")
-    assert "tables at 0.2 are 2." in done.err
+    assert "tables at 0.2 are 3.2 of epsilon, and 2 of 2 is left" in done.err
     assert figures(town) == []
     said = published(town, *every, "0.1")
     assert len(said) > 10
