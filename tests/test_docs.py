@@ -15,6 +15,7 @@ from tests.cli.test_help import ALL
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("hub/**/*.md")])
+ANCHOR = re.compile(r"\]\(([^)\s#]*)#([^)\s]+)\)")
 COMMAND = re.compile(r"nrm-hub ([a-z]+(?: [a-z]+(?:-[a-z]+)*)?)(?=[\s`]|$)", re.MULTILINE)
 LINK = re.compile(r"(?:\]\(|<img src=\")([^)\"\s#]+)(?:#[^)\s]*)?[)\"]")
 
@@ -32,6 +33,21 @@ def test_links_lead_to_files_that_are_there(document: Path) -> None:
     for target in LINK.findall(document.read_text("utf-8")):
         if "://" not in target and not target.startswith("mailto:"):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def anchors(document: Path) -> set[str]:
+    """What headings can be linked by, as GitHub makes it."""
+    found = re.findall(r"^#+ (.*)$", document.read_text("utf-8"), re.MULTILINE)
+    plain = (re.sub(r"[`*]|\]\([^)]*\)|\[", "", one).strip().lower() for one in found)
+    return {re.sub(r"[^\w\- ]", "", one).replace(" ", "-") for one in plain}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_into_a_page_lead_to_a_heading(document: Path) -> None:
+    for target, anchor in ANCHOR.findall(document.read_text("utf-8")):
+        if "://" not in target:
+            page = document.parent / target if target else document
+            assert anchor in anchors(page), f"{document.name}: {target}#{anchor}"
 
 
 def test_the_index_lists_every_page() -> None:
