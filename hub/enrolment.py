@@ -155,18 +155,7 @@ class Enrolment:
         stream = stream_id("agency", asked.agency)
         version = self._exchange.version_of(draft, stream)
         assert asked.replaces is not None
-        draft.add(
-            stored.AgencyKeyAdded(
-                originator_id=stream,
-                originator_version=version + 1,
-                timestamp=draft.now,
-                agency=asked.agency,
-                key_id=key_id(asked.signing_public),
-                public=asked.signing_public,
-                request=document,
-                by=by,
-            )
-        )
+        _add_key(draft, asked, version + 1, document, by)
         draft.add(
             stored.AgencyKeyRevoked(
                 originator_id=stream,
@@ -178,15 +167,7 @@ class Enrolment:
                 by=by,
             )
         )
-        draft.add(
-            stored.AgencySealingKeyChanged(
-                originator_id=stream,
-                originator_version=version + 3,
-                timestamp=draft.now,
-                agency=asked.agency,
-                sealing_public=asked.sealing_public,
-            )
-        )
+        _change_sealing_key(draft, asked, version + 3)
 
     def enrol_own(self, document: bytes) -> bytes:
         """Enrol the hub's own agency, or add its present key; returns the approval.
@@ -209,27 +190,8 @@ class Enrolment:
     def _return(self, draft: Draft, asked: EnrolmentRequest, document: bytes, by: str) -> None:
         stream = stream_id("agency", asked.agency)
         version = self._exchange.version_of(draft, stream)
-        draft.add(
-            stored.AgencyKeyAdded(
-                originator_id=stream,
-                originator_version=version + 1,
-                timestamp=draft.now,
-                agency=asked.agency,
-                key_id=key_id(asked.signing_public),
-                public=asked.signing_public,
-                request=document,
-                by=by,
-            )
-        )
-        draft.add(
-            stored.AgencySealingKeyChanged(
-                originator_id=stream,
-                originator_version=version + 2,
-                timestamp=draft.now,
-                agency=asked.agency,
-                sealing_public=asked.sealing_public,
-            )
-        )
+        _add_key(draft, asked, version + 1, document, by)
+        _change_sealing_key(draft, asked, version + 2)
 
     def revoke(self, agency: str, key: bytes | None, *, reason: str, by: str) -> int:
         """Revoke one signing key, or all; returns the position from which it is refused."""
@@ -321,3 +283,30 @@ class Enrolment:
             ),
             self._keys.signing,
         )
+
+
+def _add_key(draft: Draft, asked: EnrolmentRequest, version: int, document: bytes, by: str) -> None:
+    draft.add(
+        stored.AgencyKeyAdded(
+            originator_id=stream_id("agency", asked.agency),
+            originator_version=version,
+            timestamp=draft.now,
+            agency=asked.agency,
+            key_id=key_id(asked.signing_public),
+            public=asked.signing_public,
+            request=document,
+            by=by,
+        )
+    )
+
+
+def _change_sealing_key(draft: Draft, asked: EnrolmentRequest, version: int) -> None:
+    draft.add(
+        stored.AgencySealingKeyChanged(
+            originator_id=stream_id("agency", asked.agency),
+            originator_version=version,
+            timestamp=draft.now,
+            agency=asked.agency,
+            sealing_public=asked.sealing_public,
+        )
+    )

@@ -73,13 +73,20 @@ def case_named(exchange: Exchange, case: str) -> UUID:
 
 def replay_case(exchange: Exchange, case_ref: str, as_of: str | None = None) -> list[Entry]:
     """The case's events up to a position or time, each with what was decided on it then."""
-    log = exchange.log
-    end = position_of(log, as_of)
+    _, recorded = recorded_until(exchange, case_ref, as_of)
+    return list(_entries(exchange, recorded))
+
+
+def recorded_until(
+    exchange: Exchange, case_ref: str, as_of: str | None
+) -> tuple[int, list[Recorded]]:
+    """That position, and the case's rows up to it. Raises Refused if there are none."""
+    end = position_of(exchange.log, as_of)
     case_id = case_named(exchange, case_ref)
-    recorded = [one for one in log.stream(case_id) if one.position <= end]
+    recorded = [one for one in exchange.log.stream(case_id) if one.position <= end]
     if not recorded:
         raise Refused(0, "unknown_case", "no such case at that position; check the reference")
-    return list(_entries(exchange, recorded))
+    return end, recorded
 
 
 def _entries(exchange: Exchange, recorded: list[Recorded]) -> Iterator[Entry]:

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from hub.accepted import case_event
-from hub.audit.replay import case_named, position_of
+from hub.audit.replay import recorded_until
 from hub.audit.why import as_of_position
 from hub.cases import fold
 from hub.domain.case import Case, CaseEvent
@@ -23,7 +23,6 @@ from hub.domain.policy import PolicyProfile
 from hub.domain.settlement import Settlement
 from hub.domain.statements import Matter, Statements
 from hub.domain.states import States
-from hub.errors import Refused
 from hub.exchange import Exchange
 from hub.store import events as stored
 from hub.store.log import Recorded
@@ -54,14 +53,9 @@ class CaseStanding:
 
 def standing_of(exchange: Exchange, case_ref: str, as_of: str | None = None) -> CaseStanding:
     """The case as it stood. Raises Refused if there was none, or `as_of` cannot be read."""
-    log = exchange.log
-    end = position_of(log, as_of)
-    case_id = case_named(exchange, case_ref)
-    recorded = [one for one in log.stream(case_id) if one.position <= end]
-    if not recorded:
-        raise Refused(0, "unknown_case", "no such case at that position; check the reference")
+    end, recorded = recorded_until(exchange, case_ref, as_of)
     now = _moment(exchange, as_of, end)
-    _, profile = as_of_position(log, end + 1)
+    _, profile = as_of_position(exchange.log, end + 1)
     case = fold([one.event for one in recorded], exchange.secrets)
     states, statements = _told(exchange, recorded)
     found = CaseStanding(case_ref, end, now.isoformat(), len(case.events))

@@ -19,7 +19,7 @@ from hub.audit import (
     why,
 )
 from hub.audit import conservation as accounted
-from hub.cli.options import HUB_HOME, AsJson, HubHome
+from hub.cli.options import HUB_HOME, AsJson, AsOf, CaseRef, HubHome
 from hub.cli.printed import console, lines, progress, table
 from hub.domain.breakglass import Invocation
 from hub.home import Home
@@ -35,12 +35,9 @@ app = typer.Typer(
 
 @app.command()
 def replay(
-    case: Annotated[str, typer.Option(help="The case's common reference, e.g. C1.")],
+    case: CaseRef,
     home: HubHome = HUB_HOME,
-    as_of: Annotated[
-        str | None,
-        typer.Option("--as-of", help="Log position, date (its end, UTC) or instant; default: now."),
-    ] = None,
+    as_of: AsOf = None,
     json_: AsJson = False,
 ) -> None:
     """Replay a case: every event up to a position or time, and what was decided on it then.

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from connectors.agency_cli import reported
-from hub.cli.options import HUB_HOME, AsJson, HubHome
+from hub.cli.options import HUB_HOME, AsJson, AsOf, HubHome
 from hub.cli.printed import console, lines, table
 
 app = typer.Typer(help="Where a case stands: states, parties, consents.", no_args_is_help=True)
@@ -24,10 +24,7 @@ def group() -> None:
 def show(
     case: Annotated[str, typer.Option(help="The case's common reference, e.g. C1, or its id.")],
     home: HubHome = HUB_HOME,
-    as_of: Annotated[
-        str | None,
-        typer.Option("--as-of", help="Log position, date (its end, UTC) or instant; default: now."),
-    ] = None,
+    as_of: AsOf = None,
     json_: AsJson = False,
 ) -> None:
     """Every region of the case with the event it rests on, who is involved and why.

@@ -15,7 +15,7 @@ import typer
 from rich.markup import escape
 
 from connectors.agency_cli import reported
-from hub.cli.options import HUB_HOME, AsJson, HubHome
+from hub.cli.options import HUB_HOME, AsJson, CaseRef, HubHome
 from hub.cli.printed import console, lines, table
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ app = typer.Typer(
     help="What the person agreed to: records, receipts, what has to be reviewed.",
     no_args_is_help=True,
 )
-CaseRef = Annotated[str, typer.Option("--case", help="The case's common reference, e.g. C1.")]
 ConsentId = Annotated[str, typer.Option("--consent", help="The consent record's id, e.g. c1.")]
 Out = Annotated[
     Path | None, typer.Option("--out", help="File to write, readable by you alone; else printed.")

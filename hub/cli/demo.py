@@ -68,6 +68,7 @@ def demo(
     _make_room(home, story, fresh)
     signal.signal(signal.SIGTERM, _interrupt)
     out = console()
+    _menu(out, story)
     out.print(f"{story.id}: {story.title}", style="bold", markup=False)
     with ExitStack() as stack:
         if kafka:
@@ -120,6 +121,17 @@ def _make_room(home: Path, story: Scenario, fresh: bool) -> None:
         return
     typer.secho(f"Error: {told}", err=True, fg=typer.colors.RED)
     raise typer.Exit(1)
+
+
+def _menu(out: Console, story: Scenario) -> None:
+    """Every story there is, one line each, and which one is played."""
+    from hub import scenarios
+
+    shown = table("", "story", "")
+    for one in scenarios.ids():
+        now = "this one" if one == story.id else f"--scenario {one}"
+        shown.add_row(one, scenarios.load(one)["title"], now)
+    out.print(shown)
 
 
 def _show(out: Console, story: Scenario, played: Played) -> None:

@@ -1,4 +1,7 @@
-"""`nrm-hub person`: statement, requests, export, feedback; for whoever answers to the person."""
+"""`nrm-hub person`: what whoever answers to the person can tell and hand out.
+
+Statement, requests, export; feedback is in `feedback.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,15 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-from uuid import UUID, uuid4
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from connectors.agency_cli import reported
-from hub.cli.options import HUB_HOME, AsJson, DecidedBy, HubHome
+from hub.cli import feedback
+from hub.cli.options import HUB_HOME, AsJson, CaseRef, DecidedBy, HubHome
 from hub.cli.printed import console, lines, progress, table
-from hub.errors import NotReady, Refused
+from hub.errors import NotReady
 
 if TYPE_CHECKING:
     from hub.person.reading import Tell
@@ -26,12 +27,10 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Case = Annotated[str, typer.Option(help="The case's common reference, e.g. C1.")]
-
 
 @app.command()
 def statement(
-    case: Case,
+    case: CaseRef,
     lang: Annotated[str, typer.Option(help="en, fr, ro or uk.")] = "en",
     format_: Annotated[
         Literal["html", "pdf"], typer.Option("--format", help="A page, or a document to print.")
@@ -68,6 +67,8 @@ def statement(
     from hub.person.wording import Wording
 
     wording = Wording.load(lang)
+    if out is not None:
+        _in_a_folder(out)
     if format_ == "pdf" and out is None and not json_:
         raise NotReady("a PDF needs a file to go to: --out FILE")
     with Reading.open(Home(home)) as reading, _watched("reading", json_) as tell:
@@ -96,7 +97,7 @@ def statement(
 
 @app.command("requests")
 def requests_(
-    case: Case,
+    case: CaseRef,
     open_: Annotated[bool, typer.Option("--open", help="Only those without an answer.")] = False,
     home: HubHome = HUB_HOME,
     json_: AsJson = False,
@@ -144,7 +145,7 @@ def _answer(outcome: str, exemption: str, action: str) -> str:
 
 @app.command()
 def export(
-    case: Case,
+    case: CaseRef,
     request: Annotated[str, typer.Option(help="The granted request it answers.")],
     out: Annotated[Path, typer.Option(help="A new file; only its owner may read it.")],
     leave_out: Annotated[
@@ -169,8 +170,7 @@ def export(
 
     if out.exists():
         raise NotReady(f"{out} exists already; name a new file")
-    if not out.absolute().parent.is_dir():
-        raise NotReady(f"{out.parent} is not a folder; make it first")
+    _in_a_folder(out)
     hub = Hub.open(Home(home))
     try:
         with _watched("reading", json_) as tell:
@@ -188,144 +188,9 @@ def export(
     typer.echo(f"SHA-256 {made.digest.hex()}")
 
 
-@app.command()
-@reported
-def feedback(
-    case: Case,
-    about: Annotated[str, typer.Option(help="The agency it is about, e.g. SH-1.")],
-    as_: Annotated[
-        Path | None,
-        typer.Option("--as", help="Identity of the agency that takes it down; else the hub."),
-    ] = None,
-    kind: Annotated[
-        Literal["feedback", "complaint", "safeguarding_concern"], typer.Option(help="What it is.")
-    ] = "complaint",
-    text: Annotated[
-        Path | None, typer.Option(help="File with what was said, UTF-8; - reads it from input.")
-    ] = None,
-    signed: Annotated[
-        bool, typer.Option("--signed", help="Its author is known; without, it is anonymous.")
-    ] = False,
-    via: Annotated[
-        Literal["topics", "http"], typer.Option(help="How to reach the hub.")
-    ] = "topics",
-    url: Annotated[
-        str | None, typer.Option(help="Address; what the approval says, if left out.")
-    ] = None,
-    home: HubHome = HUB_HOME,
-    json_: AsJson = False,
-) -> None:
-    """Take down feedback or a complaint, anonymously unless said otherwise.
-
-    The agency it is about never learns of it, unless the person agrees; so it cannot be taken
-    down by that agency. Without --as the hub's own desk does it, for a person who has no agency:
-    then --home is read, else --via and --url. The text comes from a file or from input, since a
-    command line is seen by many.
-
-    Example: nrm-hub person feedback --case C1 --about SH-1 --text said.txt --as ngo-1
-    """
-    data: dict[str, Any] = {"kind": kind, "about_agency": about, "anonymous": not signed}
-    if said := _said(text):
-        data["text"] = said
-    if as_ is None:
-        outcome = _by_the_hub(home, case, data)
-    else:
-        outcome = _by_an_agency(as_, via, url, case, data)
-    if json_:
-        typer.echo(
-            json.dumps(
-                {
-                    "event_id": outcome.event_id,
-                    "accepted": outcome.accepted,
-                    "reason": outcome.reason,
-                    "detail": outcome.detail,
-                }
-            )
-        )
-    if not outcome.accepted:
-        if not json_:
-            typer.echo(f"Error: {outcome.detail} ({outcome.reason})", err=True)
-        raise typer.Exit(3)
-    if not json_:
-        typer.echo(f"Taken down as {outcome.event_id}. {about} is not told of it.")
-
-
-@dataclass(frozen=True)
-class _TakenDown:
-    """The hub's answer to feedback."""
-
-    event_id: str
-    accepted: bool
-    reason: str | None
-    detail: str | None
-
-
-def _by_an_agency(
-    place: Path, via: str, url: str | None, case: str, data: dict[str, Any]
-) -> _TakenDown:
-    from connectors.agency_cli import transport_of
-    from connectors.identity import AgencyIdentity
-    from connectors.submit import Event, Publisher
-
-    identity = AgencyIdentity.load(place)
-    _not_about(identity.agency, data)
-    transport = transport_of(identity, via, url)
-    [outcome] = Publisher(identity, transport).publish([Event("FeedbackRecorded", case, data)])
-    return _TakenDown(str(outcome.event_id), outcome.accepted, outcome.reason, outcome.detail)
-
-
-def _by_the_hub(home: Path, case_ref: str, data: dict[str, Any]) -> _TakenDown:
-    from consumers.own_desk import AGENCY, OwnDesk, own_identity
-    from hub.domain.agenda.fires import OwnEvent
-    from hub.exchange import NO_SUCH_CASE
-    from hub.home import Home
-    from hub.hub import Hub
-
-    _not_about(AGENCY, data)
-    place = Home(home)
-    hub = Hub.open(place)
-    try:
-        exchange = hub.exchange
-        desk = OwnDesk(own_identity(place.path / "keys"), exchange, hub.ingest, hub.enrolment)
-        desk.enrol()
-        seen = exchange.position
-        case = exchange.case(exchange.pseudonyms.canonical("case", case_ref))
-        if case is None:
-            raise NO_SUCH_CASE
-        [outcome] = desk.publish(
-            case,
-            [OwnEvent("FeedbackRecorded", data)],
-            item=uuid4(),
-            at=exchange.clock.now(),
-            seen=seen,
-        )
-    finally:
-        hub.stop()
-    assert outcome.event_id is not None
-    refusal = outcome.refusal
-    return _TakenDown(
-        str(UUID(bytes=outcome.event_id)),
-        outcome.accepted,
-        refusal.reason if refusal else None,
-        refusal.detail if refusal else None,
-    )
-
-
-def _not_about(agency: str, data: dict[str, Any]) -> None:
-    if agency == data["about_agency"]:
-        raise Refused(
-            0, "complaint_to_itself", f"{agency} would see it; let another agency take it down"
-        )
-
-
-def _said(text: Path | None) -> str:
-    if text is None:
-        return ""
-    try:
-        raw = sys.stdin.buffer.read() if str(text) == "-" else text.read_bytes()
-        return raw.decode("utf-8").strip()
-    except UnicodeDecodeError:
-        raise NotReady("the text is not UTF-8; save it as such") from None
+def _in_a_folder(out: Path) -> None:
+    if not out.absolute().parent.is_dir():
+        raise NotReady(f"{out.parent} is not a folder; make it first")
 
 
 def _hand_out(made: bytes, out: Path | None) -> None:
@@ -344,3 +209,6 @@ def _watched(what: str, quiet: bool) -> Iterator[Tell]:
     with progress(disable=quiet) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
+app.command()(feedback.feedback)

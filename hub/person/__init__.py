@@ -6,6 +6,8 @@
     agreements.py the person's consents. Pure.
     requests.py   data-protection requests and their deadlines. Pure.
     wording.py    plain words in four languages, from `texts/`
+    sections.py   what a statement is made of. Pure.
+    names.py      what agencies are called in it, by name or discreetly. Pure.
     statement.py  account and words put together into a statement. Pure.
     document.py   an account for programs
     pages.py      a statement as HTML and as PDF

@@ -22,7 +22,7 @@ class Agreement:
     asked_at: datetime | None = None
     given_at: datetime | None = None
     refused_at: datetime | None = None
-    withdrawn_at: datetime | None = None
+    withdrawn_at: list[datetime] = field(default_factory=list)  # a part, or all of it
     valid_until: date | None = None
     covers_history: bool = False
     scope: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -48,7 +48,7 @@ def agreements(
         elif event.type == "ConsentRefused":
             agreement.refused_at, agreement.taken_by = event.at, event.agency
         elif event.type == "ConsentWithdrawn":
-            agreement.withdrawn_at = event.at
+            agreement.withdrawn_at.append(event.at)
     for agreement in found.values():
         consent = case.consents.get(agreement.consent_id)
         if consent is None:
@@ -66,7 +66,7 @@ def agreements(
             agreement.state = "withdrawn"
         elif not consent.active(today):
             agreement.state = "expired"
-        elif agreement.withdrawn_at is not None and agreement.withdrawn_at > agreement.given_at:
+        elif any(at > agreement.given_at for at in agreement.withdrawn_at):
             agreement.state = "partly"
         else:
             agreement.state = "active"

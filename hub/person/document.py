@@ -116,8 +116,12 @@ def _answer(said: Said) -> dict[str, Any]:
 
 
 def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Dates as text."""
+    """Dates as text, also those in a list."""
     return {
-        name: value.isoformat() if isinstance(value, date) else value
+        name: [_text(one) for one in value] if isinstance(value, list) else _text(value)
         for name, value in record.items()
     }
+
+
+def _text(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value

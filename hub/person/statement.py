@@ -12,16 +12,15 @@ agencies' names too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 
-from hub.domain.parties import HUB_ROLE
 from hub.person.account import NONE, Account, Recall, Told
+from hub.person.names import Names
+from hub.person.sections import Cell, Section, Table
 from hub.person.steps import AgencyName, Happened
 from hub.person.wording import Wording
 from schemas import codelists
-
-Cell = tuple[str, ...]  # lines
 
 RIGHTS = (
     "right_withdraw",
@@ -33,27 +32,6 @@ RIGHTS = (
     "right_authority",
     "right_help",
 )
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows under headings; the first cell of a row is its heading."""
-
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-
-
-@dataclass
-class Section:
-    """One heading with what stands under it, in this order."""
-
-    heading: str
-    paragraphs: list[str] = field(default_factory=list)
-    points: list[tuple[str, str]] = field(default_factory=list)  # (label, text)
-    tables: list[Table] = field(default_factory=list)
-    parts: list[Section] = field(default_factory=list)
-    important: bool = False
 
 
 @dataclass
@@ -80,7 +58,7 @@ def statement(
     complaints: bool = False,
 ) -> Statement:
     """`account` in the words of one language. contact: whom to ask, in the person's language."""
-    write = _Writer(account, _Names(agencies, wording, discreet), wording, made_on)
+    write = _Writer(account, Names(agencies, wording, discreet), wording, made_on)
     sections = [
         write.safe(complaints),
         *write.erased(),
@@ -104,39 +82,10 @@ def statement(
     )
 
 
-class _Names:
-    """What agencies are called here: by their names, or discreetly by what they are."""
-
-    def __init__(self, agencies: Mapping[str, AgencyName], wording: Wording, discreet: bool):
-        self._agencies, self._wording, self._discreet = agencies, wording, discreet
-        self._numbers: dict[str, dict[str, int]] = {}
-
-    def of(self, agency: str) -> str:
-        known = self._agencies.get(agency)
-        if known is None:
-            return agency
-        if known.role == HUB_ROLE:
-            return self._wording.of("roles", known.role)
-        if not self._discreet:
-            alike = [one for one in self._agencies.values() if one.name == known.name]
-            return known.name if len(alike) == 1 else f"{known.name} ({agency})"
-        same = self._numbers.setdefault(known.role, {})
-        number = same.setdefault(agency, len(same) + 1)
-        role = self._wording.of("roles", known.role).partition(":")[0].strip()
-        return role if number == 1 else f"{role} ({number})"
-
-    def role(self, agency: str) -> str | None:
-        """Plain words for its role; None if its name is just that."""
-        known = self._agencies.get(agency)
-        if known is None or self._discreet or known.role == HUB_ROLE:
-            return None
-        return self._wording.of("roles", known.role)
-
-
 class _Writer:
     """Writes the sections of one statement."""
 
-    def __init__(self, account: Account, names: _Names, wording: Wording, today: date) -> None:
+    def __init__(self, account: Account, names: Names, wording: Wording, today: date) -> None:
         self._account, self._names = account, names
         self._wording, self._today = wording, today
         self._say = wording.say
@@ -278,15 +227,15 @@ class _Writer:
             state = self._wording.of("agreements", one.state)
             part = Section(self._say("agreement_number", number=one.number), [state])
             part.points = [
-                (self._say(label), self._wording.date(at))
-                for label, at in (
-                    ("agreement_asked", one.asked_at),
-                    ("agreement_given", one.given_at),
-                    ("agreement_refused", one.refused_at),
-                    ("agreement_withdrawn", one.withdrawn_at),
-                    ("column_until", one.valid_until),
+                (self._say(label), self._wording.several(map(self._wording.date, on)))
+                for label, on in (
+                    ("agreement_asked", _dates(one.asked_at)),
+                    ("agreement_given", _dates(one.given_at)),
+                    ("agreement_refused", _dates(one.refused_at)),
+                    ("agreement_withdrawn", _dates(*one.withdrawn_at)),
+                    ("column_until", _dates(one.valid_until)),
                 )
-                if at is not None
+                if on
             ]
             part.points.append((self._say("agreement_taken_by"), self._names.of(one.taken_by)))
             if one.scope:
@@ -404,6 +353,12 @@ class _Writer:
 
     def _dated(self, label: str, on: datetime) -> str:
         return self._wording.label(label, self._wording.date(on))
+
+
+def _dates(*on: date | datetime | None) -> list[date]:
+    """Each day once, in order."""
+    days = (one.date() if isinstance(one, datetime) else one for one in on if one is not None)
+    return list(dict.fromkeys(days))
 
 
 def _arriving(told: Iterable[Told]) -> Iterable[Told]:

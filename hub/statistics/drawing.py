@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,7 +22,6 @@ from hub.statistics.editions import Edition
 from hub.statistics.rows import STATUSES, TOTAL, Row, rows, steps
 from hub.statistics.tables import TABLES, Table
 
-LIMITS: Final = {"lt5": "5", "k10": "10"}
 PROTECTED: Final = {
     "lt5": "Numbers from 1 to 4 are not shown, nor those they could be worked out from.",
     "k10": "Numbers from 1 to 9 are not shown, nor those they could be worked out from.",
@@ -33,22 +33,22 @@ LONGEST: Final = 45  # bars in one chart; the table beside it has every line
 def files(hub: str, editions: Sequence[Edition]) -> dict[str, str]:
     """Name → content, for every edition given."""
     made: dict[str, str] = {}
-    newest: dict[str, dict[str, Edition]] = {}
+    published: dict[str, dict[str, list[Edition]]] = {}
     for one in editions:
-        kept = newest.setdefault(one.period, {})
-        if one.table not in kept or kept[one.table].number < one.number:
-            kept[one.table] = one
+        published.setdefault(one.period, {}).setdefault(one.table, []).append(one)
         name = file_name(one)
         made[f"{name}.csv"] = as_csv(one)
         made[f"{name}.csv-metadata.json"] = metadata(hub, one)
         made[f"{name}.svg"] = chart(one)
-    for period, tables in newest.items():
+    for period, tables in published.items():
         ordered = [tables[name] for name in TABLES if name in tables]
         made[f"{period}.html"] = page(hub, period, ordered)
     made["index.html"] = (
         _templates()
         .get_template("index.html.j2")
-        .render(hub=hub, periods={name: len(newest[name]) for name in sorted(newest, reverse=True)})
+        .render(
+            hub=hub, periods={one: len(published[one]) for one in sorted(published, reverse=True)}
+        )
     )
     return made
 
@@ -184,8 +184,13 @@ def _spoken(bar: Bar) -> str:
     return "not shown" if bar.written == "c" else bar.written
 
 
-def page(hub: str, period: str, editions: Sequence[Edition]) -> str:
-    """Everything published of a period on one page, charts inside, to be read and printed."""
+def page(hub: str, period: str, tables: Sequence[Sequence[Edition]]) -> str:
+    """Everything published of a period on one page, charts inside, to be read and printed.
+
+    Of each table the newest edition, with links to the earlier ones.
+    """
+    ordered = [sorted(one, key=lambda edition: edition.number) for one in tables]
+    noisy = any(one.suppression == "dp" for *_, one in ordered)  # of a period all are, or none
     sections = [
         {
             "edition": one,
@@ -194,16 +199,39 @@ def page(hub: str, period: str, editions: Sequence[Edition]) -> str:
             "chart": chart(one, alone=False),
             "file": file_name(one),
             "timed": any(row.median for row in _rows(one)),
-            "limit": LIMITS.get(one.suppression, ""),
-            "protected": PROTECTED[one.suppression],
+            "protected": protection(one),
+            "earlier": [(each, file_name(each)) for each in earlier],
         }
-        for one in editions
+        for *earlier, one in ordered
     ]
     return (
         _templates()
         .get_template("page.html.j2")
-        .render(hub=hub, period=period, sections=sections, statuses=STATUSES)
+        .render(hub=hub, period=period, sections=sections, statuses=STATUSES, noisy=noisy)
     )
+
+
+def protection(edition: Edition) -> str:
+    """How the figures are protected; of noise, how far off they may be.
+
+    Bounds of the discrete Laplace distribution: a part is off by more than 3/epsilon in at most one
+    of twenty cases; the whole is the sum of all its parts' noise.
+    """
+    told = PROTECTED[edition.suppression]
+    spent = float(edition.epsilon or 0)
+    if not spent:  # no noise, or a year added up from its parts
+        return told
+    leaves = _leaves(edition.figures)
+    part, whole = 3 / spent, 1.96 * math.sqrt(2 * leaves) / spent
+    return (
+        f"{told} In 19 of 20 cases the smallest parts are off by at most {math.ceil(part)}, the"
+        f" figure for all by at most {math.ceil(whole)} (epsilon {edition.epsilon})."
+    )
+
+
+def _leaves(shown: Any) -> int:
+    parts = shown.get("by", {}) if isinstance(shown, dict) else {}
+    return sum(map(_leaves, parts.values())) or 1
 
 
 def _days(duration: str) -> str:

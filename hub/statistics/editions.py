@@ -13,7 +13,7 @@ table and period, and at most `BUDGET` of epsilon for all that is published abou
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -159,6 +159,18 @@ class Ledger:
                 "epsilon_spent",
                 f"{BUDGET - self.spent(period)} of {BUDGET} epsilon is left for these days;"
                 " publish with less, or not at all",
+            )
+
+    def afford(self, tables: Sequence[Table], period: Period, epsilon: Decimal) -> None:
+        """Refused(epsilon_spent) unless all of them can be published: all or none."""
+        counted = [one for one in tables if not self.parts(one, period)]
+        left, wanted = BUDGET - self.spent(period), epsilon * len(counted)
+        if wanted > left:
+            raise Refused(
+                0,
+                "epsilon_spent",
+                f"{len(counted)} tables at {epsilon} are {wanted} of epsilon, and {left} of"
+                f" {BUDGET} is left for these days; publish fewer, or with less",
             )
 
     def _clashes(self, table: Table, period: Period, one: Edition) -> bool:

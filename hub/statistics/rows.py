@@ -122,11 +122,14 @@ def changes(table: Table, before: Any, after: Any) -> Iterator[tuple[str, str, s
     """Lines of two editions side by side: label, as published before, as now, difference.
 
     The difference is given only between two exact figures, so it is nil or at least the limit.
+    Below the first level, what is zero in both is left out.
     """
     then = {row.path: row for row in rows(table, before)}
     now = {row.path: row for row in rows(table, after)}
     for path in sorted({*then, *now}, key=lambda path: _place(path, now, then)):
         old, new = then.get(path), now.get(path)
+        if len(path) > 1 and not any(one and one.figure != "0" for one in (old, new)):
+            continue
         label = (new or old or next(iter(now.values()))).label
         difference = ""
         if old and new and old.number is not None and new.number is not None:

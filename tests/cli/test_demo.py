@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from hub import scenarios
 from tests.cli.programs import installed
 
 
@@ -48,6 +49,12 @@ def test_a_story_played_live(tmp_path: Path, environment: Mapping[str, str]) -> 
     done = demo(tmp_path, environment, "--scenario", "S7")
     assert done.returncode == 0, done.stderr + done.stdout
     lines = done.stdout.splitlines()
+
+    # A menu first: every story in a line, and how to play it.
+    told = {line.split()[0]: line for line in lines[:10] if line}
+    for one in scenarios.ids():
+        assert scenarios.load(one)["title"] in told[one]
+        assert ("this one" if one == "S7" else f"--scenario {one}") in told[one]
 
     # Which partner holds what, what was withheld and why, and how long it took.
     [header] = [line for line in lines if line.startswith("event ")]

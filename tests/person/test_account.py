@@ -194,3 +194,24 @@ def test_a_complaint_and_its_correction_leave_no_trace() -> None:
     assert fold(steps) == Account()
     shown = account(steps, Case(), START.date(), complaints=True)
     assert (len(shown.events), len(shown.told), len(shown.recalls)) == (2, 1, 1)
+
+
+def test_every_day_on_which_something_was_taken_back_is_said() -> None:
+    steps = [
+        happened(1, E1, "ConsentGiven", consent_id="c1"),
+        happened(26, E2, "ConsentWithdrawn", consent_id="c1"),
+        happened(51, E3, "ConsentWithdrawn", consent_id="c1"),
+    ]
+    made = fold(steps)
+    [agreement] = made.agreements
+    assert agreement.withdrawn_at == [at(26), at(51)]
+    words = Wording.load("en")
+    page = statement(made, {}, words, reference="C1", made_on=START.date())
+    [part] = [
+        part
+        for section in page.sections
+        if section.heading == words.say("agreements_heading")
+        for part in section.parts
+    ]
+    days = words.several(words.date(at(hour)) for hour in (26, 51))
+    assert (words.say("agreement_withdrawn"), days) in part.points

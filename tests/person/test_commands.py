@@ -56,7 +56,10 @@ def test_bad_input_is_one_line_that_says_what_to_do(home: Path, tmp_path: Path) 
         (["--case", "C9"], "unknown_case"),
         (["--case", "C1", "--lang", "xx"], "en, fr, ro, uk; choose one of them (unknown_language)"),
         (["--case", "C1", "--format", "pdf"], "--out FILE"),
-        (["--case", "C1", "--out", tmp_path / "none" / "x.html"], "No such file"),
+        (
+            ["--case", "C1", "--out", tmp_path / "none" / "x.html"],
+            "none is not a folder; make it first",
+        ),
     ):
         done = nrm("person", "statement", "--home", home, *arguments)
         assert (done.code, done.out) == (1, "")
@@ -105,5 +108,6 @@ def test_no_requests(tmp_path: Path) -> None:
     assert asked.out.strip() == "No request is on record."
     waiting = nrm("person", "requests", "--home", home, "--case", "C1", "--open")
     assert waiting.out.strip() == "No request is waiting."
-    unknown = nrm("person", "requests", "--home", home, "--case", "C2")
-    assert "unknown_case" in unknown.err
+    told = "Error: there is no case of this reference; check it (unknown_case)\n"
+    for asked_ in (("requests",), ("feedback", "--about", "POL-1")):  # by the hub's own desk
+        assert nrm("person", *asked_, "--home", home, "--case", "C2").err == told

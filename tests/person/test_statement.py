@@ -95,6 +95,7 @@ def test_agreements_emergencies_requests_and_recalls(road: Road) -> None:
     account = read(road.hub.exchange, "C1").account
     [agreement] = account.agreements
     assert (agreement.state, set(agreement.scope)) == ("partly", {"CA-1", "SH-1"})
+    assert len(agreement.withdrawn_at) == 1
     [emergency] = account.emergencies
     assert (emergency.agency, emergency.review) == ("POL-1", "not_justified")
     assert emergency.got == {"contact", "location_safe"}
@@ -184,6 +185,22 @@ def test_the_document_has_its_text_language_title_and_tags(road: Road, language:
     for right in ("right_withdraw", "right_object", "right_complain"):
         # Lines may be broken at a hyphen; the beginning is on one line.
         assert flat(Wording.load(language).say(right))[:40] in text
+
+
+def test_no_heading_is_left_alone_at_the_foot_of_a_page(road: Road) -> None:
+    words = Wording.load("en")
+    found = read(road.hub.exchange, "C1")
+    alone = {section.heading for section in written(found).sections}
+    feet = []
+    for paragraphs in range(0, 40, 4):  # wherever the page ends
+        page = written(found)
+        page.sections[0].paragraphs += ["A line."] * paragraphs
+        for sheet in pypdf.PdfReader(io.BytesIO(pages.pdf(page))).pages[:-1]:
+            *_, foot, _ = sheet.extract_text().strip().splitlines()  # the last is the page's number
+            feet.append(foot.strip())
+    assert len(set(feet)) > 10
+    assert not alone & set(feet)
+    assert not any(foot.endswith(words.say("withheld_intro")[-20:]) for foot in feet)
 
 
 def test_hostile_names_are_text_and_nothing_else(road: Road) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 import shutil
 import sqlite3
@@ -104,14 +105,14 @@ def test_what_was_kept_but_not_said_is_said_the_next_time(
     town: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process dies between the log and the event."""
-    from hub.cli import statistics
+    from hub.cli import statistics_publishing
 
     with monkeypatch.context() as dying:
 
         def dies(*_: object) -> int:
             raise OSError(5, "gone", "here")
 
-        dying.setattr(statistics._Opened, "tell", dies)
+        dying.setattr(statistics_publishing._Opened, "tell", dies)
         assert publishing(town, "funnel", *Q1).code == 1
     assert len(figures(town)) == 1
     [said] = published(town, "funnel", *Q1)
@@ -209,10 +210,17 @@ def test_revisions_show_then_and_now(town: Path) -> None:
     lines = say(town, "revisions", "funnel", *Q1).out.splitlines()
     whole = next(line.split() for line in lines if line.startswith("All"))
     assert whole == ["All", "120", "150", "+30"]
+    assert not [line for line in lines if line.split()[-3:] == ["0", "0", "0"] and line[3] == " "]
     published(town, "funnel", *Q1, "--revise")
     told = json.loads(say(town, "revisions", "funnel", *Q1, "--json").out)
     assert [one["edition"] for one in told["editions"]] == [1, 2]
     assert [one["figures"]["all"] for one in told["editions"]] == [120, 150]
+    assert say(town, "export", "--out", str(town / "out")).code == 0
+    page = (town / "out" / "2026-Q1.html").read_text()
+    for edition in (1, 2):  # the newest is on the page; the first can be had from it
+        assert f'<a href="funnel_2026-Q1_{edition}.csv">' in page
+        assert (town / "out" / f"funnel_2026-Q1_{edition}.csv").exists()
+    assert page.index("funnel_2026-Q1_2.csv") < page.index("funnel_2026-Q1_1.csv")
 
 
 # -- refused -----------------------------------------------------------------------------------
@@ -384,6 +392,35 @@ def test_noise_has_one_shape_and_is_noise() -> None:
     assert all(one >= 0 for _ in range(50) for one in draw(0, 0, "0.1")["by"].values())
 
 
+def test_several_tables_with_noise_are_published_all_or_none(town: Path) -> None:
+    every = ("all", *Q1, "--suppression", "dp", "--epsilon")
+    done = publishing(town, *every, "0.2")
+    refused(done, "epsilon_spent")
+    assert "tables at 0.2 are 3.2 of epsilon, and 2 of 2 is left" in done.err
+    assert figures(town) == []
+    said = published(town, *every, "0.1")
+    assert len(said) > 10
+    assert {one["news"] for one in said} == {"published"}
+    assert {one["news"] for one in published(town, *every, "0.1")} == {"published before"}
+
+    # The page says that it is noise, and how much; marks of hidden figures are not explained.
+    assert say(town, "export", "--out", str(town / "out")).code == 0
+    page = (town / "out" / "2026-Q1.html").read_text()
+    assert page.count("the smallest parts are off by at most 30") >= len(said)
+    assert "may not add up to their whole" in page
+    assert "&lt;5" not in page
+
+
+def test_noise_keeps_within_what_the_page_says() -> None:
+    """The discrete Laplace distribution: P(|x| > k) = 2q^(k+1)/(1+q), variance 2q/(1-q)^2."""
+    for hundredths in range(1, 1001):
+        epsilon = hundredths / 100
+        q = math.exp(-epsilon)
+        k = math.ceil(3 / epsilon)
+        assert 2 * q ** (k + 1) / (1 + q) <= 0.05
+        assert 2 * q / (1 - q) ** 2 <= 2 / epsilon**2
+
+
 def test_without_opendp_the_extra_is_named(town: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opendp", None)
     monkeypatch.setitem(sys.modules, "opendp.prelude", None)
@@ -536,7 +573,8 @@ def test_every_table_and_reason_is_documented() -> None:
     assert all(f"`{name}`" in told for name in TABLES)
     assert all(level.means in told for table in TABLES.values() for level in table.levels)
     assert all(level.means for table in TABLES.values() for level in table.levels)
-    code = [ROOT / "hub" / "cli" / "statistics.py", *(ROOT / "hub" / "statistics").glob("*.py")]
+    folders = ("cli/statistics*.py", "statistics/*.py")
+    code = [path for pattern in folders for path in (ROOT / "hub").glob(pattern)]
     pattern = re.compile(r'Refused\(\s*0,\s*"(\w+)"')
     reasons = {one for path in code for one in pattern.findall(path.read_text("utf-8"))}
     assert {"nothing_new", "dp_not_installed", "nobody_named"} <= reasons
