@@ -6,6 +6,7 @@ SHELL := /bin/sh
 SCENARIO ?=
 KAFKA ?=
 MINUTES ?= 60
+WORKERS ?= 2
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
@@ -34,10 +35,11 @@ demo: $(VENV)/$(if $(KAFKA),.developer,.user)
 	$(BIN)/nrm-hub demo --fresh $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(KAFKA),--kafka)
 
 test: $(VENV)/.developer test-services static
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 check: $(VENV)/.developer static
-	$(BIN)/python -m pytest -m 'not kafka and not postgres and not slow'
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile \
+	  -m 'not kafka and not postgres and not slow'
 
 .PHONY: static
 static: $(VENV)/.developer

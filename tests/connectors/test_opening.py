@@ -128,7 +128,11 @@ def test_a_correction_shows_its_value_in_the_corrected_category(
 ) -> None:
     [fixed] = hub.stated(shelter, correction(event, "family_name", "Other"))
     item = arrived(opener, hub.message("POL-1", [hub.release("POL-1", fixed)]))
-    assert item.fields["identity"] == {"new_value": "Other"}
+    assert item.fields["identity"] == {
+        "new_value": "Other",
+        "about_event": item.values["corrects_event"],
+        "about_field": "family_name",
+    }
     assert item.fields["case_management"]["field"] == "family_name"
     only = arrived(opener, hub.message("POL-1", [hub.release("POL-1", fixed, ["case_management"])]))
     assert "new_value" not in only.values
