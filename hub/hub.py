@@ -7,6 +7,7 @@ until `stop()`.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from consumers.checkpoints import Checkpoints
@@ -130,48 +131,46 @@ class Hub:
         notices = read_notices(settings.notices, settings.mail)
         clock = clock or Clock()
         schemas = Schemas.load()
-        exchange = Exchange(
-            HubLog.open(settings.store_url),
-            KeyStore.open(settings.keys_url),
-            Pseudonyms(keys.pseudonym),
-            clock,
-        )
-        topics = open_topics(settings.topics_url)
-        enrolment = Enrolment(exchange, settings, keys)
-        enrolment.initialise(profiles.named(settings.profile))
-        ingest = Ingest(
-            exchange,
-            Gate(settings.hub_id, [keys.ingest], schemas),
-            topics,
-            settings.hub_id,
-            keys,
-        )
-        work = WorkList(exchange)
-        desk = OwnDesk(own_identity(home.path / "keys"), exchange, ingest, enrolment)
-        hub = cls(
-            settings=settings,
-            keys=keys,
-            exchange=exchange,
-            topics=topics,
-            ingest=ingest,
-            publisher=Publisher(exchange, topics, settings.hub_id, keys.signing),
-            receipts=Receipts(exchange, topics, settings.hub_id),
-            checkpoints=Checkpoints(exchange.log, settings.hub_id, keys.log, clock),
-            registry=RegistryPublisher(exchange, topics, settings.hub_id, keys.signing),
-            shredder=Shredder(exchange),
-            enrolment=enrolment,
-            work=work,
-            timers=Timers(exchange, work, desk),
-            stalls=Stalls(exchange),
-            notices=Notices(exchange, notices, settings.hub_id),
-        )
-        hub.ensure_topics()
-        try:
+        with ExitStack() as opened:
+            log = HubLog.open(settings.store_url)
+            opened.callback(log.close)
+            secrets = KeyStore.open(settings.keys_url)
+            opened.callback(secrets.close)
+            exchange = Exchange(log, secrets, Pseudonyms(keys.pseudonym), clock)
+            topics = open_topics(settings.topics_url)
+            opened.callback(topics.close)
+            enrolment = Enrolment(exchange, settings, keys)
+            enrolment.initialise(profiles.named(settings.profile))
+            ingest = Ingest(
+                exchange,
+                Gate(settings.hub_id, [keys.ingest], schemas),
+                topics,
+                settings.hub_id,
+                keys,
+            )
+            work = WorkList(exchange)
+            desk = OwnDesk(own_identity(home.path / "keys"), exchange, ingest, enrolment)
+            hub = cls(
+                settings=settings,
+                keys=keys,
+                exchange=exchange,
+                topics=topics,
+                ingest=ingest,
+                publisher=Publisher(exchange, topics, settings.hub_id, keys.signing),
+                receipts=Receipts(exchange, topics, settings.hub_id),
+                checkpoints=Checkpoints(exchange.log, settings.hub_id, keys.log, clock),
+                registry=RegistryPublisher(exchange, topics, settings.hub_id, keys.signing),
+                shredder=Shredder(exchange),
+                enrolment=enrolment,
+                work=work,
+                timers=Timers(exchange, work, desk),
+                stalls=Stalls(exchange),
+                notices=Notices(exchange, notices, settings.hub_id),
+            )
+            hub.ensure_topics()
             hub.receipts.check()
             hub.publisher.check()
-        except BaseException:
-            hub.stop()
-            raise
+            opened.pop_all()  # nothing went wrong: from here on `stop` closes them
         return hub
 
     def ensure_topics(self) -> None:

@@ -116,6 +116,8 @@ class Road:
                 busy = not runner.run_once().idle or busy
 
     def close(self) -> None:
+        for runner in self.partners.values():
+            runner._inbox.close()
         for sink in self.sinks:
             sink.close()
         self.hub.stop()

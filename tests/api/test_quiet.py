@@ -40,8 +40,11 @@ def heard(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
         lines.append(repr(event))
         raise structlog.DropEvent
 
-    ear, before = Ear(), structlog.get_config()["processors"]
-    structlog.configure(processors=[structlog.processors.format_exc_info, listen])
+    ear, before = Ear(), structlog.get_config()
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, listen],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+    )
     root = logging.getLogger()
     level = root.level
     root.addHandler(ear)
@@ -54,7 +57,7 @@ def heard(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
     root.setLevel(level)
     for name in names:
         logging.getLogger(name).setLevel(logging.NOTSET)
-    structlog.configure(processors=before)
+    structlog.configure(**before)
 
 
 def silent(heard: list[str], answers: list[Any]) -> None:

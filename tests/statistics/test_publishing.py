@@ -292,7 +292,7 @@ def test_a_quarter_is_added_up_from_its_months(town: Path) -> None:
                 assert None not in told
                 assert sum(told) == number  # type: ignore[arg-type]
                 exact += 1
-    assert exact > 10
+    assert exact > 3, "which parts are hidden is drawn by lot; some are always told"
     # The months may be published anew: the quarter says nothing of its own.
     more(town, 30)
     published(town, *names, "--period", months[0], "--revise")
