@@ -125,8 +125,6 @@ class Statistics:
         plain = json.loads(event.facts)
         if event.personal and event.event_type in BORN:
             plain.update(json.loads(self._open(event, secret, PERSONAL, event.personal)))
-        if event.event_type == "RecordCorrected":
-            plain["corrects_event"] = self._resolved(event.emitter, plain.get("corrects_event"))
         on = event.occurred_at.date()
         self._days.add(on)
         if (decided := day(plain.get("decided_on"))) is not None:
@@ -185,11 +183,6 @@ class Statistics:
                 "nrm-hub audit verify before anything is counted"
             ) from None
         return body
-
-    def _resolved(self, agency: str, reference: object) -> str:
-        """An event's id, if the agency named it by its own pseudonym."""
-        own = self._exchange.pseudonyms.resolve(agency, "event", str(reference))
-        return str(own) if own else str(reference)
 
 
 def _role(agencies: Agencies, agency: object) -> str:

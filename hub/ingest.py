@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import queue
-import threading
 from collections import defaultdict
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -150,7 +149,3 @@ class Ingest:
             signed = outcome_batch(self._hub_id, self._keys.signing, answers)
             answer.set_result(Answered(tuple(answers), signed))
         return len(group)
-
-    def run_committer(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            self.commit_waiting()

@@ -356,7 +356,7 @@ class Publisher:
                 self._served.empty(agency)
                 self._shut_out.add(agency)
             self._again(agency)
-        elif not shut_out and agency in self._shut_out:
+        elif agency in self._shut_out:
             self._again(agency)
             self._shut_out.remove(agency)
         return shut_out

@@ -161,9 +161,13 @@ def conclusive_grounds(look: Look) -> None:
 
 def _reconsider(look: Look, decision: str) -> None:
     """T12: told to the case holder if the decision was released to it, else left to the decider."""
+    _within_t12(look, "reconsideration_window", decision)
+
+
+def _within_t12(look: Look, kind: str, decision: str) -> None:
     window = look.days("T12_reconsideration_days")
     look.open(
-        "reconsideration_window",
+        kind,
         decision,
         due=end_of(look.day + timedelta(days=window)),
         detail={"decision": decision},
@@ -173,13 +177,7 @@ def _reconsider(look: Look, decision: str) -> None:
 def reconsideration_asked(look: Look) -> None:
     about = str(look.fact("decision_ref"))
     look.settle("reconsideration_window", about)
-    window = look.days("T12_reconsideration_days")
-    look.open(
-        "reconsideration_undecided",
-        about,
-        due=end_of(look.day + timedelta(days=window)),
-        detail={"decision": about},
-    )
+    _within_t12(look, "reconsideration_undecided", about)
 
 
 def reconsideration_decided(look: Look) -> None:
