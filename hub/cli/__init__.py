@@ -28,6 +28,7 @@ from hub.cli import (
     backup,
     case,
     consent,
+    console,
     demo,
     officers,
     operator,
@@ -57,6 +58,7 @@ app = typer.Typer(
 )
 app.command()(demo.demo)
 app.command()(serve.serve)
+app.command()(console.console)
 app.command()(agency_cli.publish)
 agencies.mount(agency_cli.agency)
 own_work.mount(agency_cli.agency)

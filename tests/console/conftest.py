@@ -1,0 +1,47 @@
+"""A console over a real hub on which a short case was played, and viewers who are signed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from hub.console.app import create_console
+from hub.console.desk import COOKIE, Console, LooksUnrecorded
+from hub.console.viewer import Viewer
+from hub.home import Home
+from hub.hub import Deciding, Hub
+
+SignIn = Callable[[Viewer], TestClient]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    place = Home(tmp_path / "hub")
+    place.init()
+    Hub.open(place).stop()
+    return place
+
+
+@pytest.fixture
+def console(home: Home) -> Iterator[Console]:
+    with Deciding.open(home) as deciding:
+        yield Console(deciding, LooksUnrecorded())
+
+
+@pytest.fixture
+def signed_in(console: Console) -> Iterator[SignIn]:
+    """A client that has signed in as this viewer, with a session begun as sign-in begins it."""
+    clients: list[TestClient] = []
+
+    def sign_in(viewer: Viewer) -> TestClient:
+        client = TestClient(create_console(console), follow_redirects=False)
+        client.cookies.set(COOKIE, console.sessions.begin(viewer))
+        clients.append(client)
+        return client
+
+    yield sign_in
+    for client in clients:
+        client.close()
