@@ -57,12 +57,17 @@ class BreakGlass:
         }
 
 
-def break_glass(exchange: Exchange, case_ref: str | None = None) -> BreakGlass:
-    """Every invocation in the log, or in one case, in log order."""
+def break_glass(
+    exchange: Exchange, case_ref: str | None = None, *, newest: int | None = None
+) -> BreakGlass:
+    """Every invocation in the log, or in one case, in log order.
+
+    newest: only of so many cases, those in which it was first invoked last.
+    """
     found: list[Invocation] = []
     profiles = _profiles(exchange)
     wanted = exchange.pseudonyms.canonical("case", case_ref) if case_ref else None
-    for case_id in list(exchange.emergencies.cases):
+    for case_id in list(exchange.emergencies.cases)[-newest if newest else None :]:
         if wanted in (None, case_id):
             found += _of_case(exchange, case_id, profiles)
     found.sort(key=lambda one: one.position)
