@@ -84,6 +84,7 @@ def policy_pages(console: Console) -> APIRouter:
             rows=_rows(profile, profile, Changes((), (), ())),
             modes=MODES,
             named_profiles=list(_named(known).values()),
+            chosen=_usual(known),
         )
 
     @pages.get("/diff")
@@ -170,21 +171,26 @@ def _named(known: Proposals) -> dict[str, Named]:
 def _two(
     request: Request, exchange: Exchange, hub_id: str
 ) -> tuple[Named, Named, dict[str, Named]]:
-    """The two profiles asked for; without, the one in force and what came before or is proposed."""
+    """The two profiles asked for."""
     known = proposals_of(exchange.log, hub_id)
     named = _named(known)
-    current = str(known.current.position)
-    waiting = [one.digest.hex()[:16] for one in known.newest_first() if known.state(one) == OPEN]
-    earlier = [str(one.position) for one in known.versions[:-1]]
     old = asked.word(request, "old", named)
     new = asked.word(request, "new", named)
     if old is None and new is None:
-        old, new = (
-            (current, waiting[0])
-            if waiting
-            else (earlier[-1] if earlier else "coe", current)
-        )
+        old, new = _usual(known)
+    current = str(known.current.position)
     return named[old or current], named[new or current], named
+
+
+def _usual(known: Proposals) -> tuple[str, str]:
+    """What one wants to compare first: what is proposed with what is in force, else that with what
+    was before it."""
+    current = str(known.current.position)
+    for one in known.newest_first():
+        if known.state(one) == OPEN:
+            return current, one.digest.hex()[:16]
+    earlier = known.versions[:-1]
+    return (str(earlier[-1].position) if earlier else "coe"), current
 
 
 def _rows(

@@ -38,11 +38,7 @@ def withdrawals_pages(console: Console) -> APIRouter:
             behind = books.behind
         partners = by_partner(recalls, now)
         found = [told(exchange.log, one, caused[one.position]) for one in shown]
-        longest = max(
-            [one.longest or 0.0 for one in partners]
-            + [one.age(now).total_seconds() for each in found for one in each.recalls],
-            default=0.0,
-        )
+        longest = max((one.longest or 0.0 for one in partners), default=0.0)
         return console.page(
             request,
             "withdrawals",
@@ -58,6 +54,9 @@ def withdrawals_pages(console: Console) -> APIRouter:
             standing=lambda recall: standing(recall, now),
             age=lambda recall: recall.age(now).total_seconds(),
             part=lambda seconds: share(seconds, longest),
+            used=lambda recall: share(
+                recall.age(now).total_seconds(), (recall.due - recall.recorded_at).total_seconds()
+            ),
         )
 
     return pages
