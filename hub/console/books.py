@@ -44,22 +44,23 @@ _CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")  # a reason code; no partner'
 class SetAside:
     """A delivery in its recipient's quarantine.
 
-    reason: the code its connector gave. since: when the hub first recorded it; said_at: the last
-    time. ordered_at, ordered_by: the last order to send it again, if there was one.
+    reason: the code its connector gave. since: when the hub first recorded it. said_in: position
+    of the last receipt that says so. ordered_…: the last order to send it again, if there was one.
     """
 
     agency: str
     sequence: int
     reason: str
     since: datetime
-    said_at: datetime
+    said_in: int
+    ordered_in: int = 0
     ordered_at: datetime | None = None
     ordered_by: str = ""
 
     @property
     def awaited(self) -> bool:
         """Ordered again, and nothing said of it since."""
-        return self.ordered_at is not None and self.ordered_at >= self.said_at
+        return self.ordered_in > self.said_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +150,11 @@ class Books:
             if isinstance(event, stored.Settled):
                 self._by_cause.setdefault(recall.cause, []).append(recall)
         if isinstance(event, stored.Received):
-            self._receipt(event)
+            self._receipt(position, event)
         elif isinstance(event, stored.RedriveOrdered):
             found = self._aside.get((event.agency, event.sequence))
             if found is not None:
+                found.ordered_in = position
                 found.ordered_at, found.ordered_by = event.timestamp, event.by
         elif isinstance(event, stored.Refused):
             self._refusals += 1
@@ -169,7 +171,7 @@ class Books:
                 )
             )
 
-    def _receipt(self, event: stored.Received) -> None:
+    def _receipt(self, position: int, event: stored.Received) -> None:
         for said in wire.RECEIPT.unsingle(event.receipt)["exceptions"]:
             key = (event.agency, said["sequence"])
             if said["outcome"] != "quarantined":
@@ -179,9 +181,9 @@ class Books:
             reason = code if _CODE.fullmatch(code) else OTHER
             known = self._aside.get(key)
             if known is None:
-                self._aside[key] = SetAside(*key, reason, event.timestamp, event.timestamp)
+                self._aside[key] = SetAside(*key, reason, event.timestamp, position)
             else:
-                known.reason, known.said_at = reason, event.timestamp
+                known.reason, known.said_in = reason, position
 
     # -- what they say ---------------------------------------------------------------------
 

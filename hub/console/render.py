@@ -115,7 +115,7 @@ def _environment() -> jinja2.Environment:
 def page(
     template: str, language: str, *, status: int = 200, scripts: bool = False, **names: Any
 ) -> HTMLResponse:
-    """One page. `names` are what its template uses; `t`, `named` and `language` are always there."""
+    """One page. `names` are what its template uses; `t`, `named`, `language` are always there."""
     text = (
         _environment()
         .get_template(f"{template}.html.j2")

@@ -1,4 +1,4 @@
-"""Withdrawals told: for each, what was released last before it, what was on its way, what came back.
+"""Withdrawals told: what was released last before each, what was on its way, what came back.
 
 Reads the streams of the cases asked about and nothing else of the log. No content is opened: which
 consent was withdrawn stands in an event's facts, beside its sealed compartments.

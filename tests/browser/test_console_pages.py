@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,7 +110,9 @@ def test_every_page_as_it_looks(opened: Open, shot: Shot, name: str, look: str) 
     page = opened(OPERATOR, PAGES[name], **LOOKS[look])
     shot(page, f"console-{name}-{look}")
     assert page.locator("h1").count() == 1
-    assert page.evaluate("document.scrollingElement.scrollWidth") <= LOOKS[look]["viewport"]["width"]
+    assert (
+        page.evaluate("document.scrollingElement.scrollWidth") <= LOOKS[look]["viewport"]["width"]
+    )
 
 
 @pytest.mark.parametrize("viewer", [OFFICER, RAPPORTEUR], ids=lambda one: str(one.role))

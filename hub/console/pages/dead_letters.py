@@ -86,7 +86,11 @@ def dead_letters_pages(console: Console) -> APIRouter:
         viewer = console.admit_form(request, sent.get("token"), "operator")
         exchange = console.exchange
         number = int(sequence) if sequence.isascii() and sequence.isdecimal() else 0
-        console.look(viewer, "dead_letter_" + _done(sent.get("do")), agency if agency in exchange.agencies else "")
+        console.look(
+            viewer,
+            "dead_letter_" + _done(sent.get("do")),
+            agency if agency in exchange.agencies else "",
+        )
         with console.books.look(exchange.clock.now()) as books:
             aside = books.find(agency, number)
         try:

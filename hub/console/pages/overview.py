@@ -1,9 +1,9 @@
 """Overview: how the hub is now, at one glance, and for each role what concerns it.
 
-    auditor, operator   flow, partners, alarms, work, checkpoints, the hub's parts
-    agency officer      the own agency: deliveries, what is set aside, recalls, work
-    rapporteur          tables due; no agency, and no count of events: what may be published about
-                        numbers is decided in `hub/statistics/`, not here
+auditor, operator   flow, partners, alarms, work, checkpoints, the hub's parts
+agency officer      the own agency: deliveries, what is set aside, recalls, work
+rapporteur          tables due; no agency, and no count of events: what may be published about
+                    numbers is decided in `hub/statistics/`, not here
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Policy: the profile in force, its versions, what waits for a second officer, and what would change.
+"""Policy: the profile in force, its versions, what waits for a second officer, what would change.
 
 To propose and to approve takes an officer's own key, which never comes near this console: the page
 shows the exact command instead.
@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
+from datetime import datetime
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
-from hub import profiles
 from hub.audit.compared import CHANGES
 from hub.audit.simulate import Simulation
 from hub.console import asked
 from hub.console.desk import Console
+from hub.console.viewer import Role
 from hub.domain.policy import SHIPPED, PolicyProfile, shipped_document
 from hub.domain.profile_changes import Change, Changes, changes
 from hub.domain.profile_check import ENFORCEMENT, categories
@@ -27,6 +27,7 @@ from hub.exchange import Exchange
 from hub.proposals import OPEN, Proposals
 from hub.publication import proposals_of
 
+DESKS: Final[tuple[Role, ...]] = ("auditor", "operator")
 MODES: Final = "ADCKXN"
 REPLAYED: Final = 4_000  # log rows up to which history is decided again while somebody waits
 FIREWALL: Final = frozenset(
@@ -43,12 +44,16 @@ TIMERS: Final = "timers"
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A profile that can be chosen: its key in an address, what to call it, its document."""
+    """A profile that can be chosen: its key in an address, what to call it, its document.
+
+    at: since when it was in force or proposed; None if it is shipped and neither. A key is no log
+    position: those tell an agency how much is recorded about others.
+    """
 
     key: str
     kind: str
     version: str
-    digest: str
+    at: datetime | None
     document: Mapping[str, Any]
 
 
@@ -85,6 +90,7 @@ def policy_pages(console: Console) -> APIRouter:
             modes=MODES,
             named_profiles=list(_named(known).values()),
             chosen=_usual(known),
+            places=viewer.role in DESKS,
         )
 
     @pages.get("/diff")
@@ -115,13 +121,13 @@ def policy_pages(console: Console) -> APIRouter:
                 if one.part not in FIREWALL | {TIMERS} and one.part != "matrix"
             ],
             differs=bool(found),
-            may_replay=viewer.role in ("auditor", "operator"),
+            may_replay=viewer.role in DESKS,
             cheap=exchange.log.head <= REPLAYED,
         )
 
     @pages.get("/replay")
     def replay(request: Request) -> Response:
-        viewer = console.admit(request, "auditor", "operator")
+        viewer = console.admit(request, *DESKS)
         console.look(viewer, "policy_replay")
         exchange = console.exchange
         _, new, _ = _two(request, exchange, console.hub_id)
@@ -153,19 +159,25 @@ def _checked(document: Mapping[str, Any]) -> PolicyProfile:
 def _named(known: Proposals) -> dict[str, Named]:
     """Everything that can be compared, the newest first."""
     found = [
-        Named(str(one.position), "version", one.version, one.digest.hex(), json.loads(one.document))
+        Named(_key(one.digest), "version", one.version, one.at, json.loads(one.document))
         for one in known.versions[::-1]
     ]
     found += [
-        Named(one.digest.hex()[:16], "proposal", one.version, one.digest.hex(), document)
+        Named(_key(one.digest), "proposal", one.version, one.at, json.loads(one.document))
         for one in known.newest_first()
-        if known.state(one) == OPEN and (document := json.loads(one.document))
+        if known.state(one) == OPEN
     ]
     for name in dict.fromkeys(SHIPPED.values()):
         document = shipped_document(name)
-        digest = sha256(profiles.written(document)).hexdigest()
-        found.append(Named(name, "shipped", str(document["version"]), digest, document))
-    return {one.key: one for one in found}
+        found.append(Named(name, "shipped", str(document["version"]), None, document))
+    named: dict[str, Named] = {}
+    for one in found:
+        named.setdefault(one.key, one)
+    return named
+
+
+def _key(digest: bytes) -> str:
+    return digest.hex()[:16]
 
 
 def _two(
@@ -178,19 +190,19 @@ def _two(
     new = asked.word(request, "new", named)
     if old is None and new is None:
         old, new = _usual(known)
-    current = str(known.current.position)
+    current = _key(known.current.digest)
     return named[old or current], named[new or current], named
 
 
 def _usual(known: Proposals) -> tuple[str, str]:
     """What one wants to compare first: what is proposed with what is in force, else that with what
     was before it."""
-    current = str(known.current.position)
+    current = _key(known.current.digest)
     for one in known.newest_first():
         if known.state(one) == OPEN:
-            return current, one.digest.hex()[:16]
+            return current, _key(one.digest)
     earlier = known.versions[:-1]
-    return (str(earlier[-1].position) if earlier else "coe"), current
+    return (_key(earlier[-1].digest) if earlier else "coe"), current
 
 
 def _rows(

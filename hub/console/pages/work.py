@@ -98,9 +98,7 @@ def work_pages(console: Console) -> APIRouter:
     return pages
 
 
-def _list(
-    request: Request, exchange: Exchange, kind: str | None, overdue: bool
-) -> dict[str, Any]:
+def _list(request: Request, exchange: Exchange, kind: str | None, overdue: bool) -> dict[str, Any]:
     now = exchange.clock.now()
     rows = exchange.log.work
     roles = sorted({one.role for one in exchange.agencies} | {k.owner for k in KINDS.values()})
@@ -123,9 +121,7 @@ def _list(
         found = [
             one
             for one in rows.escalated(role, now, SHOWN)
-            if one.item not in known
-            and kind in (None, one.kind)
-            and agency in (None, one.agency)
+            if one.item not in known and kind in (None, one.kind) and agency in (None, one.agency)
         ] + found
     standing, late = rows.counts(now)
     return {
