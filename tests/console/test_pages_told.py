@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -341,6 +342,25 @@ def test_every_break_glass_access(told_console: Console, told: Story) -> None:
     assert [row[2] for row in found] == ["review overdue", "reviewed"]
     assert [row[1].split()[0] for row in found] == ["POL-1", "POL-1"]
     assert all(row[3] == "threat_to_life" for row in found)
+    through = {
+        one["position"]: sum(len(names) for names in one["through"].values())
+        for one in expected["invocations"]
+    }
+    assert {int(row[0].split()[-1]): int(row[5].split()[1]) for row in found} == through
+    assert sum(through.values()) > 0
+    assert "reviews overdue: 1" in page(told_console, "/registry").text
+
+
+def test_an_old_access_that_waits_for_its_review_is_not_pushed_out(
+    told_console: Console, told: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange = told_console.exchange
+    others = {uuid4(): None for _ in range(30)}
+    monkeypatch.setattr(exchange.emergencies, "cases", {**exchange.emergencies.cases, **others})
+    found = page(told_console, "/registry")
+    assert [row[2] for row in table(found, "glass")] == ["review overdue", "reviewed"]
+    assert "Cases with break-glass: 11 of 31." in found.text
+    assert "Show more cases" in found.text
 
 
 @pytest.mark.postgres

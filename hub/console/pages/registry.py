@@ -22,7 +22,8 @@ from hub.crypto.sealing import sealing_key_id
 from hub.domain.breakglass import Invocation
 from hub.publication import officers_of
 
-CASES: Final = 25  # newest cases with break-glass shown; each is read whole
+CASES: Final = 10  # cases with break-glass shown, the newest and those to review; each read whole
+REVIEW: Final = "break_glass_review"
 MOST: Final = 1_000
 
 
@@ -60,21 +61,24 @@ def registry_pages(console: Console) -> APIRouter:
             rows = [_row(own, agencies.change_at)] if own is not None else []
             return console.page(request, "registry", rows=rows, by="change", glass=None)
         newest = asked.number(request, "newest", MOST, CASES) or CASES
-        glass = break_glass(exchange, newest=newest)
-        now = glass.now
+        now = exchange.clock.now()
+        rows = exchange.log.work
+        known = list(exchange.emergencies.cases)
+        waiting = [one.case_id for one in rows.standing(kind=REVIEW, limit=newest) if one.case_id]
+        shown = {*known[-newest:], *waiting}
+        glass = break_glass(exchange, among=shown)
         found = sorted(glass.invocations, key=lambda one: (bool(one.reviews), -one.position))
         officers = officers_of(exchange.log, console.hub_id)
-        cases = len(exchange.emergencies.cases)
         return console.page(
             request,
             "registry",
             rows=[_row(one, lambda position: position) for one in agencies],
             by="position",
             glass=[(one, *_standing(one, now)) for one in found],
-            glass_counts=glass.counts(),
-            cases=cases,
-            newest=newest,
-            more=min(newest * 4, MOST) if cases > newest and newest < MOST else None,
+            to_review=rows.by_kind(now).get(REVIEW, (0, 0)),
+            cases=len(known),
+            shown=len(shown),
+            more=min(newest * 4, MOST) if len(known) > len(shown) and newest < MOST else None,
             emergencies=glass.declared[::-1],
             running={one.position for one in glass.emergency},
             officers=officers,
