@@ -62,9 +62,9 @@ def registry_pages(console: Console) -> APIRouter:
             return console.page(request, "registry", rows=rows, by="change", glass=None)
         newest = asked.number(request, "newest", MOST, CASES) or CASES
         now = exchange.clock.now()
-        rows = exchange.log.work
+        work = exchange.log.work
         known = list(exchange.emergencies.cases)
-        waiting = [one.case_id for one in rows.standing(kind=REVIEW, limit=newest) if one.case_id]
+        waiting = [one.case_id for one in work.standing(kind=REVIEW, limit=newest) if one.case_id]
         shown = {*known[-newest:], *waiting}
         glass = break_glass(exchange, among=shown)
         found = sorted(glass.invocations, key=lambda one: (bool(one.reviews), -one.position))
@@ -75,7 +75,7 @@ def registry_pages(console: Console) -> APIRouter:
             rows=[_row(one, lambda position: position) for one in agencies],
             by="position",
             glass=[(one, *_standing(one, now)) for one in found],
-            to_review=rows.by_kind(now).get(REVIEW, (0, 0)),
+            to_review=work.by_kind(now).get(REVIEW, (0, 0)),
             cases=len(known),
             shown=len(shown),
             more=min(newest * 4, MOST) if len(known) > len(shown) and newest < MOST else None,
