@@ -85,7 +85,7 @@ def dead_letters_pages(console: Console) -> APIRouter:
     def act(request: Request, agency: str, sequence: str, sent: Sent) -> Response:
         viewer = console.admit_form(request, sent.get("token"), "operator")
         exchange = console.exchange
-        number = int(sequence) if sequence.isascii() and sequence.isdecimal() else 0
+        number = _number(sequence)
         console.look(
             viewer,
             "dead_letter_" + _done(sent.get("do")),
@@ -112,6 +112,11 @@ def dead_letters_pages(console: Console) -> APIRouter:
         return RedirectResponse("/dead-letters", 303)
 
     return pages
+
+
+def _number(text: str) -> int:
+    """A sequence as an address gives it; 0, which no delivery has, for anything else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else 0
 
 
 def _done(what: str) -> str:
