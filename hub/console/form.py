@@ -37,4 +37,9 @@ async def _read(request: Request) -> Form:
         return Form(b"")
 
 
+def whole(text: str) -> int | None:
+    """A whole number from an address or a field; None for anything else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 15 else None
+
+
 Sent = Annotated[Form, Depends(_read)]
