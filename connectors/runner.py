@@ -7,6 +7,7 @@ Promises
   the transaction of its rows. Killed anywhere, it goes on where the sink says.
 - An outage, of hub or partner, is waited out with growing pauses. It quarantines nothing.
 - A delivery that cannot be trusted, read or stored is quarantined with a reason; the next goes on.
+  If the hub sends it once more, it is tried again; what was applied is not applied twice.
 - A missing sequence is looked for again; nothing after it is applied, for a recall may be among
   what is missing. It raises the alarm `sequence_gap` until it is found.
 - Nothing stalls silently: whatever keeps it from going on is in `alarms`, with since when.
@@ -25,7 +26,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from connectors import crash
-from connectors.delivery import Arrived, BadMessage, Poison
+from connectors.delivery import Arrived, BadMessage, Opened, Poison
 from connectors.errors import (
     RetryError,
     SinkDownError,
@@ -106,6 +107,7 @@ class _Read:
     items: list[Arrived | Poison] = field(default_factory=list)
     strangers: list[BadMessage] = field(default_factory=list)
     repeated: list[tuple[int, int]] = field(default_factory=list)
+    redriven: list[Arrived | Poison] = field(default_factory=list)
     cursor: str | None = None
 
 
@@ -140,6 +142,7 @@ class Runner:
         self._ahead = False  # a message was left for later, because one before it is missing
         self._looking = False  # we are reading again what we have read, to find it
         self._missing = False  # it was not found in the last round
+        self._waiting: set[int] = set()  # sequences in quarantine
         self._looked = False  # whether the topic was emptied of what should come next
         self._registry_at: datetime | None = None
         self.alarms: dict[str, Alarm] = {}
@@ -189,15 +192,16 @@ class Runner:
                 log.info("generation %d", self._sink.claim())
                 self._claimed = True
             position = self._sink.position()
-            waiting = len(self._sink.quarantine())
+            waiting = self._sink.quarantine()
         with self._hub_alarm():
             self._inbox.start(position.cursor, position.sequence)
         self._expected = position.sequence + 1
         self._cursor = position.cursor
         self._resumed = True
         self._looked = False
+        self._waiting = {row.sequence for row in waiting if row.sequence is not None}
         if waiting:
-            self._raise_alarm("quarantined", f"{waiting} waiting")
+            self._raise_alarm("quarantined", f"{len(waiting)} waiting")
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -235,10 +239,21 @@ class Runner:
         elif opened.last >= read.expected:
             read.items += [item for item in opened.items if item.sequence >= read.expected]
             read.expected = opened.last + 1
-        elif not self._looking:  # else it comes again because we went back ourselves
-            read.repeated.append((opened.first, opened.last))
+        else:
+            self._take_again(message, opened, read)
         if not self._ahead:
             read.cursor = message.cursor
+
+    def _take_again(self, message: Sealed, sent: Opened, read: _Read) -> None:
+        """A message of before. What of it lies in quarantine here is tried as it was sent now."""
+        asked = {one for one in self._waiting if sent.first <= one <= sent.last}
+        if asked:
+            opened = self._opener.open(message.value)
+            assert isinstance(opened, Opened)  # it was verified a moment ago
+            read.redriven += [item for item in opened.items if item.sequence in asked]
+        # Unless it comes again because we went back ourselves, the hub lacks its receipt.
+        if not self._looking and len(asked) <= sent.last - sent.first:
+            read.repeated.append((sent.first, sent.last))
 
     def _at_the_end(self, expected: int) -> None:
         """Nothing more to read: if something was left for later, go back for it."""
@@ -263,24 +278,53 @@ class Runner:
 
     def _apply(self, read: _Read) -> tuple[int, int]:
         """Apply what was read; returns how many were applied and quarantined."""
-        if not (read.items or read.strangers or read.repeated):
+        if not (read.items or read.strangers or read.repeated or read.redriven):
             return 0, 0
         cursor = self._cursor if read.cursor is None else read.cursor
-        batch = Batch(read.items, self._clock(), cursor, read.strangers, read.repeated)
         poison = sum(isinstance(item, Poison) for item in read.items)
         try:
             with self._partner_alarm():
+                good = self._redrive(read) if read.redriven else 0
+                batch = Batch(read.items, self._clock(), cursor, read.strangers, read.repeated)
                 poison += self._apply_or_isolate(batch)
         except BaseException:
             self._resumed = False  # applied in part or not at all: the sink knows
             raise
         self._expected, self._cursor = read.expected, cursor
         if poison:
+            self._waiting = {row.sequence for row in self._sink.quarantine() if row.sequence}
             self._raise_alarm("quarantined", f"{poison} more")
             log.warning("%d deliveries quarantined", poison)
         if read.strangers:
             self._raise_alarm("strangers", read.strangers[-1].reason)
-        return len(read.items) - poison, poison
+        return good + len(read.items) - poison, poison
+
+    def _redrive(self, read: _Read) -> int:
+        """What the hub sent once more, each in a transaction of its own; how many were applied.
+
+        Before the cursor moves: cut off here, the message is read again and what is applied by
+        then is no longer waiting. What is not applied is answered as it was before.
+        """
+        applied = 0
+        rows = {row.sequence: row.id for row in self._sink.quarantine()}
+        for item in read.redriven:
+            if item.sequence not in rows:
+                continue
+            try:
+                self._sink.redrive(rows[item.sequence], [item], self._clock())
+            except SinkRefusedError as refused:
+                log.warning("sequence %d is refused again: %s", item.sequence, refused.reason)
+            else:
+                if isinstance(item, Arrived):
+                    del rows[item.sequence]
+                    applied += 1
+                    continue
+            read.repeated.append((item.sequence, item.sequence))
+        left = self._sink.quarantine()
+        self._waiting = {row.sequence for row in left if row.sequence is not None}
+        if not left:
+            self._end_alarm("quarantined")
+        return applied
 
     def _apply_or_isolate(self, batch: Batch) -> int:
         """Apply; if the partner refuses, quarantine the delivery at fault. Returns how many."""

@@ -48,6 +48,7 @@ from hub.submission import Admission, AdmittedEvent, RefusedEvent, revoked
 T = TypeVar("T")
 
 KEPT_ROWS = 30_000  # rows just recorded that followers need not read back
+WITHDRAWN = "ConsentWithdrawn"
 TRIES = 50  # times a draft is made again because another process was quicker
 
 _HOT = (stored.EventAccepted, stored.Settled, stored.Sending, stored.Refused, stored.Received)
@@ -65,6 +66,16 @@ ANOTHER_PERSON = Refused(7, "group_case_refused", "one case per person; open ano
 
 class Overtaken(RetryLater):
     """What the sender saw of a case is no longer all there is; nothing was recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawalNoted:
+    """Where a consent was withdrawn: its case, the event's position, who said it and when."""
+
+    position: int
+    case_id: UUID
+    agency: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +113,7 @@ class Exchange:
         self._cases = Cases(log, secrets)
         self._versions: dict[UUID, int] = {}
         self.emergencies = Emergencies()
+        self.withdrawals: list[WithdrawalNoted] = []  # in log order
         self._after_erasure: dict[UUID, UUID] = {}  # subject → secret since the last erasure
         self._followed = 0
         self._fresh: deque[Fresh] = deque(maxlen=KEPT_ROWS)
@@ -168,12 +180,16 @@ class Exchange:
             self._note(position, event)
 
     def _note(self, position: int, event: stored.EventAccepted) -> None:
-        """What is asked of the log as a whole: erasures, break-glass, emergency mode.
+        """What is asked of the log as a whole: erasures, withdrawals, break-glass, emergency mode.
 
         From an erasure's position on a person has another secret, destroyed or not as yet.
         """
         if event.event_type == ERASING and orders_erasure(ERASING, json.loads(event.facts)):
             self._after_erasure[UUID(bytes=event.subject_id)] = UUID(bytes=event.secret_id)
+        elif event.event_type == WITHDRAWN:
+            self.withdrawals.append(
+                WithdrawalNoted(position, event.originator_id, event.emitter, event.timestamp)
+            )
         elif event.event_type in LOUD:
             self.emergencies.note(
                 event.originator_id,

@@ -32,7 +32,7 @@ from uuid import UUID
 import orjson
 import structlog
 
-from hub import crash
+from hub import crash, redrives
 from hub.crypto import signing
 from hub.crypto.pseudonyms import Pseudonyms
 from hub.crypto.sealing import padme, seal, sealing_key_id
@@ -138,11 +138,12 @@ class Publisher:
         self._failing: set[str] = set()  # recipients whose topic did not take the last batch
         self._shut_out: set[str] = set()  # recipients whose keys are revoked, once seen to
         self._epoch = exchange.secrets.epoch
+        self._redriven = exchange.log.tracking(redrives.FOLLOWER)
 
     def step(self) -> int:
         """Mark and send what is there; returns how much was done (0: nothing to do)."""
         self._forget_erased()
-        done = self.mark() + self.send()
+        done = self.mark() + self.send() + self.redrive()
         if time.monotonic() - self._looked_at > LOOK_EVERY:
             self.look()
         if not done or time.monotonic() - self._trimmed_at > TRIM_EVERY:
@@ -431,6 +432,43 @@ class Publisher:
         """Send everything after `after` again."""
         self._due.pop(agency, None)
         self._sent[agency] = after
+
+    def redrive(self) -> int:
+        """Send again what was ordered to be, each delivery sealed anew under its old sequence.
+
+        Returns how many orders were carried out. Cut off in between it is done again; the
+        recipient applies it once.
+        """
+        if self._exchange.last_version(redrives.STREAM) <= self._redriven:
+            return 0
+        done = 0
+        # Another process may have carried out some of them.
+        self._redriven = max(self._redriven, self._exchange.log.tracking(redrives.FOLLOWER))
+        for one in self._exchange.log.stream(redrives.STREAM, self._redriven, SEND_BATCH):
+            order = one.event
+            assert isinstance(order, stored.RedriveOrdered)
+            try:
+                self._send_again(order.agency, order.sequence)
+            except TopicUnavailable as away:
+                if isinstance(away, UnknownTopicError):
+                    self._again(order.agency)  # all it lacks is sent, this with it or after it
+                    self._topics.ensure([self._exchange.pseudonyms.topic("nrm.d", order.agency)])
+                break
+            self._redriven = order.originator_version
+            self._note({redrives.FOLLOWER: self._redriven})
+            done += 1
+        return done
+
+    def _send_again(self, agency: str, sequence: int) -> None:
+        known = self._exchange.agencies.get(agency)
+        if known is None or known.shut_out:
+            return  # nothing is sealed to it; back with new keys it gets all it has not answered
+        stream = delivery_stream(agency)
+        [found] = self._exchange.log.stream(stream, after_version=sequence - 1, limit=1)
+        assert isinstance(found.event, stored.Sending)
+        recalled = self._recalled.since(agency, sequence, self._exchange.last_version(stream))
+        sealed = self._messages(agency, known.sealing_public, [found.event], recalled)
+        self._topics.append(self._exchange.pseudonyms.topic("nrm.d", agency), sealed)
 
     def _due_for(self, agency: str) -> OrderedDict[int, stored.Sending]:
         """Marked and not yet sent, from memory where it continues there, else from the log."""

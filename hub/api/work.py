@@ -21,6 +21,7 @@ from hub.domain.parties import Party
 from hub.domain.work import KINDS, MOOT, OPEN, WorkItem
 from hub.draft import Draft
 from hub.errors import Refused
+from hub.exchange import Exchange
 from hub.hub import Hub
 
 MOST: Final = 500  # items in one answer
@@ -48,7 +49,7 @@ def work_calls(desk: Desk) -> APIRouter:
         """
         signed = await desk.signed(request)
         return await desk.working(
-            lambda: {"items": own_work(hub, signed.agency, kind, overdue, limit)}
+            lambda: {"items": own_work(hub.exchange, signed.agency, kind, overdue, limit)}
         )
 
     @calls.post("/work/{item}", **examples.CLOSE_WORK)
@@ -91,10 +92,10 @@ def close_own(hub: Hub, agency: str, name: str, because: str, contested: bool) -
 
 
 def own_work(
-    hub: Hub, agency: str, kind: str | None, overdue: bool, limit: int
+    exchange: Exchange, agency: str, kind: str | None, overdue: bool, limit: int
 ) -> list[dict[str, Any]]:
     """What `GET /v1/work` answers to this agency."""
-    exchange, rows = hub.exchange, hub.exchange.log.work
+    rows = exchange.log.work
 
     def look(draft: Draft) -> list[dict[str, Any]]:
         """Inside the writer's turn: cases are no business of two threads at once."""
@@ -122,7 +123,7 @@ def own_work(
             )
         ]
         found.sort(key=lambda one: (one.due is None, one.due or one.since, one.position))
-        return [_said(hub, party, item, now) for item in found[:limit]]
+        return [_said(exchange, party, item, now) for item in found[:limit]]
 
     return exchange.commit(look)
 
@@ -131,12 +132,12 @@ def _overdue(item: WorkItem, now: Any) -> bool:
     return item.due is not None and now >= item.due
 
 
-def _said(hub: Hub, party: Party, item: WorkItem, now: Any) -> dict[str, Any]:
-    names = hub.exchange.pseudonyms
+def _said(exchange: Exchange, party: Party, item: WorkItem, now: Any) -> dict[str, Any]:
+    names = exchange.pseudonyms
     detail = dict(item.detail)
     if item.kind == "withheld":
         event_id = UUID(item.ref.partition("/")[0])
-        attested = hub.exchange.policy().evidence_for(party.role) == "hub"
+        attested = exchange.policy().evidence_for(party.role) == "hub"
         detail["event"] = (
             names.pseudonym(party.agency, "event", event_id) if attested else str(event_id)
         )

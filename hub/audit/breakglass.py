@@ -7,6 +7,7 @@ what it said is gone.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -57,13 +58,15 @@ class BreakGlass:
         }
 
 
-def break_glass(exchange: Exchange, case_ref: str | None = None) -> BreakGlass:
-    """Every invocation in the log, or in one case, in log order."""
+def break_glass(
+    exchange: Exchange, case_ref: str | None = None, *, among: Collection[UUID] | None = None
+) -> BreakGlass:
+    """Every invocation in the log, or in one case, in log order; `among`: only in these cases."""
     found: list[Invocation] = []
     profiles = _profiles(exchange)
     wanted = exchange.pseudonyms.canonical("case", case_ref) if case_ref else None
     for case_id in list(exchange.emergencies.cases):
-        if wanted in (None, case_id):
+        if wanted in (None, case_id) and (among is None or case_id in among):
             found += _of_case(exchange, case_id, profiles)
     found.sort(key=lambda one: one.position)
     return BreakGlass(exchange.clock.now(), found, list(exchange.emergencies.declared))

@@ -7,5 +7,8 @@ handler is plain `def` (it runs in a thread) and begins with `console.admit(requ
 says who is looking, or sends them to sign in, and with `console.look(viewer, …)`, which records
 the look before anything is shown.
 
+What needs the whole log is kept in `books.py`, so that no page reads all of it; words of codes are
+in `texts/<language>/terms.json`, shapes that pages share in `templates/parts.html.j2`.
+
 Pages show metadata, never content: nothing here opens a compartment.
 """

@@ -15,10 +15,22 @@ from hub.api.app import NO_TELEMETRY
 from hub.api.edge import Edge
 from hub.api.limits import Limits
 from hub.console.desk import Console, NotForYou, SignInNeeded
+from hub.console.pages.dead_letters import dead_letters_pages
 from hub.console.pages.overview import overview_pages
+from hub.console.pages.policy import policy_pages
+from hub.console.pages.registry import registry_pages
+from hub.console.pages.withdrawals import withdrawals_pages
+from hub.console.pages.work import work_pages
 from hub.errors import Refused
 
-PAGES: Final[tuple[Callable[[Console], APIRouter], ...]] = (overview_pages,)
+PAGES: Final[tuple[Callable[[Console], APIRouter], ...]] = (
+    overview_pages,
+    work_pages,
+    withdrawals_pages,
+    dead_letters_pages,
+    policy_pages,
+    registry_pages,
+)
 
 
 def create_console(console: Console, limits: Limits | None = None) -> FastAPI:

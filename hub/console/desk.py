@@ -7,6 +7,7 @@ the record of the look; then the page. A look that cannot be recorded shows noth
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from hub.console import render
+from hub.console.books import Books
 from hub.console.navigation import menu
 from hub.console.sessions import Session, Sessions
 from hub.console.viewer import Role, Viewer
@@ -77,6 +79,11 @@ class Console:
         exchange = self.deciding.reading.exchange
         exchange.catch_up()
         return exchange
+
+    @cached_property
+    def books(self) -> Books:
+        """What pages need of the whole log."""
+        return Books(self.deciding.reading.exchange.log)
 
     @property
     def hub_id(self) -> str:

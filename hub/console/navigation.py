@@ -17,7 +17,17 @@ class Entry:
     roles: tuple[Role, ...]
 
 
-MENU: Final = (Entry("/", "base.overview", ROLES),)
+_DESKS: Final[tuple[Role, ...]] = ("auditor", "operator")
+_OWN: Final[tuple[Role, ...]] = (*_DESKS, "agency_officer")
+
+MENU: Final = (
+    Entry("/", "base.overview", ROLES),
+    Entry("/work", "base.work", _OWN),
+    Entry("/withdrawals", "base.withdrawals", _DESKS),
+    Entry("/dead-letters", "base.dead_letters", _OWN),
+    Entry("/policy", "base.policy", ROLES),
+    Entry("/registry", "base.registry", _OWN),
+)
 
 
 def menu(viewer: Viewer | None) -> tuple[Entry, ...]:

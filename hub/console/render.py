@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import resources
 from typing import Any, Final
@@ -71,12 +71,31 @@ def _translate(language: str) -> Callable[..., str]:
     return t
 
 
+def _named(language: str) -> Callable[[str, str], str]:
+    """Word of a code, of `terms.json`: role, category, kind of work, reason. The code itself if it
+    has none, as one of a country's own."""
+    said = texts(language)
+
+    def named(kind: str, code: str) -> str:
+        return said.get(f"terms.{kind}_{code}", code.replace("_", " "))
+
+    return named
+
+
 def _moment(value: datetime | str | None) -> str:
     """A time as people read it, UTC, to the minute; an empty text for none."""
     if not value:
         return ""
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _until(due: datetime) -> str:
+    """The last day, for what is due by the end of a day; else day and minute, UTC."""
+    due = due.astimezone(UTC)
+    if (due.hour, due.minute, due.second, due.microsecond) == (0, 0, 0, 0):
+        return (due - timedelta(days=1)).date().isoformat()
+    return _moment(due)
 
 
 @cache
@@ -89,17 +108,24 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["moment"] = _moment
+    environment.filters["until"] = _until
     return environment
 
 
 def page(
     template: str, language: str, *, status: int = 200, scripts: bool = False, **names: Any
 ) -> HTMLResponse:
-    """One page. `names` are what its template uses; `t` and `language` are always there."""
+    """One page. `names` are what its template uses; `t`, `named`, `language` are always there."""
     text = (
         _environment()
         .get_template(f"{template}.html.j2")
-        .render(t=_translate(language), language=language, languages=languages(), **names)
+        .render(
+            t=_translate(language),
+            named=_named(language),
+            language=language,
+            languages=languages(),
+            **names,
+        )
     )
     policy = _POLICY + (_SCRIPTS if scripts else "")
     return HTMLResponse(text, status, headers={"Content-Security-Policy": policy})

@@ -145,6 +145,17 @@ class Sending(StoreEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RedriveOrdered(StoreEvent):
+    """A delivery that its recipient set aside is to be sent once more, sealed anew."""
+
+    TOPIC = "nrm.DeliveryLog.RedriveOrdered"
+
+    agency: str
+    sequence: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Received(StoreEvent):
     """A partner's signed receipt, as sent."""
 
@@ -450,6 +461,7 @@ EVENTS: tuple[type[StoreEvent], ...] = (
     InFlight,
     Refused,
     Sending,
+    RedriveOrdered,
     Received,
     AgencyRequested,
     AgencyEnrolled,

@@ -205,6 +205,10 @@ class HubLog(Application[UUID]):
         """The last position such that it and all before it were recorded at or before `time`."""
         return self._tables.position_at(micros(time))
 
+    def by_minute(self, topic: str, after: int, to: int) -> list[tuple[int, int]]:
+        """(minutes since 1970, rows of this topic recorded then), positions `after` < p <= `to`."""
+        return self._tables.by_minute(topic, after, to)
+
     def counts(self) -> Counts:
         latest = self.latest_checkpoint()
         return Counts(

@@ -167,10 +167,14 @@ class WorkRows:
         role: str | None = None,
         agency: str | None = None,
         states: Sequence[str] = (OPEN,),
+        due_by: datetime | None = None,
         limit: int = 1_000,
     ) -> list[WorkItem]:
-        """Items in these states, what is due first coming first."""
-        where, values = [f"state IN ({', '.join('?' * len(states))})"], list(states)
+        """Items in these states, what is due first coming first; due_by: only what was due then."""
+        where, values = [f"state IN ({', '.join('?' * len(states))})"], list[Any](states)
+        if due_by is not None:
+            where.append("due <= ?")
+            values.append(micros(due_by))
         for name, value in (("kind", kind), ("role", role), ("agency", agency)):
             if value is not None:
                 where.append(f"{name} = ?")
@@ -219,6 +223,22 @@ class WorkRows:
             (micros(now), OPEN),
         )
         return int(rows[0]["n"]), int(rows[0]["late"])
+
+    def by_kind(
+        self, now: datetime, *, role: str | None = None, agency: str | None = None
+    ) -> dict[str, tuple[int, int]]:
+        """Kind → (open items, overdue ones among them), of one role or agency if asked so."""
+        where, values = "state = ?", [OPEN]
+        for name, value in (("role", role), ("agency", agency)):
+            if value is not None:
+                where += f" AND {name} = ?"
+                values.append(value)
+        rows = self._tables.query(
+            "SELECT kind, count(*) AS n, count(CASE WHEN due <= ? THEN 1 END) AS late FROM work"  # noqa: S608
+            f" WHERE {where} GROUP BY kind ORDER BY kind",
+            (micros(now), *values),
+        )
+        return {row["kind"]: (int(row["n"]), int(row["late"])) for row in rows}
 
     def all(self) -> list[WorkItem]:
         """Every row there is, for checks."""

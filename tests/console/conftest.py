@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from hub.console.desk import COOKIE, Console, LooksUnrecorded
 from hub.console.viewer import Viewer
 from hub.home import Home
 from hub.hub import Deciding, Hub
+from tests.consent.stage import close
+from tests.console.story import Story, reading, story
 
 SignIn = Callable[[Viewer], TestClient]
 
@@ -45,3 +48,41 @@ def signed_in(console: Console) -> Iterator[SignIn]:
     yield sign_in
     for client in clients:
         client.close()
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """The story; for tests that change nothing of it."""
+    made = story(tmp_path_factory.mktemp("told"))
+    yield made
+    close(made)
+
+
+@pytest.fixture(scope="module")
+def told_console(told: Story) -> Iterator[Console]:
+    with reading(told) as deciding:
+        yield Console(deciding, LooksUnrecorded())
+
+
+@pytest.fixture
+def lived(tmp_path: Path) -> Iterator[Story]:
+    """The story, to go on with."""
+    made = story(tmp_path)
+    yield made
+    close(made)
+
+
+@contextmanager
+def looking(made: Story, viewer: Viewer) -> Iterator[TestClient]:
+    """Somebody at a console of their own over the story."""
+    with reading(made) as deciding:
+        console = Console(deciding, LooksUnrecorded())
+        with TestClient(create_console(console), follow_redirects=False) as client:
+            client.cookies.set(COOKIE, console.sessions.begin(viewer))
+            yield client
+
+
+def signed_in_at(console: Console, viewer: Viewer) -> TestClient:
+    client = TestClient(create_console(console), follow_redirects=False)
+    client.cookies.set(COOKIE, console.sessions.begin(viewer))
+    return client

@@ -242,6 +242,9 @@ def one_of_each() -> list[StoreEvent]:
             digest=octets(32, "export"),
             left_out=("family", "health"),
         ),
+        stored.RedriveOrdered(
+            **shared, originator_version=26, agency="SH-1", sequence=7, by="A. Operator"
+        ),
         stored.HubRestored(
             **shared,
             originator_version=25,

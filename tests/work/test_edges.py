@@ -203,7 +203,9 @@ def test_a_withheld_event_changes_no_byte_of_a_list(desk: Office) -> None:
 
     def lists() -> dict[str, str]:
         desk.attend()
-        return {one: json.dumps(own_work(desk.hub, one, None, False, 500)) for one in agencies}
+        return {
+            one: json.dumps(own_work(desk.hub.exchange, one, None, False, 500)) for one in agencies
+        }
 
     desk.identified("C1")
     desk.consent("C1", {"SH-1": ["protection"]}, consent_id="c2")

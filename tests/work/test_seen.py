@@ -18,7 +18,7 @@ from tests.work.office import ADULT, DONE, MOOT, Office, at
 def mine(desk: Office, agency: str, kind: str | None = None) -> list[dict[str, Any]]:
     """What the agency's own list says."""
     desk.hub.work.catch_up()
-    return own_work(desk.hub, agency, kind, False, 500)
+    return own_work(desk.hub.exchange, agency, kind, False, 500)
 
 
 def joined(desk: Office, case: str = "C1") -> None:
@@ -205,12 +205,12 @@ def test_an_answer_has_a_limit_and_an_order_and_no_total(desk: Office) -> None:
         by = f"2026-03-0{9 - number}T09:00:00Z"
         desk.refer(case, "SH-1", "r", respond_by=by)
     desk.hub.work.catch_up()
-    found = own_work(desk.hub, "SH-1", "referral_unanswered", False, 3)
+    found = own_work(desk.hub.exchange, "SH-1", "referral_unanswered", False, 3)
     assert [one["due"][:10] for one in found] == ["2026-03-06", "2026-03-07", "2026-03-08"]
     desk.time.at = at(2026, 3, 7)
-    late = own_work(desk.hub, "SH-1", None, True, 500)
+    late = own_work(desk.hub.exchange, "SH-1", None, True, 500)
     assert [one["state"] for one in late] == ["overdue"]
-    assert own_work(desk.hub, "nobody", None, False, 500) == []
+    assert own_work(desk.hub.exchange, "nobody", None, False, 500) == []
 
 
 def test_every_kind_has_an_owner_a_sentence_and_an_end() -> None:

@@ -1,0 +1,162 @@
+"""What lies in quarantine and is sent once more by the hub: applied in its place, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.errors import SinkDownError
+from connectors.identity import AgencyIdentity
+from tests.connectors.builder import MiniHub
+from tests.connectors.test_runner import TO, Flaky, Site
+
+
+@pytest.fixture
+def site(
+    hub: MiniHub, police: AgencyIdentity, shelter: AgencyIdentity, tmp_path: Path
+) -> Iterator[Site]:
+    site = Site(hub, police, shelter, tmp_path)
+    yield site
+    site.close()
+
+
+def set_aside(site: Site) -> list[dict[str, Any]]:
+    """Three deliveries on the topic, of which the second cannot be opened; all three as meant."""
+    good = [site.release(event) for event in site.events(3)]
+    bad = {**good[1], "compartments": [{**good[1]["compartments"][0], "key": bytes(32)}]}
+    site.deliver(good[0], bad, good[2])
+    return good
+
+
+def again(site: Site, sequence: int, delivery: dict[str, Any]) -> None:
+    site.append("deliveries", site.hub.message(TO, [delivery], first=sequence))
+
+
+def told(site: Site, after: int = 0) -> list[tuple[int, int, list[tuple[int, str]]]]:
+    return [
+        (
+            one["first_sequence"],
+            one["last_sequence"],
+            [(line["sequence"], line["outcome"]) for line in one["exceptions"]],
+        )
+        for one in site.receipts()[after:]
+    ]
+
+
+def test_it_is_applied_in_its_place_and_told(site: Site) -> None:
+    good = set_aside(site)
+    runner = site.runner()
+    runner.run_once()
+    assert told(site) == [(1, 3, [(2, "quarantined")])]
+    again(site, 2, good[1])
+    progress = runner.run_once()
+    assert (progress.applied, progress.quarantined) == (1, 0)
+    assert site.sequences() == [1, 2, 3]
+    assert site.rows("SELECT sequence, state FROM nrm_quarantine") == [(2, "redriven")]
+    assert told(site, 1) == [(2, 2, [(2, "applied")])]
+    assert "quarantined" not in runner.alarms
+    site.deliver(site.release(site.events(1, 4)[0]))
+    assert runner.run_once().applied == 1
+    assert site.sequences() == [1, 2, 3, 4], "the sequence went on where it was"
+
+
+@pytest.mark.parametrize("times", [2, 5])
+def test_sent_more_often_it_is_applied_once(site: Site, times: int) -> None:
+    good = set_aside(site)
+    runner = site.runner()
+    runner.run_once()
+    for _ in range(times):
+        again(site, 2, good[1])
+    assert runner.run_once().applied == 1
+    again(site, 2, good[1])
+    runner.run_once()
+    assert site.sequences() == [1, 2, 3]
+    assert site.rows("SELECT count(*) FROM nrm_quarantine") == [(1,)]
+    assert told(site)[-1] == (2, 2, [(2, "applied")])
+
+
+def test_what_still_cannot_be_opened_stays_and_is_told_again(site: Site) -> None:
+    good = set_aside(site)
+    runner = site.runner()
+    runner.run_once()
+    again(site, 2, {**good[1], "compartments": [{**good[1]["compartments"][0], "key": bytes(32)}]})
+    assert runner.run_once().applied == 0
+    assert site.sequences() == [1, 3]
+    assert site.rows("SELECT sequence, state FROM nrm_quarantine") == [(2, "waiting")]
+    assert told(site, 1) == [(1, 3, [(2, "quarantined")])]
+    assert "quarantined" in runner.alarms
+
+
+def test_what_was_applied_is_never_applied_again(site: Site) -> None:
+    """A message of another content under a sequence that was applied changes nothing."""
+    set_aside(site)
+    runner = site.runner()
+    runner.run_once()
+    again(site, 3, site.release(site.events(1, 9)[0]))
+    assert runner.run_once().applied == 0
+    assert site.sequences() == [1, 3]
+    assert "C-9" not in str(site.rows("SELECT * FROM case_opened"))
+
+
+def test_beside_a_recall_of_the_same_event_nothing_comes_back(site: Site) -> None:
+    [event] = site.events(1)
+    whole = site.release(event)
+    bad = {**whole, "compartments": [{**whole["compartments"][0], "key": bytes(32)}]}
+    site.deliver(bad)
+    runner = site.runner()
+    runner.run_once()
+    again(site, 1, whole)
+    site.deliver(site.hub.recall(TO, [(event, event.categories)]))
+    runner.run_once()
+    assert site.sequences() == []
+
+
+def test_the_partner_fails_in_between_and_it_is_done_after_all(site: Site) -> None:
+    good = set_aside(site)
+    sink = Flaky(site.new_sink(), lambda: SinkDownError("gone"))
+    runner = site.runner(sink=sink)
+    runner.run_once()
+    again(site, 2, good[1])
+    sink.failing["redrive"] = 1
+    with pytest.raises(SinkDownError):
+        runner.run_once()
+    assert site.sequences() == [1, 3]
+    assert runner.run_once().applied == 1
+    assert site.sequences() == [1, 2, 3]
+
+
+def test_another_runner_goes_on_after_the_first_died_behind_the_redrive(site: Site) -> None:
+    good = set_aside(site)
+    sink = Flaky(site.new_sink(), lambda: SinkDownError("gone"))
+    runner = site.runner(sink=sink)
+    runner.run_once()
+    again(site, 2, good[1])
+    sink.failing["apply"] = 1  # the redrive is committed, the cursor is not
+    with pytest.raises(SinkDownError):
+        runner.run_once()
+    assert site.sequences() == [1, 2, 3]
+    assert site.runner().run_once().applied == 0
+    assert site.sequences() == [1, 2, 3]
+    assert told(site)[-1] == (2, 2, [(2, "applied")])
+
+
+def test_a_whole_box_that_did_not_open_is_made_good_one_by_one(site: Site) -> None:
+    from hub.crypto.sealing import SealingKey
+
+    role, keys, current = site.hub.agencies[TO]
+    site.hub.agencies[TO] = (role, keys, SealingKey.generate().public)
+    meant = [site.release(event) for event in site.events(3)]
+    site.deliver(*meant)
+    site.hub.agencies[TO] = (role, keys, current)
+    runner = site.runner()
+    assert runner.run_once().quarantined == 3
+    again(site, 2, meant[1])
+    assert runner.run_once().applied == 1
+    again(site, 1, meant[0])
+    again(site, 3, meant[2])
+    assert runner.run_once().applied == 2
+    assert site.sequences() == [1, 2, 3]
+    assert "quarantined" not in runner.alarms
