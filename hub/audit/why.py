@@ -76,7 +76,7 @@ def why(exchange: Exchange, agency: str, event: str) -> Why:
     again; a different answer is a divergence.
     """
     log = exchange.log
-    accepted = accepted(exchange, event)
+    accepted = accepted_event(exchange, event)
     happened = accepted.event
     assert isinstance(happened, stored.EventAccepted)
     stream = log.stream(happened.originator_id)
@@ -132,7 +132,7 @@ def why(exchange: Exchange, agency: str, event: str) -> Why:
     )
 
 
-def accepted(exchange: Exchange, event: str) -> Recorded:
+def accepted_event(exchange: Exchange, event: str) -> Recorded:
     """The accepted event of this id or position. One answer for all that is not there."""
     log = exchange.log
     missing = Refused(0, "unknown_event", "no accepted event has this id or position")

@@ -150,7 +150,7 @@ def proof(
 
     Example: nrm-hub audit proof 42 --home hub-home --out event.tlog-proof
     """
-    from hub.audit.why import accepted
+    from hub.audit.why import accepted_event
     from hub.clock import wall_clock
     from hub.home import Home
     from hub.hub import Reading
@@ -161,7 +161,7 @@ def proof(
         position = (
             int(event)
             if event.isascii() and event.isdigit() and len(event) < 19
-            else accepted(reading.exchange, event).position
+            else accepted_event(reading.exchange, event).position
         )
         made = prove(
             log, position, witnesses=reading.transparency.keys, now=wall_clock().timestamp()

@@ -1,8 +1,8 @@
 """One entry proved with no network: a *.tlog-proof (C2SP) made at the hub and checked anywhere.
 
-The proof carries the entry itself as its extra data. That is not authenticated as such, and need not
-be: its leaf hash must be in the tree the log signed. Which row of the hub the entry stands for, only
-the row can tell: `entry_of_row`.
+The proof carries the entry itself as its extra data. That is not authenticated as such, and need
+not be: its leaf hash must be in the tree the log signed. Which row of the hub the entry stands for,
+only the row can tell: `entry_of_row`.
 """
 
 from __future__ import annotations
