@@ -64,7 +64,8 @@ def witness_app(witness: Witness, limits: Limits = LIMITS) -> FastAPI:
             reply = await run(witness.add_checkpoint, body)
         except RetryLater:
             reply = _BUSY
-        return Response(reply.body, reply.status, media_type=reply.media_type)
+        # As a header: as a media type it would be given a charset, which the protocol has not.
+        return Response(reply.body, reply.status, {"Content-Type": reply.media_type})
 
     @app.get("/{origin_hash}/checkpoint")
     async def checkpoint(request: Request, origin_hash: str) -> Response:
