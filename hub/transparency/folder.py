@@ -30,6 +30,7 @@ EARLIER: Final = "earlier"
 VKEY: Final = "vkey"
 WITNESS_VKEYS: Final = "witness-vkeys"
 ENTRY_BYTES: Final = 33
+MANY: Final = 64  # files; beyond it the whole system's buffers are written sooner than each file
 _MOST: Final = {"tile": WIDTH * HASH_BYTES, "entries": WIDTH * (2 + ENTRY_BYTES)}
 
 
@@ -121,6 +122,10 @@ class LogFolder:
         self._sync()
 
     def _sync(self) -> None:
+        if len(self._unsynced) > MANY:
+            os.sync()
+            self._unsynced.clear()
+            return
         folders = {
             folder for path in self._unsynced for folder in path.relative_to(self.path).parents
         }

@@ -4,22 +4,40 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 SOURCE = Path(__file__).parents[1] / "tlog" / "go"
-PLACES = ("/usr/local/go/bin/go", "/usr/lib/go/bin/go")
+PLACES = ("go", "/usr/local/go/bin/go", *(f"/usr/lib/go-1.{n}/bin/go" for n in range(24, 30)))
+OLDEST = (1, 24)
 SECONDS = 240
+ENVIRONMENT = {
+    **os.environ,
+    "GOFLAGS": "-mod=readonly",
+    "GOPROXY": "off",
+    "GOTOOLCHAIN": "local",
+    "CGO_ENABLED": "0",
+}
 
 
 def go() -> str:
-    """The Go command, wherever it is."""
-    found = shutil.which("go") or next((one for one in PLACES if Path(one).exists()), None)
-    assert found, "The tests need Go 1.24 or newer: run `make test-services`"
-    return found
+    """A Go that is new enough, wherever it is (as deploy/setup-test-services.sh finds it)."""
+    for place in PLACES:
+        found = shutil.which(place)
+        if found:
+            told = subprocess.run(
+                [found, "env", "GOVERSION"], env=ENVIRONMENT, capture_output=True, text=True
+            )
+            version = re.match(r"go(\d+)\.(\d+)", told.stdout)
+            if version and tuple(map(int, version.groups())) >= OLDEST:
+                return found
+    pytest.fail("The tests need Go 1.24 or newer: run `make test-services`")
 
 
 @dataclass(frozen=True)
@@ -40,12 +58,10 @@ class Judge:
     @classmethod
     def build(cls, folder: Path) -> Judge:
         """Nothing is fetched: `make test-services` has done that."""
-        environment = {**os.environ, "GOFLAGS": "-mod=readonly", "GOPROXY": "off"}
-        environment |= {"GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
         done = subprocess.run(
             [go(), "build", "-trimpath", "-o", str(folder / "judge"), "./judge"],
             cwd=SOURCE,
-            env=environment,
+            env=ENVIRONMENT,
             capture_output=True,
             text=True,
             timeout=SECONDS,
