@@ -125,7 +125,9 @@ def test_links_in_the_folder_are_not_followed(make: Make, tmp_path: Path, link: 
     assert not list(elsewhere.iterdir())
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(st.integers(1, 400), min_size=2, max_size=6))
 def test_history_is_never_rewritten(
     tmp_path_factory: pytest.TempPathFactory, growth: list[int]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -394,3 +397,11 @@ def test_the_store_replaces_only_the_note_that_was_read(asking: Ask) -> None:
     assert made.log.cosign(3, note, note + "x", "witness/w")
     assert made.log.latest_checkpoint() == (3, note + "x")
     assert made.log.tracking("witness/w") == 3
+
+
+def test_the_settings_on_the_page_are_valid() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "transparency.md").read_text("utf-8")
+    [example] = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    document = tomllib.loads(example)
+    read = read_log(document["log"], document["witnesses"])
+    assert (read.public, len(read.witnesses)) == (True, 1)
