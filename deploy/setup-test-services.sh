@@ -61,7 +61,7 @@ if ! find_go; then
 fi
 (cd "$(dirname "$0")/../tests/tlog/go" &&
   GOTOOLCHAIN=local GOFLAGS=-mod=readonly CGO_ENABLED=0 "$go" mod download &&
-  GOTOOLCHAIN=local GOFLAGS=-mod=readonly CGO_ENABLED=0 "$go" build -trimpath -o /dev/null ./judge)
+  GOTOOLCHAIN=local GOFLAGS=-mod=readonly CGO_ENABLED=0 "$go" build -trimpath -o /dev/null ./...)
 
 "$python" -W ignore - <<'END'
 import sys

@@ -40,6 +40,22 @@ def go() -> str:
     pytest.fail("The tests need Go 1.24 or newer: run `make test-services`")
 
 
+def built(folder: Path, name: str) -> Path:
+    """One of the programs. Nothing is fetched: `make test-services` has done that."""
+    program = folder / name
+    done = subprocess.run(
+        [go(), "build", "-trimpath", "-o", str(program), f"./{name}"],
+        cwd=SOURCE,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stderr}\nRun `make test-services` first."
+    return program
+
+
 @dataclass(frozen=True)
 class Judged:
     """What the judge said: `said` if all held, `why` if not."""
@@ -57,18 +73,7 @@ class Judge:
 
     @classmethod
     def build(cls, folder: Path) -> Judge:
-        """Nothing is fetched: `make test-services` has done that."""
-        done = subprocess.run(
-            [go(), "build", "-trimpath", "-o", str(folder / "judge"), "./judge"],
-            cwd=SOURCE,
-            env=ENVIRONMENT,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        assert done.returncode == 0, f"{done.stderr}\nRun `make test-services` first."
-        return cls(folder / "judge")
+        return cls(built(folder, "judge"))
 
     def ask(self, command: str, *arguments: object) -> Judged:
         done = subprocess.run(

@@ -140,10 +140,12 @@ def test_a_row_changed_since_is_told(hub: tuple[Path, str, str], tmp_path: Path)
     nrm("audit", "proof", event, "--home", tmp_path / "hub", "--out", out)
     with sqlite3.connect(tmp_path / "hub" / "events.db") as database:
         position = int(out.read_bytes().partition(b"index ")[2].partition(b"\n")[0]) + 1
-        database.execute(
-            "UPDATE stored_events SET state = CAST(state || x'00' AS BLOB) WHERE rowid = ?",
-            (position,),
-        )
+        [(state,)] = database.execute(
+            "SELECT state FROM stored_events WHERE rowid = ?", (position,)
+        ).fetchall()
+        changed = state.replace(UUID(event).bytes, bytes(16), 1)
+        assert changed != state
+        database.execute("UPDATE stored_events SET state = ? WHERE rowid = ?", (changed, position))
     database.close()
     done = nrm("audit", "check-proof", out, "--vkey", vkey, "--home", tmp_path / "hub")
     assert done.code == 3
