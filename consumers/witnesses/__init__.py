@@ -23,7 +23,6 @@ import structlog
 from consumers.witnesses.asking import Answer, UnansweredError, ask
 from consumers.witnesses.health import WitnessHealth, witness_health
 from consumers.witnesses.settings import LogSettings, WitnessSettings
-from hub import crash
 from hub.clock import Clock
 from hub.store.log import HubLog
 from hub.tlog.cosigning import (
@@ -129,7 +128,6 @@ class Line:
             )
             if (verified.time or 0) > self._clock.now().timestamp() + AHEAD:
                 return "clock_ahead"
-            crash.point("before_cosigned")
             self._keep(size, line)
             self._known = size
             return ""

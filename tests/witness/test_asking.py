@@ -20,7 +20,7 @@ from hub.crypto.signing import SigningKey
 from hub.errors import NotReady
 from hub.tlog.checkpoint import open_checkpoint
 from hub.tlog.note import Cosigner, Note
-from tests.transparency.logs import ORIGIN, VKEY, Made
+from tests.transparency.logs import ORIGIN, VKEY
 from tests.witness.conftest import START, Asking, Served
 
 Witness = Callable[..., Served]
@@ -385,18 +385,6 @@ def test_settings() -> None:
 def test_wrong_settings_say_what_to_change(log: object, witnesses: list[object], says: str) -> None:
     with pytest.raises(NotReady, match=says):
         read_log(log, witnesses)  # type: ignore[arg-type]
-
-
-def test_the_store_replaces_only_the_note_that_was_read(asking: Ask) -> None:
-    made: Made = asking().made
-    made.grow(3)
-    note = made.newest.decode()
-    assert not made.log.cosign(3, note + "x", "other", "witness/w")
-    assert not made.log.cosign(2, note, "other", "witness/w")
-    assert made.log.tracking("witness/w") == 0
-    assert made.log.cosign(3, note, note + "x", "witness/w")
-    assert made.log.latest_checkpoint() == (3, note + "x")
-    assert made.log.tracking("witness/w") == 3
 
 
 def test_the_settings_on_the_page_are_valid() -> None:
