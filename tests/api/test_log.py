@@ -102,7 +102,7 @@ def test_it_is_closed_unless_the_operator_says_otherwise(api: Api) -> None:
 
 def test_one_address_has_an_allowance(public: tuple[Hub, httpx2.Client]) -> None:
     hub, _ = public
-    server = serve_api(hub, port=0, limits=Limits(public=Rate(1, 5)))
+    server = serve_api(hub, port=0, limits=Limits(public=Rate(0.001, 5)))
     with httpx2.Client(base_url=server.url) as client:
         told = [client.get("/log/tile/0/000").status_code for _ in range(7)]
     server.stop()

@@ -268,7 +268,7 @@ def test_slowness_ends(
         hub.made.grow(1)
         began = time.monotonic()
         assert hub.step() == 0
-        assert time.monotonic() - began < 1.2
+        assert time.monotonic() - began < 10
         assert hub.troubles == ["timeout"]
 
 

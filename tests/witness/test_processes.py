@@ -118,7 +118,7 @@ def test_killed_at_any_moment_it_never_goes_back(
     running = start()
     hub = asking((running.url, running.key))
     seen = 0
-    for _ in range(4):
+    for _ in range(3):
         end = time.monotonic() + dice.uniform(0.05, 0.4)
         while time.monotonic() < end:
             hub.made.grow(1)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from hub.api.limits import Rate
 from hub.crypto.signing import SigningKey
 from hub.errors import NotReady
 from hub.tlog.checkpoint import Checkpoint, open_checkpoint
@@ -16,6 +18,7 @@ from hub.tlog.cosigning import MOST_BYTES, AddCheckpoint, cosignature_in
 from hub.tlog.merkle import EMPTY_ROOT, Tree, consistency_proof, leaf_hash, root
 from hub.tlog.note import Cosigner, Note, NoteSigner
 from hub.witness.home import WitnessHome
+from hub.witness.server import LIMITS, serve_witness
 from hub.witness.witness import Reply, Witness
 from tests.transparency.logs import KEY, ORIGIN, VKEY
 from tests.witness.conftest import START, Served
@@ -247,11 +250,15 @@ def test_over_http(witness: Callable[..., Served]) -> None:
 
 def test_one_address_has_an_allowance(witness: Callable[..., Served]) -> None:
     served = witness()
-    with httpx2.Client(base_url=served.serve()) as client:
-        answers = [client.post("/add-checkpoint", content=b"") for _ in range(260)]
-    late = [one for one in answers if one.status_code == 429]
-    assert late
-    assert int(late[0].headers["retry-after"]) >= 1
+    limits = replace(LIMITS, public=Rate(0.001, 3))
+    server = serve_witness(served.open(), "127.0.0.1", 0, limits=limits)
+    with httpx2.Client(base_url=server.url) as client:
+        answers = [client.post("/add-checkpoint", content=b"") for _ in range(5)]
+        other = client.get("/0000/checkpoint")
+    server.stop()
+    assert [one.status_code for one in answers] == [400] * 3 + [429] * 2
+    assert int(answers[-1].headers["retry-after"]) >= 1
+    assert other.status_code == 429
 
 
 def test_a_home_is_made_once(tmp_path: Path) -> None:
