@@ -64,7 +64,9 @@ class Line:
         self._clock = clock
         self._newest = newest
         self._steady = steady
-        self._known = store.tracking(witness.follower)
+        latest, known = store.latest_checkpoint(), store.tracking(witness.follower)
+        # A log restored after a loss may be shorter than that: the witness itself has to say so.
+        self._known = known if latest is not None and known <= latest[0] else 0
         self._pause = FIRST_PAUSE
         self._try_at = float("-inf")
 

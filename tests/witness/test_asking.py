@@ -59,6 +59,21 @@ def test_the_hub_remembers_what_a_witness_holds(witness: Witness, asking: Ask) -
     assert hub.step() == 1, "409 told the size it holds"
 
 
+def test_a_log_begun_anew_asks_before_it_complains(witness: Witness, asking: Ask) -> None:
+    """After a loss the hub still knows how far the former log was cosigned, and has less."""
+    served = witness()
+    hub = asking((served.serve(), served.key))
+    hub.made.grow(5)
+    note = hub.made.newest.decode()
+    assert hub.made.log.cosign(5, note, note, f"witness/{served.key.name}")
+    with hub.made.log._tables.write() as c:
+        c.execute("UPDATE followers SET position = 900")
+    again = asking((served.servers[0].url, served.key))
+    assert [(one.size, one.behind) for one in again.witnesses.health()] == [(0, 5)]
+    assert again.step() == 1
+    assert [(one.size, one.behind) for one in again.witnesses.health()] == [(5, 0)]
+
+
 def test_the_same_checkpoint_again_after_ten_minutes(witness: Witness, asking: Ask) -> None:
     served = witness()
     hub = asking((served.serve(), served.key))
