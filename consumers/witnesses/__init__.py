@@ -24,6 +24,7 @@ from consumers.witnesses.asking import Answer, UnansweredError, ask
 from consumers.witnesses.health import WitnessHealth, witness_health
 from consumers.witnesses.settings import LogSettings, WitnessSettings
 from hub.clock import Clock
+from hub.errors import HubError
 from hub.store.log import HubLog
 from hub.tlog.cosigning import (
     SIZE_MEDIA_TYPE,
@@ -71,8 +72,16 @@ class Line:
         self._try_at = float("-inf")
 
     def turn(self, _wait: float) -> int:
-        """A step of the hub's loops."""
-        return self.step()
+        """A step of the hub's loops: they stop for the store's own failures, never for a witness."""
+        try:
+            return self.step()
+        except HubError:
+            raise
+        except Exception as failure:
+            log.error("not_cosigned", witness=self.witness.name, error=type(failure).__name__)
+            self.trouble = "failed"
+            self._rest()
+            return 0
 
     def step(self) -> int:
         """Ask, if there is something to ask for and it is time. 1 for a new cosignature."""
@@ -87,11 +96,14 @@ class Line:
         self.trouble = self._cosign(*newest)
         if self.trouble:
             log.warning("not_cosigned", witness=self.witness.name, why=self.trouble)
-            self._try_at = self._steady() + self._pause
-            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            self._rest()
             return 0
         self._pause = FIRST_PAUSE
         return 1
+
+    def _rest(self) -> None:
+        self._try_at = self._steady() + self._pause
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     def _is_fresh(self, note: str) -> bool:
         time_ = cosigned_by(note, [self.witness.key]).get(self.witness.key)

@@ -18,6 +18,7 @@ from consumers.witnesses import AGAIN, DISAGREES, asking
 from consumers.witnesses.settings import read_log
 from hub.crypto.signing import SigningKey
 from hub.errors import NotReady
+from hub.store.errors import StoreFailed
 from hub.tlog.checkpoint import open_checkpoint
 from hub.tlog.note import Cosigner, Note
 from tests.transparency.logs import ORIGIN, VKEY
@@ -289,6 +290,27 @@ def test_slowness_ends(
 
 def asking_within(url: str, body: bytes) -> asking.Answer:
     return asking.ask(url, body, seconds=0.5)
+
+
+def test_no_witness_stops_the_hubs_loops(asking: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it provokes in us; only the store's own failures do."""
+
+    def fail(failure: Exception) -> Callable[..., None]:
+        def ask(url: str, body: bytes) -> None:
+            raise failure
+
+        return ask
+
+    hub = asking(("http://127.0.0.1:1", MALLORY.verifier))
+    hub.made.grow(1)
+    [line] = hub.witnesses.lines
+    monkeypatch.setattr("consumers.witnesses.ask", fail(RuntimeError("unforeseen")))
+    assert line.turn(0.0) == 0
+    assert (line.trouble, line._try_at > hub.steady[0]) == ("failed", True)
+    hub.steady[0] += 120
+    monkeypatch.setattr("consumers.witnesses.ask", fail(StoreFailed("disk")))
+    with pytest.raises(StoreFailed):
+        line.turn(0.0)
 
 
 def test_one_that_is_away_is_asked_ever_more_rarely(asking: Ask) -> None:
