@@ -72,7 +72,7 @@ class Line:
         self._try_at = float("-inf")
 
     def turn(self, _wait: float) -> int:
-        """A step of the hub's loops: they stop for the store's own failures, never for a witness."""
+        """A step of the hub's loops, which stop for the store's failures, never for a witness."""
         try:
             return self.step()
         except HubError:
