@@ -143,19 +143,24 @@ func open(signed []byte) (head, error) {
 	return found, nil
 }
 
-// tiles serves x/mod's tile reader from the log; it proves every tile against the tree's root.
-type tiles struct{}
+// tiles serves x/mod's tile reader from the log; that proves every tile against the tree's root, each
+// time it is used. Files are read once.
+type tiles map[string][]byte
 
 func (tiles) Height() int                     { return 8 }
 func (tiles) SaveTiles([]tlog.Tile, [][]byte) {}
-func (tiles) ReadTiles(wanted []tlog.Tile) ([][]byte, error) {
+func (known tiles) ReadTiles(wanted []tlog.Tile) ([][]byte, error) {
 	found := make([][]byte, len(wanted))
 	for at, tile := range wanted {
-		data, err := read(path(tile))
-		if err != nil {
-			return nil, err
+		name := path(tile)
+		if known[name] == nil {
+			data, err := read(name)
+			if err != nil {
+				return nil, err
+			}
+			known[name] = data
 		}
-		found[at] = data
+		found[at] = known[name]
 	}
 	return found, nil
 }
