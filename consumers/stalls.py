@@ -1,7 +1,8 @@
 """Stalls: nothing stands still without somebody being told.
 
 Looked at now and then, from the log's own times and the hub's clock: decisions that wait to be
-marked, deliveries nobody answers, events without a checkpoint. A stall is put on the work list by
+marked, deliveries nobody answers, events without a checkpoint, witnesses that do not cosign or
+that say this log was changed. A stall is put on the work list by
 a row of the log and taken off by another when it is over. A stall that begins again after its item
 was closed is another item: its ref says where it stands.
 
@@ -18,6 +19,7 @@ from typing import Final
 
 from consumers.checkpoints import LATE
 from consumers.raising import raise_item, stall_ended
+from consumers.witnesses import DISAGREES, Witnesses
 from hub.domain import timers
 from hub.domain.work import OPEN, WorkItem
 from hub.exchange import Exchange
@@ -33,8 +35,14 @@ _SETTLED = frozenset({stored.Settled.TOPIC})
 class Stalls:
     """Watches one hub. For one thread."""
 
-    def __init__(self, exchange: Exchange, steady: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        steady: Callable[[], float] = time.monotonic,
+        witnesses: Witnesses | None = None,
+    ) -> None:
         self._exchange = exchange
+        self._witnesses = witnesses
         self._steady = steady
         self._looked_at = float("-inf")
 
@@ -51,6 +59,8 @@ class Stalls:
         counts = self._exchange.log.counts()
         done = self._kind("publisher_lag", self._lag(counts.followers.get(FOLLOWER, 0), now))
         done += self._kind("checkpoint_late", self._late(counts.checkpoint, now))
+        done += self._kind("witness_silent", self._unwitnessed(now))
+        done += self._kind("witness_disagrees", self._disputed(counts.checkpoint))
         return done + self._kind("recipient_silent", self._silent(counts.followers, now))
 
     def _kind(self, kind: str, found: dict[str, str]) -> int:
@@ -79,6 +89,24 @@ class Stalls:
         if waiting and now - waiting[0].event.timestamp > LATE:
             return {str(covered): ""}
         return {}
+
+    def _unwitnessed(self, now: datetime) -> dict[str, str]:
+        if self._witnesses is None:
+            return {}
+        since = self._witnesses.since
+        return {
+            f"{one.name}/{one.size}/{one.at or since}": one.name
+            for one in self._witnesses.health()
+            if one.size + one.behind and one.silent(now, since)
+        }
+
+    def _disputed(self, size: int) -> dict[str, str]:
+        lines = self._witnesses.lines if self._witnesses else ()
+        return {
+            f"{line.witness.name}/{size}": line.witness.name
+            for line in lines
+            if line.trouble in DISAGREES
+        }
 
     def _silent(self, followers: Mapping[str, int], now: datetime) -> dict[str, str]:
         policy = self._exchange.policy().timers

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # setup-test-services.sh PYTHON: the servers that tests start, installed where they are missing
-# and where we may (root, or sudo without a password). Kafka is fetched into the user's cache.
+# and where we may (root, or sudo without a password). Kafka is fetched into the user's cache, and
+# so are the Go modules of the independent judges of the audit log, so that no test downloads.
 # Quick when everything is there. Nothing is started here, and nothing is left running.
 set -euo pipefail
 python=$1
@@ -29,6 +30,38 @@ if ! have_postgres; then
     exit 1
   fi
 fi
+
+# A Go of 1.24 or newer, wherever it is.
+find_go() {
+  local one version
+  for one in go /usr/local/go/bin/go /usr/lib/go-1.2[4-9]/bin/go; do
+    version=$(GOTOOLCHAIN=local "$one" env GOVERSION 2>/dev/null) || continue
+    case ${version#go} in
+      1.2[4-9] | 1.2[4-9].* | 1.[3-9][0-9]* | [2-9].*) go=$one; return ;;
+    esac
+  done
+  return 1
+}
+
+if ! find_go; then
+  echo "Go 1.24 or newer is not installed; installing it"
+  if command -v apt-get >/dev/null && as_root true 2>/dev/null; then
+    as_root apt-get update -qq
+    for package in golang-1.26-go golang-1.25-go golang-1.24-go golang-go; do
+      DEBIAN_FRONTEND=noninteractive as_root apt-get install -y -qq --no-install-recommends \
+        "$package" >/dev/null 2>&1 && find_go && break
+    done
+  fi
+  if ! find_go; then
+    echo "The tests need Go 1.24 or newer to judge the audit log by other programs than ours, and" >&2
+    echo "this machine's packages have none. Install it from https://go.dev/dl/ into /usr/local/go," >&2
+    echo "or your distribution's package golang. Then try again." >&2
+    exit 1
+  fi
+fi
+(cd "$(dirname "$0")/../tests/tlog/go" &&
+  GOTOOLCHAIN=local GOFLAGS=-mod=readonly CGO_ENABLED=0 "$go" mod download &&
+  GOTOOLCHAIN=local GOFLAGS=-mod=readonly CGO_ENABLED=0 "$go" build -trimpath -o /dev/null ./...)
 
 "$python" -W ignore - <<'END'
 import sys

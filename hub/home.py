@@ -71,6 +71,7 @@ port = {port}
 # topics = "kafka://broker.example.org:9093?security=ssl"
 
 # Notices of the work list by signed webhook or mail, [[notices]] and [mail]: docs/work.md
+# Who else may read the audit log, and who cosigns it, [log] and [[witnesses]]: docs/transparency.md
 """
 
 
@@ -89,6 +90,8 @@ class Settings:
     agencies_topics: str
     notices: tuple[Mapping[str, Any], ...] = ()  # read by consumers/notices/settings.py
     mail: Mapping[str, Any] = field(default_factory=dict)
+    log: Mapping[str, Any] = field(default_factory=dict)  # read by consumers/witnesses/settings.py
+    witnesses: tuple[Mapping[str, Any], ...] = ()  # likewise
 
 
 @dataclass(frozen=True)
@@ -183,6 +186,8 @@ class Home:
                 agencies_topics=self._url(told.get("topics", document["topics"]["url"])),
                 notices=tuple(_filled(document.get("notices", []))),
                 mail=_filled(document.get("mail", {})),
+                log=document.get("log", {}),
+                witnesses=tuple(_filled(document.get("witnesses", []))),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as wrong:
             raise NotReady(f"{self.path / 'hub.toml'}: missing or wrong setting {wrong}") from None

@@ -17,6 +17,8 @@ from consumers.own_desk import OwnDesk, own_identity
 from consumers.receipts import Receipts
 from consumers.stalls import Stalls
 from consumers.timers import Timers
+from consumers.witnesses import Witnesses
+from consumers.witnesses.settings import LogSettings, read_log
 from consumers.work import WorkList
 from hub import profiles
 from hub.clock import Clock
@@ -48,17 +50,20 @@ class Reading:
     settings: Settings
     exchange: Exchange
     log_verifier: VerifierKey
+    transparency: LogSettings
 
     @classmethod
     def open(cls, home: Home) -> Reading:
         settings, keys = home.settings(), home.keys()
+        transparency = read_log(settings.log, settings.witnesses)
         exchange = Exchange(
             HubLog.open(settings.store_url),
             KeyStore.open(settings.keys_url),
             Pseudonyms(keys.pseudonym),
             Clock(),
         )
-        return cls(settings, exchange, NoteSigner(settings.hub_id, keys.log).verifier)
+        verifier = NoteSigner(settings.hub_id, keys.log).verifier
+        return cls(settings, exchange, verifier, transparency)
 
     def __enter__(self) -> Reading:
         return self
@@ -118,6 +123,7 @@ class Hub:
     timers: Timers
     stalls: Stalls
     notices: Notices
+    witnesses: Witnesses
     loops: Loops = field(init=False)
 
     def __post_init__(self) -> None:
@@ -129,6 +135,7 @@ class Hub:
         Inconsistent if the log was put back to an older state than its topics have seen."""
         settings, keys = home.settings(), home.keys()
         notices = read_notices(settings.notices, settings.mail)
+        transparency = read_log(settings.log, settings.witnesses)
         clock = clock or Clock()
         schemas = Schemas.load()
         with ExitStack() as opened:
@@ -149,6 +156,7 @@ class Hub:
                 keys,
             )
             work = WorkList(exchange)
+            witnesses = Witnesses(log, transparency, clock)
             desk = OwnDesk(own_identity(home.path / "keys"), exchange, ingest, enrolment)
             hub = cls(
                 settings=settings,
@@ -164,8 +172,9 @@ class Hub:
                 enrolment=enrolment,
                 work=work,
                 timers=Timers(exchange, work, desk),
-                stalls=Stalls(exchange),
+                stalls=Stalls(exchange, witnesses=witnesses),
                 notices=Notices(exchange, notices, settings.hub_id),
+                witnesses=witnesses,
             )
             hub.ensure_topics()
             hub.receipts.check()
@@ -210,6 +219,8 @@ class Hub:
         if "consumers" in parts:
             road.append(Step("receipts", self.receipts.step))
             self.loops.start(Step("checkpoints", lambda _: self.checkpoints.step()))
+            for line in self.witnesses.lines:  # each in its own thread: it may be slow or hostile
+                self.loops.start(Step("witness", line.turn, pause=0.5))
         if "timers" in parts:
             self.loops.start(Step("timers", lambda _: self.attend(), pause=ATTEND))
             self.loops.start(Step("notices", lambda _: self.notices.step(), pause=ATTEND))

@@ -21,6 +21,7 @@ from hub.api.calls import agency_calls, public_calls
 from hub.api.desk import Desk
 from hub.api.edge import Edge
 from hub.api.limits import Limits
+from hub.api.log import log_calls
 from hub.api.metrics import Metrics
 from hub.api.operator import health_calls, metrics_calls
 from hub.api.problems import PROBLEM_JSON, Problem
@@ -76,6 +77,7 @@ def create_app(hub: Hub, limits: Limits | None = None, *, metrics: bool = True) 
     app.include_router(agency_calls(desk, watch))
     app.include_router(work_calls(desk))
     app.include_router(public_calls(desk))
+    app.include_router(log_calls(desk))
     app.include_router(health_calls(desk))
     if metrics:
         app.include_router(metrics_calls(desk, books))

@@ -26,6 +26,8 @@ _AUTHENTICATION: Final = (
 _ANY_SIGNED: Final = (*_AUTHENTICATION, "too_many_requests", "busy", "stopped", "failed")
 _WITH_BODY: Final = ("body_too_large", "body_too_slow", "wrong_media_type", "not_yours")
 
+_LOG_PROBLEMS: Final = ("not_found", "too_many_requests", "busy", "stopped", "failed")
+
 PROBLEM_SCHEMA: Final = {"$ref": "#/components/schemas/ProblemDocument"}
 
 
@@ -312,4 +314,46 @@ METRICS: Final = _call(
             },
         }
     },
+)
+
+_NOTE: Final = (
+    "hub.example.org\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n"
+    "— hub.example.org Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/"
+    "Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n"
+)
+_CACHED: Final = {"Cache-Control": {"description": "How long", "schema": {"type": "string"}}}
+CHECKPOINT: Final = _call(
+    {
+        200: {
+            "description": "The signed checkpoint (C2SP tlog-checkpoint).",
+            "headers": _CACHED,
+            "content": {
+                "text/plain; charset=utf-8": {
+                    "schema": {"type": "string"},
+                    "examples": {"checkpoint": {"summary": "A checkpoint", "value": _NOTE}},
+                }
+            },
+        }
+    },
+    *_LOG_PROBLEMS,
+)
+TILE: Final = _call(
+    {
+        200: {
+            "description": "A tile, or an entry bundle (C2SP tlog-tiles).",
+            "headers": _CACHED,
+            "content": {
+                "application/octet-stream": {
+                    "schema": {"type": "string", "format": "binary"},
+                    "examples": {
+                        "tile": {
+                            "summary": "Up to 256 hashes; the first bytes in hexadecimal",
+                            "value": "773885a613489e24ce2cf76199d6a423f042e4bb…",
+                        }
+                    },
+                }
+            },
+        }
+    },
+    *_LOG_PROBLEMS,
 )

@@ -24,6 +24,7 @@ from prometheus_client.core import (
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from consumers.witnesses import DISAGREES
 from hub.hub import Hub
 from hub.ingest import INGEST_TOPIC, topic_follower
 from hub.publisher import FOLLOWER, delivery_stream
@@ -66,6 +67,7 @@ class HubCollector(Collector):
             yield from self._log()
             yield from self._counted()
             yield from self._recipients()
+            yield from self._witnesses()
             if (recalls := self._recalls.book(PAGES)) is not None:
                 yield from self._called_back(recalls)
             yield from self._loops()
@@ -182,6 +184,29 @@ class HubCollector(Collector):
             ):
                 gauges[name].add_metric(label, value)
         yield from gauges.values()
+
+    def _witnesses(self) -> Iterator[Metric]:
+        """Under the names hub.toml gives them: who cosigns is public."""
+        size = GaugeMetricFamily(
+            "nrm_witness_size", "Log size a witness last cosigned", labels=("witness",)
+        )
+        age = GaugeMetricFamily(
+            "nrm_witness_age_seconds",
+            "Age of a witness's last cosignature; absent if there is none",
+            labels=("witness",),
+        )
+        disagrees = GaugeMetricFamily(
+            "nrm_witness_disagrees",
+            "1 while a witness says that the log was rolled back or forked",
+            labels=("witness",),
+        )
+        for one in self._hub.witnesses.health():
+            size.add_metric((one.name,), one.size)
+            if one.at is not None:
+                age.add_metric((one.name,), self._age(one.at))
+        for line in self._hub.witnesses.lines:
+            disagrees.add_metric((line.witness.name,), float(line.trouble in DISAGREES))
+        yield from (size, age, disagrees)
 
     def _called_back(self, book: RecallBook) -> Iterator[Metric]:
         """Absent until the log was read as far as its head: half a book would look like none."""

@@ -5,8 +5,8 @@ answered, calls in hand finish (up to `GRACE`), then the listeners close; stop t
 
 Who reaches what: on a loopback address one listener serves everything. On any other address the
 operator's metrics move to a second listener, on loopback only, so that binding the API to the
-world never publishes them. Behind a reverse proxy on the same machine, forward `/v1/`, `/healthz`,
-`/readyz`, `/docs` and `/openapi.json` and nothing else, or set `operator_port`.
+world never publishes them. Behind a reverse proxy on the same machine, forward `/v1/`, `/log/`,
+`/healthz`, `/readyz`, `/docs` and `/openapi.json` and nothing else, or set `operator_port`.
 
 Client addresses are taken from the connection. With `trusted_proxies` they are taken from
 X-Forwarded-For of those proxies instead; without it, all callers behind one proxy share the
@@ -163,6 +163,23 @@ def serve_api(
     for server, (_, bound, _) in zip(servers, listeners, strict=True):
         _start(running, server, bound)
     log.info("api_serving", host=host, port=ports[0], operator_port=ports[-1])
+    return running
+
+
+def serve_app(
+    app: FastAPI,
+    host: str,
+    port: int,
+    *,
+    limits: Limits,
+    certificate: tuple[str, str] | None = None,
+) -> ApiServer:
+    """Serve another application than the hub's API, on one listener, with the same defences."""
+    bound = _bind(host, port)
+    server = uvicorn.Server(_config(app, limits, certificate, None))
+    at = bound.getsockname()[1]
+    running = ApiServer(host, at, at, certificate is not None, (), (server,))
+    _start(running, server, bound)
     return running
 
 

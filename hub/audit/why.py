@@ -76,7 +76,7 @@ def why(exchange: Exchange, agency: str, event: str) -> Why:
     again; a different answer is a divergence.
     """
     log = exchange.log
-    accepted = _find(exchange, event)
+    accepted = accepted_event(exchange, event)
     happened = accepted.event
     assert isinstance(happened, stored.EventAccepted)
     stream = log.stream(happened.originator_id)
@@ -132,11 +132,11 @@ def why(exchange: Exchange, agency: str, event: str) -> Why:
     )
 
 
-def _find(exchange: Exchange, event: str) -> Recorded:
+def accepted_event(exchange: Exchange, event: str) -> Recorded:
     """The accepted event of this id or position. One answer for all that is not there."""
     log = exchange.log
     missing = Refused(0, "unknown_event", "no accepted event has this id or position")
-    if event.isdigit():
+    if event.isascii() and event.isdigit() and len(event) < 19:
         found = log.read(int(event) - 1, 1) if int(event) > 0 else []
     else:
         try:

@@ -39,6 +39,8 @@ from hub.cli import (
     scenario,
     serve,
     statistics,
+    transparency,
+    witness,
     work,
 )
 
@@ -64,6 +66,7 @@ agencies.mount(agency_cli.agency)
 own_work.mount(agency_cli.agency)
 app.add_typer(agency_cli.agency, name="agency")
 app.add_typer(connector, name="connector")
+transparency.mount(audit.app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(case.app, name="case")
 app.add_typer(scenario.app, name="scenario")
@@ -81,6 +84,7 @@ app.command()(operator.refusals)
 app.command()(recalls.recalls)
 app.command()(backup.backup)
 app.command()(backup.restore)
+app.command()(witness.witness)
 
 
 @app.callback()

@@ -21,6 +21,7 @@ FIELDS: Final = frozenset(
         "caller",
         "error",
         "event",
+        "evidence",
         "host",
         "level",
         "loop",
@@ -31,9 +32,12 @@ FIELDS: Final = frozenset(
         "problem",
         "request",
         "route",
+        "size",
         "status",
         "stopping",
         "timestamp",
+        "why",
+        "witness",
     }
 )
 

@@ -32,6 +32,7 @@ def status(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
 
     Example: nrm-hub status --home hub-home
     """
+    from consumers.witnesses.health import SILENT, witness_health
     from hub.audit import break_glass
     from hub.draft import stream_id
     from hub.home import Home
@@ -62,6 +63,8 @@ def status(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
         settings = reading.settings
         glass = break_glass(exchange)
         copies = exchange.secrets.recovery.copies()
+        now = exchange.clock.now()
+        witnesses = witness_health(exchange.log, reading.transparency.witnesses)
     recorded = counts.by_topic
     said = {
         "hub": settings.hub_id,
@@ -79,6 +82,7 @@ def status(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
         "break_glass": glass.counts(),
         "emergency_mode": [str(one.ends_on) for one in glass.emergency],
         "recovery_copies": [{"path": str(one.path), "behind": one.behind} for one in copies],
+        "witnesses": [one.as_dict() for one in witnesses],
         "recipients": rows,
     }
     if json_:
@@ -104,6 +108,10 @@ def status(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
         if copy.behind != 0:
             behind = "away" if copy.behind is None else f"{copy.behind} erasures behind"
             typer.echo(f"!! Recovery key's copy {copy.path} is {behind}: docs/operations-backup.md")
+    for witness in witnesses:
+        when = f"{witness.at.isoformat()[:19]}, {witness.behind} behind" if witness.at else "never"
+        loud = "!! " if witness.at is None or now - witness.at > SILENT else ""
+        typer.echo(f"{loud}Witness {witness.name}: cosigned {witness.size} entries at {when}")
     shown = table("recipient", "role", ">marked", ">sent", ">acknowledged", ">waiting")
     for row in rows:
         shown.add_row(*(str(value) for value in row.values()))

@@ -298,6 +298,20 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             escalates="",
             urgency=HIGH,
         ),
+        "witness_silent": Kind(
+            "A witness has not cosigned a checkpoint for half an hour.",
+            OPERATOR,
+            "its next cosignature",
+            escalates="",
+            urgency=HIGH,
+        ),
+        "witness_disagrees": Kind(
+            "A witness says that this log was rolled back or forked; call the auditors.",
+            OPERATOR,
+            "its next cosignature, a person",
+            escalates=AUDITOR,
+            urgency=HIGH,
+        ),
         "sender_refused": Kind(
             "Submissions of a sender were refused; see: nrm-hub refusals.",
             OPERATOR,

@@ -235,6 +235,16 @@ class HubLog(Application[UUID]):
         """
         self._tables.put_checkpoint(size, note_text, tiles or {}, dropped)
 
+    def cosign(self, size: int, before: str, after: str, follower: str) -> bool:
+        """Put a note with more cosignatures in place of `before`, and record that `follower`, the
+        witness, has cosigned as far as `size`. False, and nothing done, if it reads otherwise by
+        now: read it again."""
+        return self._tables.cosign(size, before, after, follower)
+
+    def newest_checkpoints(self, limit: int) -> list[tuple[int, str]]:
+        """Size and note of the last ones, newest first."""
+        return self._tables.newest_checkpoints(limit)
+
     def latest_checkpoint(self) -> tuple[int, str] | None:
         """Size and note of the last one."""
         return self._tables.latest_checkpoint()

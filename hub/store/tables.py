@@ -261,6 +261,24 @@ class LogTables(ApplicationRecorder):
                 (size, note),
             )
 
+    def cosign(self, size: int, before: str, after: str, follower: str) -> bool:
+        with self.write() as c:
+            c.execute("SELECT note FROM checkpoints WHERE size = ?", (size,))
+            if [row["note"] for row in c.fetchall()] != [before]:
+                return False
+            c.execute("UPDATE checkpoints SET note = ? WHERE size = ?", (after, size))
+            # Not `_follow`: a log put back from a backup may be shorter than this follower was.
+            c.execute(
+                "INSERT INTO followers (name, position) VALUES (?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET position = excluded.position",
+                (follower, size),
+            )
+        return True
+
+    def newest_checkpoints(self, limit: int) -> list[tuple[int, str]]:
+        rows = self.query("SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT ?", (limit,))
+        return [(row["size"], row["note"]) for row in rows]
+
     def latest_checkpoint(self) -> tuple[int, str] | None:
         for row in self.query("SELECT size, note FROM checkpoints ORDER BY size DESC LIMIT 1"):
             return row["size"], row["note"]

@@ -38,6 +38,10 @@ class CheckpointError(Exception):
     """Not a checkpoint of the log that was asked for: trust nothing it says."""
 
 
+class EmptyRootError(CheckpointError):
+    """A checkpoint of no leaves has a root that no empty tree has."""
+
+
 def parse_decimal(text: str) -> int:
     """An ASCII decimal without sign or leading zeroes, at most 2**63 - 1."""
     if _DECIMAL.fullmatch(text) is None or int(text) > LARGEST:
@@ -58,7 +62,7 @@ class Checkpoint:
         if not 0 <= self.size <= LARGEST or len(self.root) != HASH_BYTES:
             raise CheckpointError("the size or root of the checkpoint is out of range")
         if self.size == 0 and self.root != EMPTY_ROOT:
-            raise CheckpointError("an empty log has another root")
+            raise EmptyRootError("an empty log has another root")
         for line in (self.origin, *self.extensions):
             if not line or any(c < " " for c in line):
                 raise CheckpointError("origin and extensions are lines that are not empty")

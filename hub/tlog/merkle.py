@@ -294,6 +294,11 @@ class Frontier:
         for leaf in leaves:
             self.append(leaf)
 
+    @property
+    def edge(self) -> tuple[bytes, ...]:
+        """The perfect subtrees, largest first; `fold` of them is the root."""
+        return tuple(self._edge)
+
     def root(self) -> bytes:
         return fold(self._edge)
 

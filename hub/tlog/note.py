@@ -200,6 +200,13 @@ class Note:
     def adding(self, *more: NoteSignature) -> Note:
         return Note(self.text, (*self.signatures, *more))
 
+    def cosigned(self, line: NoteSignature) -> Note:
+        """With this line, in place of an earlier one of the same key."""
+        others = (
+            one for one in self.signatures if (one.name, one.key_id) != (line.name, line.key_id)
+        )
+        return Note(self.text, (*others, line))
+
     def verify(self, known: Iterable[VerifierKey]) -> tuple[Verified, ...]:
         """The signatures of known keys, at least one, each key once; else NoteError."""
         keys: dict[tuple[str, bytes], VerifierKey] = {}

@@ -160,6 +160,19 @@ def _read_entries(read: ReadTile, tile: Tile) -> list[bytes]:
     return entries
 
 
+def tile_bytes(read: ReadTile, tile: Tile) -> bytes | None:
+    """The bytes of exactly this tile: as stored, or cut from the full one; None without either."""
+    data = read(tile.path)
+    if data is not None or tile.width == WIDTH:
+        return data
+    data = read(Tile(tile.level, tile.index).path)
+    if data is None:
+        return None
+    if tile.level == ENTRIES:
+        return encode_bundle(decode_bundle(data)[: tile.width])
+    return data[: tile.width * HASH_BYTES]
+
+
 class Staged:
     """Tiles written over a store but not yet into it: read here first, then there."""
 

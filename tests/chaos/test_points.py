@@ -47,7 +47,10 @@ CONNECTOR = {
     "before_receipts": 5,
     "after_receipts": 5,
 }
-ELSEWHERE = {"after_own_event", "after_fired"}  # tests/timers/test_killed.py
+ELSEWHERE = {
+    *("after_own_event", "after_fired"),  # tests/timers/test_killed.py
+    "witness_after_persist",  # tests/witness/test_processes.py
+}
 PLACES = ["embedded", SERVERS]
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -330,6 +330,22 @@ def test_checkpoints_grow_and_never_pass_the_head(log: HubLog) -> None:
     assert log.checkpoints(limit=1) == [(2, "two")]
 
 
+def test_cosignatures_replace_only_the_note_that_was_read(log: HubLog) -> None:
+    log.append([sending("a", n) for n in range(1, 6)], expected_head=0)
+    log.put_checkpoint(2, "two")
+    log.put_checkpoint(4, "four")
+    assert not log.cosign(2, "other", "two, cosigned", "witness/w")
+    assert not log.cosign(3, "two", "two, cosigned", "witness/w")
+    assert log.tracking("witness/w") == 0
+    assert log.cosign(4, "four", "four, cosigned", "witness/w")
+    assert log.tracking("witness/w") == 4
+    assert log.cosign(2, "two", "two, cosigned", "witness/w"), "also an earlier one"
+    assert log.tracking("witness/w") == 2
+    assert log.checkpoints() == [(2, "two, cosigned"), (4, "four, cosigned")]
+    assert log.newest_checkpoints(1) == [(4, "four, cosigned")]
+    assert log.newest_checkpoints(9) == [(4, "four, cosigned"), (2, "two, cosigned")]
+
+
 def test_a_checkpoint_comes_with_its_tiles(log: HubLog) -> None:
     log.append([sending("a", n) for n in range(1, 6)], expected_head=0)
     log.put_checkpoint(2, "two", tiles={"tile/0/000.p/2": b"2"})
