@@ -14,6 +14,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from consumers.witnesses.settings import WitnessSettings
 from hub.console import render
 from hub.console.books import Books
 from hub.console.navigation import menu
@@ -88,6 +89,11 @@ class Console:
     @property
     def hub_id(self) -> str:
         return self.deciding.reading.settings.hub_id
+
+    @property
+    def witnesses(self) -> tuple[WitnessSettings, ...]:
+        """The witnesses that hub.toml names."""
+        return tuple(self.deciding.reading.transparency.witnesses)
 
     @property
     def log_verifier(self) -> VerifierKey:

@@ -18,7 +18,6 @@ from hub.publisher import FOLLOWER, delivery_stream
 from hub.store import events as stored
 from hub.store.log import Counts
 from hub.store.work import FOLLOWER as WORK
-from hub.tlog.note import Note, NoteError
 
 State = Literal["good", "warn", "bad"]
 
@@ -66,13 +65,12 @@ class Partner:
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """The last signed checkpoint. signed_for: when the last row under it was recorded. waits: age
-    of the oldest row under none. others: names on it besides the log's own: witnesses."""
+    of the oldest row under none."""
 
     size: int
     head: int
     signed_for: datetime | None
     waits: float
-    others: tuple[str, ...]
 
     @property
     def state(self) -> State:
@@ -135,11 +133,11 @@ def _partner(
     )
 
 
-def checkpoint(exchange: Exchange, hub_id: str, now: datetime) -> Checkpoint:
+def checkpoint(exchange: Exchange, now: datetime) -> Checkpoint:
     """The last checkpoint against the log's head."""
     log = exchange.log
     latest, head = log.latest_checkpoint(), log.head
-    size, note = latest or (0, "")
+    size = latest[0] if latest else 0
     covered = log.read(size - 1, 1) if size else []
     above = log.read(size, 1)
     return Checkpoint(
@@ -147,18 +145,7 @@ def checkpoint(exchange: Exchange, hub_id: str, now: datetime) -> Checkpoint:
         head,
         covered[0].event.timestamp if covered else None,
         _age(above[0].event.timestamp, now) if above else 0.0,
-        witnesses(note, hub_id),
     )
-
-
-def witnesses(note: str, hub_id: str) -> tuple[str, ...]:
-    """Names that signed a checkpoint beside the log itself. Their signatures are not checked here:
-    `nrm-hub audit verify` and the checkpoints' readers do that."""
-    try:
-        signed = Note.parse(note.encode())
-    except NoteError:
-        return ()
-    return tuple(dict.fromkeys(one.name for one in signed.signatures if one.name != hub_id))
 
 
 def parts(exchange: Exchange, counts: Counts, seal: Checkpoint, now: datetime) -> list[Part]:

@@ -8,11 +8,12 @@ rapporteur          tables due; no agency, and no count of events: what may be p
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
+from consumers.witnesses.health import witness_health
 from hub.api.work import own_work
 from hub.console import asked, drawing, health
 from hub.console.desk import Console
@@ -20,6 +21,7 @@ from hub.console.viewer import Viewer
 from hub.exchange import Exchange
 
 HEAD: Final = 8  # work items shown
+ALWAYS: Final = datetime.min.replace(tzinfo=UTC)  # the console knows no start to wait from
 RELOADS: Final = 30  # a page reloads so often, then stands still
 STALLS: Final = (
     "publisher_lag",
@@ -75,7 +77,7 @@ def _whole(console: Console, exchange: Exchange, span: str, now: datetime) -> di
     counts = log.counts()
     kinds = log.work.by_kind(now)
     standing, overdue = log.work.counts(now)
-    seal = health.checkpoint(exchange, console.hub_id, now)
+    seal = health.checkpoint(exchange, now)
     glass = kinds.get("break_glass_review", (0, 0))
     return {
         "behind": behind,
@@ -93,6 +95,10 @@ def _whole(console: Console, exchange: Exchange, span: str, now: datetime) -> di
         "emergencies": [one for one in exchange.emergencies.declared if one.running(now)],
         "work": [(one, one.overdue(now)) for one in log.work.standing(limit=HEAD)],
         "seal": seal,
+        "witnesses": [
+            {"health": one, "silent": one.silent(now, ALWAYS)}
+            for one in witness_health(log, console.witnesses)
+        ],
         "hub_parts": health.parts(exchange, counts, seal, now),
     }
 
@@ -111,5 +117,5 @@ def _own(console: Console, exchange: Exchange, viewer: Viewer, now: datetime) ->
         "recalls_open": len(recalls),
         "recalls_overdue": sum(one.overdue(now) for one in recalls),
         "own_work": own,
-        "covered": health.checkpoint(exchange, console.hub_id, now).state,
+        "covered": health.checkpoint(exchange, now).state,
     }
