@@ -38,12 +38,12 @@ def bundle_(
     ] = None,
     holder: Annotated[
         str | None,
-        typer.Option(help="Agency that will hold it: its own share, with content. Else no content."),
+        typer.Option(help="Agency that will hold it: its own share, opened. Else no content."),
     ] = None,
     as_of: AsOf = None,
     earlier: Earlier = None,
 ) -> None:
-    """Write evidence that anyone can check offline with nrm-verify. Give one of case, agency, event.
+    """Write evidence that anyone can check offline with nrm-verify; of a case, agency or event.
 
     Without --holder: decisions, deliveries and receipts, and no content; for an auditor or court.
     docs/evidence.md says what each kind tells whoever holds it.

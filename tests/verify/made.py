@@ -12,7 +12,6 @@ import pytest
 from hub.audit.evidence import Asked, absence, bundle
 from hub.audit.evidence.bundle import Signing
 from hub.crypto.signing import SigningKey
-from hub.exchange import Exchange
 from hub.hub import Hub
 from nrm_verify import container
 from nrm_verify.cli import main
@@ -92,5 +91,3 @@ def claiming(data: bytes, key: SigningKey, **claims: Any) -> bytes:
 
 def checkpoint(data: bytes) -> Checkpoint:
     return Checkpoint.parse(members(data)["log/checkpoint"])
-
-

@@ -278,16 +278,14 @@ def differences(found: Effects, record: Mapping[str, Any], bench: Bench) -> list
         one["to"]: (one["action"], {event: sorted(names) for event, names in one["items"].items()})
         for one in record.get("recalls", ())
     }
-    for part, mine, theirs in (
+    parts: tuple[tuple[str, Any, Any], ...] = (
         ("recalls", found.recalls, recalls),
         ("what stays on another basis", found.rebased, record.get("rebased", {})),
         ("whom the person left", list(found.left), record.get("left", [])),
         ("what is caught up on", found.backfill, record.get("backfill", {})),
         ("what came through a window", found.windows, record.get("windows", {})),
-    ):
-        if mine != theirs:
-            told.append(f"{part}: recorded otherwise")
-    return told
+    )
+    return told + [f"{name}: recorded otherwise" for name, one, other in parts if one != other]
 
 
 def _said(given: Answer) -> str | list[str]:

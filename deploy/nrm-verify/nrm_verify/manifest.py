@@ -134,7 +134,9 @@ def _manifest(raw: bytes, signature: bytes, document: dict[str, Any]) -> Manifes
         as_of,
         tree_size,
         rows,
-        *(_positions(claims[name]) for name in ("decisions", "deliveries", "receipts")),
+        _positions(claims["decisions"]),
+        _positions(claims["deliveries"]),
+        _positions(claims["receipts"]),
         content,
     )
 

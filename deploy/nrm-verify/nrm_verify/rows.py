@@ -155,11 +155,11 @@ def _paths(data: memoryview, count: int) -> Iterator[list[bytes]]:
 def read(members: Mapping[str, memoryview], manifest: Manifest) -> list[Row]:
     """Step 6: the rows in the order of the log."""
     rows = [
-        _row(position, why, bytes(members[f"rows/{place(position)}"]))
+        _row(position, why, bytes(members[f"rows/{place(position)}"]), manifest.origin)
         for position, why in manifest.rows.items()
     ]
     first = rows[0]
-    if first.topic != HUB or first.version != 1:
+    if first.topic != HUB or first.version != 1 or sum(row.topic == HUB for row in rows) > 1:
         raise Failure(6, "bad_row", "row 1 does not say whose log it is")
     if first.value["hub"] != manifest.origin:
         raise Failure(6, "wrong_hub", "row 1 is of another hub than the manifest")
@@ -171,7 +171,7 @@ def read(members: Mapping[str, memoryview], manifest: Manifest) -> list[Row]:
     return rows
 
 
-def _row(position: int, why: str, data: bytes) -> Row:
+def _row(position: int, why: str, data: bytes, origin: str) -> Row:
     named = data[20] if len(data) > 20 else 0
     topic, state = data[21 : 21 + named], data[21 + named :]
     try:
@@ -189,13 +189,15 @@ def _row(position: int, why: str, data: bytes) -> Row:
             text = f"row {position}: {name} of a newer schema than nrm-verify {__version__} knows"
             raise Failure(6, "newer_version", text + "; install a newer one") from None
         raise Failure(6, "bad_row", f"row {position}: {wrong}") from None
-    if data[:16] != (_stream(name, value) or data[:16]):
+    if data[:16] != (_stream(name, value, origin) or data[:16]):
         raise Failure(6, "bad_row", f"row {position} is not in the stream it belongs to")
     return Row(position, data[:16], int.from_bytes(data[16:20], "big"), name, why, value)
 
 
-def _stream(topic: str, value: Mapping[str, Any]) -> bytes | None:
-    """The one stream such a row can be in; None for rows of cases, which are named by nothing."""
+def _stream(topic: str, value: Mapping[str, Any], origin: str) -> bytes | None:
+    """The one stream such a row can be in; None for rows of cases and the first one."""
+    if topic.startswith("nrm.PolicyProfile."):
+        return uuid5(STREAMS, f"policy/{origin}").bytes
     if topic in (SENDING, RECEIVED):
         kind = "deliveries" if topic == SENDING else "receipts"
         return uuid5(STREAMS, f"{kind}/{value['agency']}").bytes

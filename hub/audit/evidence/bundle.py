@@ -90,6 +90,13 @@ def claimed(
 def members_of(
     exchange: Exchange, gathered: Gathered, about: Question, by: Signing, earlier: bytes | None
 ) -> dict[str, bytes]:
+    first = gathered.rows[1].event
+    if not isinstance(first, stored.HubInitialised) or first.public != by.key.public:
+        raise Refused(
+            0,
+            "other_signing_key",
+            "keys/signing.key is not the key in the log's first row: restore it from your backup",
+        )
     positions = sorted(gathered.rows)
     tiles = TileReader(exchange.log.read_tile, _covered(exchange))
     paths = bytearray()
@@ -103,16 +110,16 @@ def members_of(
     }
     if earlier is not None:
         members |= _since(earlier, about, by, tiles)
-    kinds: dict[tuple[str, bytes], str] = {}
+    kinds: set[tuple[str, bytes]] = set()
     for position in positions:
         row = gathered.rows[position].row
         members[f"rows/{position:012d}"] = leaf_preimage(row)
         if (row.topic, row.state[:10]) not in kinds:
+            kinds.add((row.topic, row.state[:10]))
             fingerprint, text = row_schema(row)
-            kinds[row.topic, row.state[:10]] = fingerprint
             members[f"schemas/store/{fingerprint}"] = text.encode()
-    for schema_id, text in _event_schemas(gathered).items():
-        members[f"schemas/event/{schema_id}"] = text
+    for schema_id, canonical in _event_schemas(gathered).items():
+        members[f"schemas/event/{schema_id}"] = canonical
     return members
 
 
