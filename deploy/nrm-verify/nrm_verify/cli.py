@@ -50,8 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
               "Report it with the file's digest.", file=sys.stderr)  # fmt: skip
         return FAULT
     _clear()
-    print(told.as_json(report) if options.json else text)
+    print(told.as_json(report) if options.json else _plain(text))
     return 0
+
+
+def _plain(text: str) -> str:
+    """Without control characters: names in a forged file may hold any."""
+    return "".join(
+        one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in text
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -144,7 +151,7 @@ def _tell_failure(failure: Failure, *, as_json: bool) -> None:
             "code": failure.code, "exit": EXITS[failure.code], "text": failure.text,
         }, ensure_ascii=False))  # fmt: skip
     else:
-        print(f"DOES NOT VERIFY: {failure}")
+        print(_plain(f"DOES NOT VERIFY: {failure}"))
 
 
 def _progress(number: int, name: str) -> None:
