@@ -182,7 +182,7 @@ def history(members: Mapping[str, memoryview], head: Checkpoint, trust: Trust) -
 def _signed(step: int, head: Checkpoint, key: Key) -> None:
     held = head.signed_by(key)
     if held is None:
-        raise Failure(3, "wrong_log", f"the checkpoint is not signed by {key.text}")
+        raise Failure(step, "wrong_log", f"the checkpoint is not signed by {key.text}")
     if not held:
         raise Failure(step, "bad_log_signature", "the log's signature does not hold")
 
