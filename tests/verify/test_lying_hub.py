@@ -121,9 +121,17 @@ def deep(record: dict[str, Any]) -> None:
     record["outsiders"] = [[["not_involved"]]]
 
 
+def more_categories(record: dict[str, Any]) -> None:
+    record["decided"]["SH-1"]["health"] = "consent:c1"
+
+
+def recalled_twice(record: dict[str, Any]) -> None:
+    record["recalls"] = [{"to": "SH-1", "action": "", "items": {}}] * 2
+
+
 LIES = [
-    release_more, withhold, another_basis, to_an_outsider, to_nobody_known, a_child, clock,
-    backfilled, recalled, left, rebased, other_categories, other_policy, other_event, not_one, odd,
+    more_categories, recalled_twice, release_more, withhold, another_basis, to_an_outsider,
+    to_nobody_known, a_child, clock, backfilled, recalled, left, rebased, other_categories, other_policy, other_event, not_one, odd,
     deep,
 ]  # fmt: skip
 

@@ -19,6 +19,9 @@ class Age:
         self._stated: list[tuple[str, Any]] = []
         self.sealed = False  # a date of birth was stated; which, nobody can read here
 
+    def __len__(self) -> int:
+        return len(self._stated)
+
     def opened(self, status: str) -> None:
         if not self._opened:
             self._opened = True

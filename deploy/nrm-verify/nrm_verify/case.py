@@ -42,6 +42,7 @@ class Event:
     at: datetime
     categories: tuple[str, ...]
     facts: Mapping[str, Any]
+    schema: bytes = b""
 
 
 @dataclass

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-Pair = tuple[str, str]  # agency, category
 MESSAGES = (
     "ConsentRequested",
     "ConsentGiven",
@@ -20,11 +19,11 @@ MESSAGES = (
 
 @dataclass
 class Consent:
-    """One record. pairs: each with the position that granted it."""
+    """One record. scope: agency, category, and the position that granted the pair."""
 
     id: str
-    pairs: dict[Pair, int] = field(default_factory=dict)
-    ever: set[Pair] = field(default_factory=set)
+    scope: dict[str, dict[str, int]] = field(default_factory=dict)
+    ever: dict[str, set[str]] = field(default_factory=dict)
     history: bool = False
     until: date = date.min
     over: bool = False  # an expiry was recorded
@@ -33,11 +32,14 @@ class Consent:
         return not self.over and today <= self.until
 
     def names(self, agency: str) -> bool:
-        return any(one == agency for one, _ in self.pairs)
+        return agency in self.scope
+
+    def holds(self, agency: str, category: str) -> bool:
+        return category in self.scope.get(agency, {})
 
     def counts(self, agency: str, category: str, position: int, today: date) -> bool:
         """2.8, for an event recorded at this position."""
-        granted = self.pairs.get((agency, category))
+        granted = self.scope.get(agency, {}).get(category)
         if granted is None or not self.active(today):
             return False
         return self.history or position >= granted
@@ -67,21 +69,18 @@ class Consents:
             return
         name = str(facts.get("consent_id"))
         old = self.known.get(name)
-        self.just_before = Before(
-            message,
-            name,
-            frozenset(agency for agency, _ in old.pairs) if old else frozenset(),
-            old.until if old else date.min,
-            old.over if old else True,
-        )
-        if type_ in ("ConsentRequested", "ConsentRefused", "ConsentGiven") and old is None:
-            old = self.known[name] = Consent(name)
         if old is None:
-            return
+            self.just_before = Before(message, name, frozenset(), date.min, True)
+        else:
+            self.just_before = Before(message, name, frozenset(old.scope), old.until, old.over)
+        if old is None:
+            if type_ not in ("ConsentRequested", "ConsentRefused", "ConsentGiven"):
+                return
+            old = self.known[name] = Consent(name)
         match type_:
             case "ConsentGiven":
                 self.given.setdefault(name, old)
-                old.pairs, old.over = {}, False
+                old.scope, old.over = {}, False
                 old.history = facts.get("covers_history") is True
                 _replace(old, position, facts)
             case "ConsentAmended":
@@ -106,23 +105,25 @@ class Consents:
 
     def why_not(self, agency: str, category: str | None, today: date) -> str:
         """2.9. category None: any pair of the agency."""
-
-        def among(pairs: Any) -> bool:
-            return any(a == agency and category in (None, c) for a, c in pairs)
-
-        for one in reversed(list(self.given.values())):
-            if among(one.ever):
-                if not among(one.pairs):
-                    return "withdrawn"
-                return "no_consent" if one.active(today) else "expired"
+        for one in reversed(self.given.values()):
+            ever = one.ever.get(agency, set())
+            if not ever or (category is not None and category not in ever):
+                continue
+            held = one.names(agency) if category is None else one.holds(agency, category)
+            if not held:
+                return "withdrawn"
+            return "no_consent" if one.active(today) else "expired"
         return "no_consent"
 
 
 def _replace(consent: Consent, position: int, facts: Mapping[str, Any]) -> None:
-    scope = facts.get("scope") or {}
-    pairs = [(agency, name) for agency, names in scope.items() for name in names]
-    consent.pairs = {pair: consent.pairs.get(pair, position) for pair in pairs}
-    consent.ever.update(pairs)
+    """An amendment: pairs that are kept keep the position that granted them."""
+    old, consent.scope = consent.scope, {}
+    for agency, names in (facts.get("scope") or {}).items():
+        if names:
+            before = old.get(agency, {})
+            consent.scope[agency] = {name: before.get(name, position) for name in names}
+            consent.ever.setdefault(agency, set()).update(names)
     try:
         consent.until = date.fromisoformat(str(facts.get("valid_until"))[:10])
     except ValueError:
@@ -130,14 +131,16 @@ def _replace(consent: Consent, position: int, facts: Mapping[str, Any]) -> None:
 
 
 def _withdraw(consent: Consent, facts: Mapping[str, Any]) -> None:
-    extent = facts.get("extent")
-    recipients, categories = facts.get("recipients") or (), facts.get("categories") or ()
-    consent.pairs = {
-        (agency, name): at
-        for (agency, name), at in consent.pairs.items()
-        if not (
-            extent == "all"
-            or (extent == "recipients" and agency in recipients)
-            or (extent == "categories" and name in categories)
-        )
-    }
+    match facts.get("extent"):
+        case "all":
+            consent.scope = {}
+        case "recipients":
+            for agency in facts.get("recipients") or ():
+                consent.scope.pop(agency, None)
+        case "categories":
+            gone = set(facts.get("categories") or ())
+            left = {
+                agency: {name: at for name, at in names.items() if name not in gone}
+                for agency, names in consent.scope.items()
+            }
+            consent.scope = {agency: names for agency, names in left.items() if names}

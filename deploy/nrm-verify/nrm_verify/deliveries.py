@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -99,7 +100,9 @@ class Ledger:
     def __init__(self, manifest: Manifest, register: Register) -> None:
         self._scope = manifest.scope
         self._register = register
-        self._owed: dict[str, list[Owed]] = {}
+        self._owed: dict[tuple[str, int, int, bool], Owed] = {}
+        self._open: dict[str, deque[Owed]] = {}  # by agency, in order; done ones leave in front
+        self._changed: dict[str, list[Owed]] = {}  # sent with less than was owed, and not told yet
         self._age = (False, False)
         self.held_back = 0
 
@@ -115,7 +118,7 @@ class Ledger:
                 self._held_back(moment)
 
     def waiting(self) -> int:
-        return sum(not one.done for owed in self._owed.values() for one in owed)
+        return sum(not one.done for one in self._owed.values())
 
     def _told(self, agency: str, event_id: str) -> bool:
         """Whether all deliveries of this kind are in the bundle."""
@@ -139,27 +142,22 @@ class Ledger:
             ]
         for agency, one in owed:
             if self._told(agency, moment.event.id):
-                self._owed.setdefault(agency, []).append(one)
+                position = moment.case.events[one.event_id].position
+                self._owed[agency, decision, position, one.recall is not None] = one
+                self._open.setdefault(agency, deque()).append(one)
 
     def _sent(self, moment: Moment) -> None:
         row, case = moment.row, moment.case
         value = row.value
         agency, recall = value["agency"], value["kind"] == RECALL
-        owed = self._owed.get(agency, [])
-        one = next(
-            (
-                one
-                for one in owed
-                if one.decision == value["decision"]
-                and (one.recall is not None) == recall
-                and case.events[one.event_id].position == value["event_position"]
-            ),
-            None,
-        )
+        one = self._owed.get((agency, value["decision"], value["event_position"], recall))
         if one is None or one.done:
             raise _differs(row, f"was not owed to {agency}, or was made before")
-        if any(not before.done for before in owed if before.decision < one.decision):
+        first = self._first_open(agency)
+        if first is not None and first.decision < one.decision:
             raise _differs(row, f"came before what was owed to {agency} earlier")
+        if any(before.decision < one.decision for before in self._changed.get(agency, ())):
+            raise _differs(row, f"comes though nobody said what no longer stood for {agency}")
         one.done = True
         if one.recall is not None:
             items = {event_id: sorted(names) for event_id, names in one.recall["items"].items()}
@@ -176,6 +174,15 @@ class Ledger:
             raise _differs(row, f"does not carry what stood for {agency} when it was marked")
         one.lost = sorted(set(one.bases) - set(bases))
         one.other = {name: basis for name, basis in bases.items() if basis != one.bases[name]}
+        if one.lost or one.other:
+            self._changed.setdefault(agency, []).append(one)
+
+    def _first_open(self, agency: str) -> Owed | None:
+        """The oldest that is owed and neither sent nor held back."""
+        waiting = self._open.get(agency)
+        while waiting and waiting[0].done:
+            waiting.popleft()
+        return waiting[0] if waiting else None
 
     def _held_back(self, moment: Moment) -> None:
         """What was decided and no longer stood. Its own list must be the one worked out."""
@@ -184,17 +191,18 @@ class Ledger:
         if self._scope.agency not in (None, agency):
             return
         items, rebased = dict(moment.record["items"]), dict(moment.record["rebased"])
-        owed = self._owed.get(agency, [])
-        for one in owed:
-            if one.done and (one.lost or one.other):
-                lost, other = items.pop(one.event_id, []), rebased.pop(one.event_id, {})
-                if sorted(lost) != one.lost or other != one.other:
-                    raise _differs(row, f"tells otherwise what no longer stood for {agency}")
-                self.held_back += len(one.lost)
-                one.lost, one.other = [], {}
+        for one in self._changed.pop(agency, ()):
+            lost, other = items.pop(one.event_id, []), rebased.pop(one.event_id, {})
+            if sorted(lost) != one.lost or other != one.other:
+                raise _differs(row, f"tells otherwise what no longer stood for {agency}")
+            self.held_back += len(one.lost)
         for event_id, names in items.items():
-            unsent = [one for one in owed if not one.done and one.event_id == event_id]
-            unsent = [one for one in unsent if sorted(one.bases) == sorted(names)]
+            self._first_open(agency)
+            unsent = [
+                one
+                for one in self._open.get(agency, ())
+                if not one.done and one.event_id == event_id and sorted(one.bases) == sorted(names)
+            ]
             if not unsent:
                 if self._scope.event is not None:
                     continue

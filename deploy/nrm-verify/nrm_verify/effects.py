@@ -18,6 +18,7 @@ from nrm_verify.rules import CONSENT, Answer, Question, Released, Withheld, answ
 
 MOST_WORK = 20_000_000  # answers asked for in one bundle
 
+RECALLING = ("ConsentWithdrawn", "ConsentAmended", "RecordCorrected", "SubjectRequestDecided")
 Bases = dict[str, dict[str, dict[str, str]]]  # agency, event, category, basis
 
 
@@ -92,6 +93,7 @@ def effects(bench: Bench) -> Effects:
 
 def _decide(bench: Bench, found: Effects) -> None:
     case, event = bench.case, bench.event
+    bench.budget.take(len(case.offers) + len(case.windows) + len(case.age))
     involved = frozenset(case.involved())
     offered = case.offered_to(event)
     windows = {one.agency for one in case.windows if one.open(bench.now)}
@@ -100,12 +102,12 @@ def _decide(bench: Bench, found: Effects) -> None:
         if agency.name == event.agency:
             continue
         inside = agency.name in involved or agency.name in windows or agency.name == offered
+        bench.budget.take(len(event.categories))
         ask = bench.ask(agency, event, involved)
         for category in event.categories:
             key = (agency.role, ask.receives, category)
             given = None if inside else outside.get(key)  # 1, 3, 4, 5, 6 go by the role alone
             if given is None:
-                bench.budget.take(1)
                 given = answer(replace(ask, category=category))
                 if not inside:
                     outside[key] = given
@@ -121,6 +123,8 @@ def _recalled(bench: Bench, found: Effects) -> tuple[dict[str, list[tuple[str, s
     case, event = bench.case, bench.event
     facts = event.facts
     hits: dict[str, list[tuple[str, str]]] = {}
+    if event.type in RECALLING:
+        bench.budget.take(sum(map(len, case.held.values())))
     match event.type:
         case "ConsentWithdrawn" | "ConsentAmended":  # 6.1
             record = case.consents.get(facts)
@@ -128,7 +132,7 @@ def _recalled(bench: Bench, found: Effects) -> tuple[dict[str, list[tuple[str, s
                 assert record is not None
                 for (event_id, category), basis in items.items():
                     pair = pair_of(case.events[event_id], category)
-                    if basis == CONSENT + record.id and (agency, pair) not in record.pairs:
+                    if basis == CONSENT + record.id and not record.holds(agency, pair):
                         hits.setdefault(agency, []).append((event_id, category))
             return hits, "delete_or_restrict"
         case "ReferralDeclined" | "ReferralEnded" | "TransferAnswered":  # 6.2
@@ -215,11 +219,11 @@ def backfill(bench: Bench, found: Effects) -> None:
         for earlier in case.before(event):
             if earlier.agency == name:
                 continue
+            bench.budget.take(len(earlier.categories))
             ask = bench.ask(agency, earlier, involved, first=False)
             for category in earlier.categories:
                 if (earlier.id, category) in held:
                     continue
-                bench.budget.take(1)
                 given = answer(replace(ask, category=category))
                 if isinstance(given, Released):
                     _note(found.backfill, name, earlier.id, category, given.basis)
@@ -242,7 +246,7 @@ def _catching_up(case: Case, event: Event) -> Iterable[str]:
             return (event.agency,)
         case "ConsentGiven" | "ConsentAmended":
             record = case.consents.get(event.facts)
-            return sorted({agency for agency, _ in record.pairs}) if record else ()
+            return sorted(record.scope) if record else ()
         case _:
             return ()
 
@@ -272,12 +276,20 @@ def differences(found: Effects, record: Mapping[str, Any], bench: Bench) -> list
                     f"{agency.name}, {category}: recorded {_shown(recorded.get(category))}, "
                     f"again {_shown(_said(mine))}"
                 )
+    carried = set(bench.event.categories)
+    told += [
+        f"{name} was decided for other categories than the event carries"
+        for name, outcomes in sorted(decided.items())
+        if set(outcomes) != carried
+    ]
     known = {one.name for one in bench.agencies} - {bench.event.agency}
     told += [f"{name} was decided and takes no part" for name in sorted(set(decided) - known)]
     recalls = {
         one["to"]: (one["action"], {event: sorted(names) for event, names in one["items"].items()})
         for one in record.get("recalls", ())
     }
+    if len(recalls) != len(record.get("recalls", ())):
+        told.append("an agency is asked twice to give back")
     parts: tuple[tuple[str, Any, Any], ...] = (
         ("recalls", found.recalls, recalls),
         ("what stays on another basis", found.rebased, record.get("rebased", {})),

@@ -7,7 +7,7 @@ at what was sent in between.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from nrm_verify.case import Case, Event
@@ -94,14 +94,17 @@ def _event(case: Case, statement: Statement, schemas: Schemas) -> Event:
     event = Event(
         statement.event_id,
         kind,
-        schemas.group(kind),
+        schemas.group(value["schema_id"]),
         value["emitter"],
         value["role"],
         row.position,
         value["timestamp"],
         tuple(value["categories"]),
         facts,
+        value["schema_id"],
     )
+    if event.id in case.events:
+        raise Failure(10, "decision_differs", f"row {row.position}: this event stands already")
     corrected = case.events.get(str(facts.get("corrects_event")))
     if kind != "RecordCorrected" or corrected is None:
         return event
@@ -109,13 +112,10 @@ def _event(case: Case, statement: Statement, schemas: Schemas) -> Event:
     if corrected.type == "RecordCorrected" and field == "new_value":
         category: str | None = corrected_category(corrected)
     else:
-        category = schemas.category(corrected.type, field)
+        category = schemas.category(corrected.schema, corrected.type, field)
     if category is None or category in event.categories:
         return event
-    return Event(
-        event.id, event.type, event.group, event.agency, event.role, event.position, event.at,
-        (*event.categories, category), facts,
-    )  # fmt: skip
+    return replace(event, categories=(*event.categories, category))
 
 
 def _json(row: Row, name: str) -> dict[str, Any]:

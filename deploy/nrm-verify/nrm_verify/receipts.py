@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from nrm_verify import signature
 from nrm_verify.failure import Failure
@@ -12,16 +11,19 @@ from nrm_verify.manifest import Manifest
 from nrm_verify.register import Register
 from nrm_verify.rows import RECEIVED, SENDING, Row, Undecodable, decode
 
+_SHOWN = 20
+
 
 @dataclass(frozen=True)
 class Receipt:
-    """One receipt whose signature stands. exceptions: as signed."""
+    """One receipt whose signature stands. exceptions: the first of what was not just applied."""
 
     position: int
     agency: str
     first: int
     last: int
-    exceptions: Sequence[dict[str, Any]]
+    exceptions: Sequence[str]
+    others: int
 
 
 def check(manifest: Manifest, rows: Sequence[Row], register: Register) -> list[Receipt]:
@@ -58,4 +60,6 @@ def _receipt(row: Row, manifest: Manifest, register: Register) -> Receipt:
         raise Failure(
             12, "bad_receipt", f"row {row.position}: the signature of {value['agency']} fails"
         )
-    return Receipt(row.position, *told, receipt["exceptions"])
+    odd = receipt["exceptions"]
+    shown = [f"{one['sequence']} {one['outcome']}" for one in odd[:_SHOWN]]
+    return Receipt(row.position, *told, shown, len(odd) - len(shown))

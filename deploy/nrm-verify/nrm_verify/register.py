@@ -6,6 +6,7 @@ All of it by log position: a key or agreement is valid from its row on until the
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,11 +41,8 @@ class Agency:
 
     def receives(self, position: int) -> bool:
         """Whether a data-sharing agreement was in force before this position."""
-        standing = False
-        for at, there in self.agreements:
-            if at < position:
-                standing = there
-        return standing
+        at = bisect_left(self.agreements, (position, False))
+        return at > 0 and self.agreements[at - 1][1]
 
 
 class Profile:
@@ -123,10 +121,12 @@ class Register:
 
     def profile(self, position: int) -> Profile | None:
         """The profile in force just before this position."""
-        return next((one for one in reversed(self.profiles) if one.position < position), None)
+        at = bisect_left(self.profiles, position, key=lambda one: one.position)
+        return self.profiles[at - 1] if at else None
 
     def last_change(self, position: int) -> int:
-        return max((one for one in self.changes if one < position), default=0)
+        at = bisect_left(self.changes, position)
+        return self.changes[at - 1] if at else 0
 
 
 def read(rows: Sequence[Row]) -> Register:

@@ -26,6 +26,9 @@ from nrm_verify.manifest import Manifest, place
 
 _MAGIC: Final = b"\xc3\x01"
 _DEEPEST_PATH: Final = 63
+_LARGEST_ROW: Final = 16 * 1024 * 1024
+_LARGEST_EVENT: Final = 1024 * 1024
+_MOST_PARTS, _MOST_LEAVES = 64, 256  # of one event, as admitted
 
 STREAMS: Final = UUID("6f1a3f5e-2f0e-5d6c-9a31-6a5f5a1c0b7e")
 HUB = "nrm.Hub.Initialised"
@@ -180,6 +183,8 @@ def _row(position: int, why: str, data: bytes, origin: str) -> Row:
         name = ""
     if not named or name not in WHY:
         raise Failure(6, "newer_version", f"row {position} is of a kind this program does not know")
+    if len(data) > (_LARGEST_EVENT if name == ACCEPTED else _LARGEST_ROW):
+        raise Failure(6, "bad_row", f"row {position} is larger than a hub would have taken")
     if why not in WHY[name]:
         raise Failure(6, "bad_row", f"row {position} is not there as {why}")
     try:
@@ -189,6 +194,10 @@ def _row(position: int, why: str, data: bytes, origin: str) -> Row:
             text = f"row {position}: {name} of a newer schema than nrm-verify {__version__} knows"
             raise Failure(6, "newer_version", text + "; install a newer one") from None
         raise Failure(6, "bad_row", f"row {position}: {wrong}") from None
+    if name == ACCEPTED and (
+        len(value["compartments"]) > _MOST_PARTS or len(value["leaves"]) > _MOST_LEAVES
+    ):
+        raise Failure(6, "bad_row", f"row {position} has more parts than a hub would have taken")
     if data[:16] != (_stream(name, value, origin) or data[:16]):
         raise Failure(6, "bad_row", f"row {position} is not in the stream it belongs to")
     return Row(position, data[:16], int.from_bytes(data[16:20], "big"), name, why, value)

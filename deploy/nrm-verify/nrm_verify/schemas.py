@@ -17,8 +17,8 @@ class Schemas:
 
     def __init__(self, members: Mapping[str, memoryview]) -> None:
         self.by_id: dict[bytes, Mapping[str, Any]] = {}
-        self._groups: dict[str, str] = {}
-        self._categories: dict[tuple[str, str], str] = {}
+        self._own: dict[tuple[bytes, str], str] = {}  # schema, field → category
+        self._later: dict[tuple[str, str], str] = {}  # type, field → category
         for name, text in members.items():
             if name.startswith(_FOLDER):
                 self._take(name.removeprefix(_FOLDER), bytes(text))
@@ -30,19 +30,21 @@ class Schemas:
         try:
             document = json.loads(text)
             kind = str(document["name"])
-            self._groups[kind] = str(document["group"])
+            str(document["group"])
             for field in document["fields"]:
-                category = str(field.get("category") or "unreleasable")
-                self._categories[kind, str(field["name"])] = category
+                category, known = str(field.get("category") or "unreleasable"), str(field["name"])
+                self._own[digest, known] = self._later[kind, known] = category
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
             raise Failure(10, "unknown_schema", f"the schema {name[:16]} is not one") from None
         self.by_id[digest] = document
 
-    def group(self, kind: str) -> str:
-        return self._groups[kind]
+    def group(self, schema_id: bytes) -> str:
+        """Of the schema the event was signed under: no other can speak for it."""
+        return str(self.by_id[schema_id]["group"])
 
-    def category(self, kind: str, field: str) -> str | None:
-        return self._categories.get((kind, field))
+    def category(self, schema_id: bytes, kind: str, field: str) -> str | None:
+        """By the event's own schema; of a field added since, by another one of its type."""
+        return self._own.get((schema_id, field)) or self._later.get((kind, field))
 
     def require(self, schema_id: bytes, kind: str, position: int) -> None:
         """The schema an event was signed under is here, and is of its type."""

@@ -26,8 +26,8 @@ def claims(report: Report) -> Iterator[str]:
         elif row.topic == SENDING:
             told.append((row.position, _sent(row)))
     for one in report.receipts:
-        other = [f"{e['sequence']} {e['outcome']}" for e in one.exceptions]
-        more = f"; but: {', '.join(other)}" if other else ""
+        more = f"; but: {', '.join(one.exceptions)}" if one.exceptions else ""
+        more += f" and {one.others} more" if one.others else ""
         told.append(
             (one.position, f"{one.agency} signed for deliveries {one.first} to {one.last}{more}")
         )
@@ -107,6 +107,7 @@ def unproved(report: Report) -> Iterator[str]:
         )
     if manifest.kind == ABSENCE:
         yield "that nothing was shared outside the log (docs/evidence.md 7)"
+    yield "when it was: times of recording and sending are the hub's, of events the agencies'"
     yield "that what was said is true, and who the person is"
     yield "officers' signatures on policy profiles (nrm-hub audit verify, at the hub)"
     if report.trust.history.startswith("not provable"):
