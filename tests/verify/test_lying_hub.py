@@ -131,8 +131,8 @@ def recalled_twice(record: dict[str, Any]) -> None:
 
 LIES = [
     more_categories, recalled_twice, release_more, withhold, another_basis, to_an_outsider,
-    to_nobody_known, a_child, clock, backfilled, recalled, left, rebased, other_categories, other_policy, other_event, not_one, odd,
-    deep,
+    to_nobody_known, a_child, clock, backfilled, recalled, left, rebased, other_categories,
+    other_policy, other_event, not_one, odd, deep,
 ]  # fmt: skip
 
 
