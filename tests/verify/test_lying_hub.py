@@ -17,6 +17,8 @@ import pytest
 from hub.crypto.signing import SigningKey
 from hub.store import events as stored
 from hub.tlog.note import Cosigner, Note
+from nrm_verify import decisions
+from nrm_verify.effects import Budget
 from nrm_verify.log import Checkpoint, Key
 from tests.road import Road
 from tests.verify.made import (
@@ -149,6 +151,44 @@ def test_a_decision_recorded_otherwise(
     assert str(position) in failure.text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[" * 100_000,
+        b'{"event": ' + b"[" * 50_000,
+        b'{"age": ' + b"9" * 10_000 + b"}",
+        b"\xff\xfe",
+        b"",
+        b"[]",
+        b"null",
+    ],
+    ids=lambda text: repr(text[:12]),
+)
+def test_a_record_that_is_none(road: Road, case: bytes, text: bytes) -> None:
+    for kind, name in ((stored.Settled, "settlement"), (stored.EventAccepted, "facts")):
+        position, _ = rows(road, kind)[-1]
+        row = rewritten(road.hub, position, **{name: text})
+        failure = failing(lied(road.hub, case, {position: row}))
+        assert (failure.step, failure.code) == (10, "decision_differs"), failure
+
+
+def test_work_is_bounded(road: Road, case: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that would keep the verifier busy for days is put down."""
+    monkeypatch.setattr(decisions, "Budget", lambda: Budget(10))
+    failure = failing(case)
+    assert (failure.step, failure.code, failure.exit) == (10, "too_large", 3)
+
+
+def test_an_event_of_more_parts_than_any_hub_took(road: Road, case: bytes) -> None:
+    position, accepted = rows(road, stored.EventAccepted)[-1]
+    part = accepted.compartments[0]
+    for fields in ({"compartments": (part,) * 65}, {"leaves": (bytes(32),) * 257}):
+        row = rewritten(road.hub, position, **fields)
+        assert failing(lied(road.hub, case, {position: row})).code == "bad_row"
+    row = rewritten(road.hub, position, personal=bytes(1 << 20))
+    assert failing(lied(road.hub, case, {position: row})).code == "bad_row"
+
+
 def test_facts_that_are_not_what_was_decided_on(road: Road, case: bytes) -> None:
     position, accepted = rows(road, stored.EventAccepted)[1]  # ConsentGiven
     facts = json.loads(accepted.facts)
@@ -259,7 +299,7 @@ def test_no_agency_has_two_delivery_logs(road: Road, case: bytes) -> None:
         ({"items": b'{"bases": {"health": "consent:c1"}}'}, "delivery_differs"),
         ({"items": b'{"bases": {}}'}, "delivery_differs"),
         ({"items": b"{}"}, "delivery_differs"),
-        ({"items": b"["}, "decision_differs"),
+        ({"items": b"["}, "delivery_differs"),
         ({"kind": "recall"}, "delivery_differs"),
         ({"event_position": 11}, "delivery_differs"),
         ({"decision": 12}, "delivery_differs"),
@@ -275,6 +315,16 @@ def test_a_delivery_that_was_not_owed(
     )
     row = rewritten(road.hub, position, **fields)
     assert failing(lied(road.hub, case, {position: row})).code == code
+
+
+@pytest.mark.parametrize("items", [b"{}", b"[]", b"[" * 50_000, b'{"bases": [1]}', b"\xff"])
+def test_a_delivery_about_another_case_that_says_nothing(road: Road, items: bytes) -> None:
+    """Rows whose case is not in the file are looked at too: they are shown."""
+    data = made_absence(road.hub, agency="SH-1", case="C1", categories=["health"])
+    position, _ = next((p, one) for p, one in rows(road, stored.Sending) if one.agency == "SH-1")
+    row = rewritten(road.hub, position, case_id=bytes(16), items=items)
+    failure = failing(lied(road.hub, data, {position: row}))
+    assert (failure.step, failure.code) == (11, "delivery_differs")
 
 
 def test_a_delivery_log_with_a_gap(road: Road) -> None:

@@ -12,7 +12,7 @@ from nrm_verify.failure import Failure
 from nrm_verify.fold import Moment, moments
 from nrm_verify.manifest import Manifest
 from nrm_verify.register import Agency, Profile, Register
-from nrm_verify.rows import SENDING, Row
+from nrm_verify.rows import SENDING, Row, Undecodable
 from nrm_verify.rules import CONSENT, Question, Released, answer, pair_of
 from nrm_verify.schemas import Schemas
 from nrm_verify.statements import Statement
@@ -57,6 +57,7 @@ def check(
     sendings = [row for row in rows if row.topic == SENDING]
     sent.logs = _gapless(manifest, sendings)
     for row in sendings:
+        _formed(row)
         if row.value["kind"] == RECALL:
             sent.recalls += 1
         else:
@@ -72,6 +73,21 @@ def check(
         sent.held_back += ledger.held_back
         sent.waiting += ledger.waiting()
     return sent
+
+
+def _formed(row: Row) -> None:
+    """What it says has the form of a delivery, whichever case it is about."""
+    try:
+        items = row.json("items")
+        if row.value["kind"] == RECALL:
+            texts = [name for event, names in items["items"] for name in (event, *names)]
+            texts.append(items["action"])
+        else:
+            texts = [one for pair in items["bases"].items() for one in pair]
+    except (Undecodable, AttributeError, KeyError, TypeError, ValueError):
+        raise _differs(row, "has not the form of its kind") from None
+    if not all(isinstance(one, str) for one in texts):
+        raise _differs(row, "has not the form of its kind")
 
 
 def _merged(stream: Sequence[Row], about: Sequence[Row]) -> list[Row]:
