@@ -15,7 +15,7 @@ from hub.cli.options import HUB_HOME, AsOf, HubHome
 from hub.cli.printed import progress
 from hub.errors import Refused
 from hub.exchange import Exchange
-from hub.home import Home
+from hub.home import Home, write_secret
 from hub.hub import Reading
 
 Out = Annotated[Path, typer.Option("--out", help="The file to write; must not exist yet.")]
@@ -97,8 +97,7 @@ def _make(home: Path, out: Path, work: Work) -> Made:
 
         by = Signing(reading.settings.hub_id, reading.log_verifier, where.keys().signing)
         made = work(reading.exchange, by, tell)
-    with out.open("xb") as file:
-        file.write(made.content)
+    write_secret(out, made.content)
     typer.echo(
         f"{out}: {made.rows} rows, {len(made.content)} bytes, as of position {made.as_of} under "
         f"the checkpoint of {made.tree_size} entries."

@@ -68,6 +68,7 @@ def test_json_for_programs(
     assert done.code == 0, done.err
     assert "2 parts opened, for SH-1" in done.out
     assert "1 events are left out" in done.out
+    assert out.stat().st_mode & 0o077 == 0, "content in clear is for its owner"
     code, told = program(capsys, out, "--json")
     assert code == 0
     answer = json.loads(told)

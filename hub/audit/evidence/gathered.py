@@ -90,7 +90,8 @@ class Reader:
 
     def beyond(self, stream: UUID) -> bool:
         """Whether the stream goes on after the position."""
-        rows = self.exchange.log.stream_rows(stream)
+        log = self.exchange.log
+        rows = log.stream_rows(stream, max(log.last_version(stream) - 1, 0))
         return bool(rows) and rows[-1].id > self.end
 
     def ground(self, origin: str, *, policy: bool) -> list[Kept]:
