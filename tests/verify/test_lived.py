@@ -16,6 +16,8 @@ from hub.audit.evidence.file import archive
 from hub.crypto.signing import SigningKey
 from hub.errors import Refused
 from hub.store import events as stored
+from hub.tlog.note import Cosigner, Note
+from nrm_verify.log import Key
 from tests.consent.stage import CANARY, OPENED, ROLES, accepted, close, needs, open_case, withdraw
 from tests.road import CONSENT, Road
 from tests.verify.made import (
@@ -267,6 +269,25 @@ def test_the_same_question_gives_the_same_bytes_for_ever(road: Road) -> None:
     assert first == [made(road.hub, **one, as_of=at) for one in asked]
     for data in first:
         checked(data, road.hub)
+
+
+def test_a_cosigned_checkpoint_is_taken_where_there_is_one(road: Road) -> None:
+    road.hub.checkpoints.step(now=True)
+    at = road.hub.exchange.position
+    needs(road, "C1")
+    road.hub.checkpoints.step(now=True)
+    log = road.hub.exchange.log
+    size, note = log.checkpoints()[-1]
+    assert size > at
+    witness = Cosigner("witness", SigningKey.generate())
+    text = Note.parse(note.encode())
+    log.put_checkpoint(size, bytes(text.adding(witness.line(text.text, 1_800_000_000))).decode())
+    data = made(road.hub, case="C1", as_of=str(at))
+    keys = [Key.parse(str(witness.verifier))]
+    report = checked(data, road.hub, witnesses=keys, quorum=1)
+    assert report.trust.cosigned == ["witness"]
+    assert report.manifest is not None
+    assert (report.manifest.as_of, report.manifest.tree_size) == (at, size)
 
 
 # -- what is refused -----------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from hub.exchange import Exchange
 from hub.store import events as stored
 from hub.store.log import HubLog, Recorded
 
+LOOKED_AT = 500  # checkpoints, for one that witnesses have cosigned
 WAIT = (
     "no checkpoint covers it yet: wait a second, or if the hub is stopped start it once "
     "(nrm-hub serve), then ask again"
@@ -91,7 +92,10 @@ def question(exchange: Exchange, asked: Asked) -> Question:
 
 
 def until(log: HubLog, as_of: str | None) -> tuple[int, int, bytes]:
-    """The last position looked at, and the first checkpoint that covers it: size and note."""
+    """The last position looked at, and the first checkpoint that covers it: size and note.
+
+    Where witnesses cosign, the first they have cosigned, if there is one soon after.
+    """
     latest = log.latest_checkpoint()
     if latest is None:
         raise Refused(0, "no_checkpoint", WAIT)
@@ -100,5 +104,11 @@ def until(log: HubLog, as_of: str | None) -> tuple[int, int, bytes]:
         raise Refused(0, "bad_as_of", "nothing was recorded by then")
     if end > latest[0]:
         raise Refused(0, "no_checkpoint", WAIT)
-    [(size, note)] = log.checkpoints(end - 1, 1)
+    found = log.checkpoints(end - 1, LOOKED_AT)
+    size, note = next((one for one in found if _cosigned(one[1])), found[0])
     return end, size, note.encode()
+
+
+def _cosigned(note: str) -> bool:
+    """Whether anybody but the log has signed it."""
+    return note.count("\n\N{EM DASH} ") > 1
