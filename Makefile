@@ -82,9 +82,9 @@ clean:
 # The user's environment is what the hub itself needs; the developer's holds it too. A stamp
 # is newer than its lock when everything in the lock is installed.
 
-$(VENV)/.user: requirements.lock pyproject.toml
+$(VENV)/.user: requirements.lock pyproject.toml deploy/nrm-verify/pyproject.toml
 	@if [ $(VENV)/.developer -nt requirements-dev.lock ] && [ $(VENV)/.developer -nt pyproject.toml ]; \
 	  then touch $@; else bash deploy/setup-venv.sh '$(PYTHON)' $(VENV) requirements.lock && touch $@; fi
 
-$(VENV)/.developer: requirements-dev.lock pyproject.toml
+$(VENV)/.developer: requirements-dev.lock pyproject.toml deploy/nrm-verify/pyproject.toml
 	@bash deploy/setup-venv.sh '$(PYTHON)' $(VENV) requirements-dev.lock && touch $@

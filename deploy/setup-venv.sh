@@ -25,4 +25,5 @@ if ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
 fi
 echo "Installing the packages of $lock"
 "$venv/bin/python" -m pip install --quiet --require-hashes -r "$lock"
-"$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation --no-index -e .
+"$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation --no-index \
+  -e . -e deploy/nrm-verify

@@ -1,8 +1,9 @@
 """Audit: what happened, who was told what, why, and whether the log is what it was.
 
 Reads the recorded log only, up to a position: an answer given today about last March is the
-answer that could have been given then. Content is never shown: an auditor sees metadata. Where a
-person was erased, the entry stands as a tombstone and everything else still verifies.
+answer that could have been given then. Content is never shown: an auditor sees metadata. (Only a
+bundle for a holder opens what that agency holds already: `evidence/`.) Where a person was erased,
+the entry stands as a tombstone and everything else still verifies.
 """
 
 from hub.audit.breakglass import BreakGlass, break_glass

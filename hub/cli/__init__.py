@@ -30,6 +30,7 @@ from hub.cli import (
     consent,
     console,
     demo,
+    evidence,
     officers,
     operator,
     person,
@@ -67,6 +68,7 @@ own_work.mount(agency_cli.agency)
 app.add_typer(agency_cli.agency, name="agency")
 app.add_typer(connector, name="connector")
 transparency.mount(audit.app)
+evidence.mount(audit.app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(case.app, name="case")
 app.add_typer(scenario.app, name="scenario")

@@ -1,4 +1,6 @@
-"""`nrm-hub audit`: replay a case, ask why, verify the log. Reads only; shows no content."""
+"""`nrm-hub audit`: replay a case, ask why, verify the log. Reads only; shows no content.
+
+What is handed out to be checked elsewhere is in `hub/cli/evidence.py`."""
 
 from __future__ import annotations
 

@@ -44,6 +44,8 @@ DELIVERIES: Final = "application/vnd.nrm.deliveries.v1"
 RECEIPT: Final = "application/vnd.nrm.receipt.v1+avro"
 REGISTRY: Final = "application/vnd.nrm.registry.v1+avro"
 BACKUP: Final = "application/vnd.nrm.backup.v1+json"
+EVIDENCE: Final = "application/vnd.nrm.evidence.v1+json"
+ABSENCE: Final = "application/vnd.nrm.absence.v1+json"
 
 PUBLIC_BYTES: Final = 32
 PRIVATE_BYTES: Final = 32

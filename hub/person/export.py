@@ -2,8 +2,9 @@
 
 Only for a request for access or portability that an agency has granted in the case (signed and
 recorded: `SubjectRequestReceived`, `SubjectRequestDecided`), within a month of the grant. The hub
-opens the sealed compartments for this and for nothing else. What is made is recorded, with the
-digest of its bytes, before it is handed out: no export leaves without a leaf in the log.
+opens the sealed compartments for this, and for what an agency holds already in
+`hub/audit/evidence`. What is made is recorded, with the digest of its bytes, before it is handed
+out: no export leaves without a leaf in the log.
 
 Left out, and said so in place: what is about others (links to other cases, an anonymous author's
 words, the hub's own audit notes) and the categories the grant excludes. Erased content is a

@@ -182,6 +182,14 @@ class HubLog(Application[UUID]):
         rows = self._tables.select_stream(stream_id, after_version, limit)
         return [Recorded(one.id, self._event(one)) for one in rows]
 
+    def stream_rows(self, stream_id: UUID, after_version: int = 0) -> Sequence[Notification]:
+        """The same as stored, undecoded: for evidence, which hands out the bytes of the leaf."""
+        return self._tables.select_stream(stream_id, after_version, MOST)
+
+    def decoded(self, row: Notification) -> StoreEvent:
+        """What a stored row says."""
+        return self._event(row)
+
     def last_version(self, stream_id: UUID) -> int:
         """The highest version of a stream; 0 if it is empty."""
         return self._tables.last_version(stream_id)

@@ -36,9 +36,14 @@ def leaf_entry(stored: StoredEvent) -> bytes:
 
     u8 1 ‖ SHA-256(originator_id 16 ‖ version u32be ‖ u8 len ‖ topic ‖ state)
     """
+    return b"\x01" + hashlib.sha256(leaf_preimage(stored)).digest()
+
+
+def leaf_preimage(stored: StoredEvent) -> bytes:
+    """The whole row as its leaf commits to it; evidence bundles hold these bytes."""
     topic = stored.topic.encode("ascii")
     stream = cast(UUID, stored.originator_id)
-    row = b"".join(
+    return b"".join(
         (
             stream.bytes,
             stored.originator_version.to_bytes(4, "big"),
@@ -47,7 +52,16 @@ def leaf_entry(stored: StoredEvent) -> bytes:
             stored.state,
         )
     )
-    return b"\x01" + hashlib.sha256(row).digest()
+
+
+def row_schema(stored: StoredEvent) -> tuple[str, str]:
+    """Fingerprint (hexadecimal) and text of the Avro schema a row was written with."""
+    current, former = _texts()
+    prefix = stored.state[:PREFIX]
+    for text in (current[stored.topic], *former.get(stored.topic, ())):
+        if Codec(text).prefix == prefix:
+            return prefix[2:].hex(), text
+    raise StoreCorrupt(f"no schema is known for a row of {stored.topic}")
 
 
 class _Form:

@@ -1,0 +1,3 @@
+from nrm_verify.cli import run
+
+run()
