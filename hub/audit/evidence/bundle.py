@@ -23,11 +23,12 @@ from schemas.registry import Schemas, canonical_text
 
 @dataclass(frozen=True)
 class Signing:
-    """Whose bundle it is: the log's origin and key, and the hub's own signing key."""
+    """Whose bundle it is: the log's origin and key, the hub's own signing key, its witnesses."""
 
     origin: str
     log_key: VerifierKey
     key: SigningKey
+    witnesses: tuple[VerifierKey, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ def members_of(
         "log/paths": bytes(paths),
         "log/vkey": f"{by.log_key}\n".encode(),
     }
+    if by.witnesses:
+        members["log/witnesses"] = "".join(f"{one}\n" for one in by.witnesses).encode()
     if earlier is not None:
         members |= _since(earlier, about, by, tiles)
     kinds: set[tuple[str, bytes]] = set()
