@@ -624,7 +624,7 @@ class Publisher:
         bases: Mapping[str, str],
         what: dict[str, Any],
     ) -> None:
-        rename = partial(self._renamed, agency, parts.event.emitter)
+        rename = partial(self._exchange.pseudonyms.event_for, agency, parts.event.emitter)
         names = self._exchange.pseudonyms
         what["compartments"] = [
             parts.attest(sealed, rename) if attested else parts.disclose(sealed)
@@ -662,13 +662,3 @@ class Publisher:
         if attested:
             return self._exchange.pseudonyms.pseudonym(agency, "event", UUID(event_id))
         return event_id
-
-    def _renamed(self, agency: str, emitter: str, stated: str) -> str:
-        """An event another event refers to, by the recipient's own name for it."""
-        event_id = self._exchange.pseudonyms.resolve(emitter, "event", stated)
-        if event_id is None:
-            try:
-                event_id = UUID(stated)
-            except ValueError:
-                return "unknown"
-        return self._exchange.pseudonyms.pseudonym(agency, "event", event_id)
