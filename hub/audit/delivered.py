@@ -13,9 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
-from uuid import UUID
 
-from hub.accepted import next_secret
 from hub.audit.in_force import TOPICS, InForce
 from hub.audit.walk import pages
 from hub.store import events as stored
@@ -23,9 +21,7 @@ from hub.store.log import HubLog
 from schemas import wire
 from schemas.avro import AvroError
 
-READ: Final = TOPICS | {
-    one.TOPIC for one in (stored.Sending, stored.Received, stored.HeldBack, stored.SubjectShredded)
-}
+READ: Final = TOPICS | {one.TOPIC for one in (stored.Sending, stored.Received, stored.HeldBack)}
 NOT_APPLIED: Final = "quarantined"
 
 _TABLES: Final = """
@@ -41,7 +37,6 @@ CREATE TABLE IF NOT EXISTS recalled (
 CREATE TABLE IF NOT EXISTS held (
   agency text, event text, category text, position integer,
   PRIMARY KEY (agency, event, category, position)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS shredded (subject blob, secret blob PRIMARY KEY, position integer);
 CREATE TABLE IF NOT EXISTS rows (name text, place text, text blob, PRIMARY KEY (name, place))
   WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS stands (name text PRIMARY KEY, value integer) WITHOUT ROWID;
@@ -106,8 +101,6 @@ class Delivered:
                     turn = self._received(row.position, event, turn)
                 elif isinstance(event, stored.HeldBack):
                     self._held(row.position, event)
-                elif isinstance(event, stored.SubjectShredded):
-                    self._shredded(row.position, event)
             self.stand("position", reached)
             self.stand("turn", turn)
             self._db.execute("COMMIT")
@@ -139,16 +132,6 @@ class Delivered:
                     for category in categories
                 ],
             )
-
-    def _shredded(self, position: int, event: stored.SubjectShredded) -> None:
-        """Which secret of the person's was destroyed: each erasure destroys the next."""
-        count = "SELECT count(*) FROM shredded WHERE subject = ?"
-        secret = UUID(bytes=event.subject_id)
-        for _ in range(int(self._db.execute(count, (event.subject_id,)).fetchone()[0])):
-            secret = next_secret(secret)
-        self._db.execute(
-            "INSERT INTO shredded VALUES (?, ?, ?)", (event.subject_id, secret.bytes, position)
-        )
 
     def _held(self, position: int, event: stored.HeldBack) -> None:
         self._db.executemany(
@@ -198,6 +181,11 @@ class Delivered:
         where = "case_id = ? AND agency = ? AND turn > 0 ORDER BY turn"
         return self._sendings(where, (case_id, agency))
 
+    def of_agency(self, agency: str, after: int, limit: int) -> list[Sent]:
+        """A recipient's delivery log after a sequence."""
+        where = "agency = ? AND sequence > ? ORDER BY sequence LIMIT ?"
+        return self._sendings(where, (agency, after, limit))
+
     def cases(self, agency: str, after: bytes) -> Iterator[bytes]:
         """Cases of which a recipient took something in, by id, from after one on."""
         query = (
@@ -235,12 +223,6 @@ class Delivered:
         )
         found = self._db.execute(query, (agency, event, category, after)).fetchone()[0]
         return None if found is None else int(found)
-
-    def destroyed_at(self, secret: bytes) -> int | None:
-        """Position at which a person's secret was destroyed."""
-        query = "SELECT position FROM shredded WHERE secret = ?"
-        found = self._db.execute(query, (secret,)).fetchone()
-        return None if found is None else int(found[0])
 
     def sent(self, agency: str, sequence: int) -> Sent | None:
         where = "agency = ? AND sequence = ?"

@@ -76,7 +76,10 @@ class Output:
     """What the work itself needs to go on; as given to `mark`."""
 
     def write(self, value: Mapping[str, Any]) -> None:
-        text = line(value)
+        self.write_line(line(value))
+
+    def write_line(self, text: bytes) -> None:
+        """One line as it is, its end included."""
         self._digest.update(text)
         self._file.write(text)
 

@@ -26,6 +26,7 @@ from connectors.opening import content
 from connectors.sink import Addition
 from connectors.tables import Layout, extended, state_after
 from hub.audit.delivered import Delivered, Sent
+from hub.audit.erased import destroyed
 from hub.audit.partner_case import Holding, PartnerCase
 from hub.crypto.pseudonyms import Pseudonyms
 from hub.errors import Refused
@@ -85,6 +86,7 @@ class PartnerTables:
             raise Refused(0, "unknown_agency", f"{agency} is not enrolled here; see the registry")
         self._exchange, self._hub, self.agency = exchange, hub, agency
         self._delivered = delivered
+        self._destroyed = destroyed(exchange.log, delivered.end)
         self._names: Pseudonyms = exchange.pseudonyms
 
     @property
@@ -122,9 +124,8 @@ class PartnerTables:
                 continue
             event = known.get(sent.about) or self._event(sent)
             known[sent.about] = events[event.ref] = event
-            destroyed = self._delivered.destroyed_at(event.row.secret_id)
-            if destroyed is not None and destroyed < sent.position:
-                continue  # sealed with nothing inside
+            if self._destroyed.get(UUID(bytes=event.row.secret_id), sent.position) < sent.position:
+                continue  # erased before: sealed with nothing inside
             bases = self._bases(sent, event)
             corrections = self._corrections(sent, event, bases)
             case.release(event.ref, event.row.event_type, bases, sent.sequence, corrections)
