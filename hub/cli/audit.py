@@ -21,7 +21,7 @@ from hub.audit import (
     why,
 )
 from hub.audit import conservation as accounted
-from hub.cli import redecide, replay
+from hub.cli import exports, redecide, replay
 from hub.cli.options import HUB_HOME, AsJson, HubHome
 from hub.cli.printed import console, lines, progress, table
 from hub.domain.breakglass import Invocation
@@ -38,6 +38,7 @@ app = typer.Typer(
 
 replay.mount(app)
 redecide.mount(app)
+exports.mount(app)
 
 
 @app.command("why")
