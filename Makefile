@@ -65,7 +65,7 @@ soak: $(VENV)/.developer test-services
 
 lock: $(VENV)/.developer
 	$(BIN)/uv pip compile --quiet pyproject.toml deploy/build-requirements.txt $(LOCK) \
-	  --extra dev --extra dp --extra kafka-dev --output-file requirements-dev.lock
+	  --extra dev --extra dp --extra otel --extra kafka-dev --output-file requirements-dev.lock
 	$(BIN)/uv pip compile --quiet pyproject.toml deploy/build-requirements.txt $(LOCK) \
 	  --constraint requirements-dev.lock --output-file requirements.lock
 LOCK := --universal --python-version 3.11 --generate-hashes \

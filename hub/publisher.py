@@ -47,6 +47,7 @@ from hub.parts import Parts, PartsCache, released
 from hub.recalled import Item, Recalled, left_of
 from hub.release import CONSENT, standing
 from hub.served import LOOK_AT, Served, progress
+from hub.spans import span
 from hub.store import events as stored
 from hub.store.errors import StoreConflict
 from hub.topics.port import Message, Topics, TopicUnavailable, UnknownTopicError
@@ -193,7 +194,10 @@ class Publisher:
         end = rows[-1].position
         if settled:
             try:
-                marked = self._exchange.commit(lambda draft: self._mark(draft, settled, start, end))
+                with span("nrm.publish.mark", settlements=len(settled)):
+                    marked = self._exchange.commit(
+                        lambda draft: self._mark(draft, settled, start, end)
+                    )
             except (_Elsewhere, StoreConflict):
                 elsewhere = self._exchange.log.tracking(FOLLOWER)
                 if elsewhere <= start:
@@ -327,7 +331,8 @@ class Publisher:
                 while due:
                     batch = self._batch(due)
                     follower = self._served.follower(name)
-                    self._append(name, agency.sealing_public, batch)
+                    with span("nrm.publish.send", deliveries=len(batch)):
+                        self._append(name, agency.sealing_public, batch)
                     for sending in batch:
                         due.pop(sending.originator_version, None)
                     self._sent[name] = batch[-1].originator_version

@@ -18,7 +18,9 @@ from tests.played import NAMES, play, scenario
 from tests.road import Road
 
 
-def rebuilt(road: Road, agency: str, end: int | None = None, spool: Path | str = ":memory:") -> list[bytes]:
+def rebuilt(
+    road: Road, agency: str, end: int | None = None, spool: Path | str = ":memory:"
+) -> list[bytes]:
     exchange = road.hub.exchange
     with Delivered(spool, exchange.log, end or exchange.log.head, agency) as delivered:
         list(delivered.read())
