@@ -1,9 +1,10 @@
 """Telemetry: the hub's own work as OpenTelemetry traces and metrics over OTLP/HTTP. Off by default.
 
 On if `hub.toml` has a section [telemetry], or if OTEL_EXPORTER_OTLP_ENDPOINT (or that of one
-signal) is set; OTEL_SDK_DISABLED=true turns it off again. Needs the extra `otel`. Sent are the spans of
-`hub/spans.py` and the series of `hub/api/metrics.py`, as they are: counts, times, and recipients by
-opaque reference. Of an exception only its type is told, since its text may quote what it was about.
+signal) is set; OTEL_SDK_DISABLED=true turns it off again. Needs the extra `otel`. Sent are the
+spans of `hub/spans.py` and the series of `hub/api/metrics.py`, as they are: counts, times, and
+recipients by opaque reference. Of an exception only its type is told, since its text may quote
+what it was about.
 
 A receiver that is away costs nothing but what was to be sent to it.
 """

@@ -126,10 +126,20 @@ class Redecision:
         self._owed = _Owed.of(kept.get("owed", {}))
         self._happened: dict[UUID, tuple[CaseEvent, bytes]] = {}
         self._overtaken: dict[tuple[UUID, str], _Overtaken] = defaultdict(_Overtaken)
+        for case, agency, held_back, rebased in kept.get("overtaken", ()):
+            self._overtaken[UUID(hex=case), agency] = _Overtaken(held_back, rebased)
 
     def kept(self) -> dict[str, Any]:
         """What another walk needs to go on after `position`; between two pages only."""
-        return {"counts": vars(self.counts), "owed": self._owed.kept()}
+        return {
+            "counts": vars(self.counts),
+            "owed": self._owed.kept(),
+            "overtaken": [
+                [case.hex, agency, one.held_back, one.rebased]
+                for (case, agency), one in self._overtaken.items()
+                if one.asked
+            ],
+        }
 
     def run(self) -> Iterator[list[Divergence]]:
         """For each page of rows, the decisions that come out differently."""
@@ -138,8 +148,6 @@ class Redecision:
             found: list[Divergence] = []
             for row in rows:
                 self._take(row, found)
-            # A page may end behind an accepted event or amid what was held back: such a row is
-            # the last one of a transaction never, so a page ends at most one row before.
             self.position = reached
             self.counts.divergences += len(found)
             yield found
@@ -208,7 +216,8 @@ class Redecision:
         decided = self._owed.pop(row.agency, event_id, row.decision)
         stands = self._stands(case, row.agency, event_id, decided, row.timestamp)
         self.counts.decisions += len(decided)
-        self._overtaken[case_id, row.agency].note(event_id, decided, stands)
+        if stands != decided:
+            self._overtaken[case_id, row.agency].note(event_id, decided, stands)
         for category in sorted({*stands, *body["bases"]}):
             then, now = body["bases"].get(category), stands.get(category)
             if then != now:
@@ -256,15 +265,16 @@ class Redecision:
 class _Overtaken:
     """What of one agency's did not stand, or stood otherwise, since the last such row."""
 
-    asked: set[str] = field(default_factory=set)
     held_back: dict[str, list[str]] = field(default_factory=dict)
     rebased: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> set[str]:
+        return {*self.held_back, *self.rebased}
 
     def note(self, event_id: str, decided: Mapping[str, str], stands: Mapping[str, str]) -> None:
         gone = sorted(set(decided) - set(stands))
         other = {c: basis for c, basis in stands.items() if basis != decided[c]}
-        if gone or other:
-            self.asked.add(event_id)
         if gone:
             self.held_back[event_id] = gone
         if other:

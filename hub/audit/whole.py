@@ -183,25 +183,23 @@ class Whole:
     # -- delivery logs -------------------------------------------------------------------------
 
     def _deliveries(self, delivered: Delivered) -> Iterator[tuple[str, int, int]]:
-        """`after`: agency and sequence; the part of an agency is closed when its log ends."""
+        """`after`: the agency under way and the last sequence written of it; -1: it is closed."""
         names = [one.agency for one in InForce.at(self._log, self.end).agencies]
         for number, agency in enumerate(names, start=1):
-            begun, _, at = str(self._after).partition("\0")
-            if agency < begun:
+            begun, at = self._after or ("", 0)
+            if agency < begun or (agency == begun and at < 0):
                 continue
-            after = int(at) if agency == begun and at else 0
-            if at == "closed" and agency == begun:
-                continue
+            after = at if agency == begun else 0
             about = {"part": "deliveries", "agency": agency}
             while page := delivered.of_agency(agency, after, PAGE):
                 for sent in page:
                     told = {k: v for k, v in asdict(sent).items() if k != "turn"}
                     self._write({**about, **told, "case_id": sent.case_id.hex()})
                 after = page[-1].sequence
-                self._after = f"{agency}\0{after}"
+                self._after = [agency, after]
                 self._mark()
             self._close({**about, "sequence": after})
-            self._after = f"{agency}\0closed"
+            self._after = [agency, -1]
             self._mark()
             yield "deliveries", number, len(names)
 

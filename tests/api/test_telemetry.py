@@ -122,7 +122,7 @@ def told(tmp_path: Path, receiver: Receiver) -> Iterator[tuple[Receiver, Road, l
 
 
 def test_every_step_is_a_span_and_holds_counts_only(told: Any) -> None:
-    receiver, road, _ = told
+    receiver, _, _ = told
     names = {span.name for span in receiver.spans}
     assert names == set(spans.NAMES)
     for span in receiver.spans:
