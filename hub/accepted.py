@@ -120,7 +120,7 @@ def case_event(event: stored.EventAccepted, secrets: Secrets, position: int = 0)
         role=event.role,
         at=event.timestamp,
         categories=tuple(event.categories),
-        facts={**json.loads(event.facts), **_personal(event, secrets)},
+        facts={**orjson.loads(event.facts), **_personal(event, secrets)},
     )
 
 

@@ -16,7 +16,6 @@ the record. Deliberately absent: guards; what was refused left no content to ask
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,10 +23,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
+
 from hub.accepted import Secrets, case_event, facts_bytes
 from hub.audit.again import Divergence, settlement_divergences
 from hub.audit.in_force import TOPICS, InForce, decisions_in
-from hub.audit.walk import MOST_EVENTS, PageSecrets, WalkedCases, accepted_before, pages
+from hub.audit.walk import MOST_EVENTS, PageSecrets, WalkedCases, accepted_before, pages, uuid
 from hub.deliveries import settle
 from hub.domain.age import AgeView
 from hub.domain.case import Case, CaseEvent, birth_date_erased
@@ -124,7 +125,7 @@ class Redecision:
         self.cases = WalkedCases(log, secrets, most_events)
         self._in_force = InForce.at(log, after)
         self._owed = _Owed.of(kept.get("owed", {}))
-        self._happened: dict[UUID, tuple[CaseEvent, bytes]] = {}
+        self._happened: dict[UUID, tuple[CaseEvent, UUID | None]] = {}
         self._overtaken: dict[tuple[UUID, str], _Overtaken] = defaultdict(_Overtaken)
         for case, agency, held_back, rebased in kept.get("overtaken", ()):
             self._overtaken[UUID(hex=case), agency] = _Overtaken(held_back, rebased)
@@ -156,7 +157,8 @@ class Redecision:
         event = row.event
         if isinstance(event, stored.EventAccepted):
             happened = case_event(event, self._secrets, row.position)
-            self._happened[event.originator_id] = happened, event.subject_id
+            begins = uuid(event.subject_id) if event.originator_version == 1 else None
+            self._happened[event.originator_id] = happened, begins
         elif isinstance(event, stored.Settled):
             found += self._settled(row.position, event)
         elif isinstance(event, stored.Sending):
@@ -172,13 +174,16 @@ class Redecision:
         case_id = row.originator_id
         known = self._happened.pop(case_id, None)
         if known is None:  # the walk began between the event and its settlement
-            known = accepted_before(self._log, row, self._key_store), bytes(16)
-        happened, subject = known
-        case = self.cases.before(case_id, happened.position, subject)
+            known = accepted_before(self._log, row, self._key_store)
+        happened, begins = known
+        if begins is not None:
+            case = self.cases.begin(case_id, begins)
+        else:
+            case = self.cases.before(case_id, happened.position)
         parties, profile = self._in_force.parties, self._in_force.profile
         age = None
         if case.birth_dates_erased or birth_date_erased(happened.facts):
-            age = AgeView(*json.loads(row.settlement)["age"])
+            age = AgeView(*orjson.loads(row.settlement)["age"])
         trusted = b'"clock_trusted":false' not in row.settlement
         again = settle(
             case, happened, parties, profile, happened.at, clock_trusted=trusted, age=age
@@ -190,7 +195,7 @@ class Redecision:
             self._owed.take(again, position)
             return ()
         self.cases.drop(case_id)
-        recorded = Settlement.from_record(json.loads(row.settlement))
+        recorded = Settlement.from_record(orjson.loads(row.settlement))
         self._owed.take(recorded, position)
         return settlement_divergences(position, happened, recorded, again, parties)
 
@@ -204,7 +209,7 @@ class Redecision:
 
     def _sending(self, position: int, row: stored.Sending) -> Iterator[Divergence]:
         self.counts.sendings += 1
-        case_id, body = UUID(bytes=row.case_id), json.loads(row.items)
+        case_id, body = uuid(row.case_id), orjson.loads(row.items)
         case = self.cases.before(case_id, position)
         if row.kind == "recall":
             yield from self._recall(position, row, case, body)
@@ -242,7 +247,7 @@ class Redecision:
 
     def _held_back(self, position: int, row: stored.HeldBack) -> Iterator[Divergence]:
         case_id, agency = row.originator_id, row.agency
-        items, rebased = json.loads(row.items), json.loads(row.rebased)
+        items, rebased = orjson.loads(row.items), orjson.loads(row.rebased)
         case = self.cases.before(case_id, position)
         again = self._overtaken.pop((case_id, agency), None) or _Overtaken()
         for event_id in sorted({*items, *rebased} - again.asked):

@@ -8,7 +8,8 @@ for. So an ordinary row costs the same however long its case and the log are.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -63,17 +64,17 @@ class WalkedCases:
         self._events = 0
         self.refolded = 0
 
-    def before(self, case_id: UUID, position: int, subject: bytes = bytes(16)) -> Case:
-        """The case as it was before this position; `subject` for one that begins there."""
+    def begin(self, case_id: UUID, subject: UUID) -> Case:
+        """A case whose first event is about to be taken."""
+        case = self._cases[case_id] = Case(case_id, subject)
+        return case
+
+    def before(self, case_id: UUID, position: int) -> Case:
+        """The case as it was before this position."""
         case = self._cases.get(case_id)
         if case is None:
-            rows = _until(self._log, case_id, position)
-            if any(isinstance(one, stored.Settled) for one in rows):
-                case = fold(rows, self._secrets)
-                self.refolded += 1
-            else:
-                case = Case(case_id, UUID(bytes=subject))
-            self._cases[case_id] = case
+            case = self._cases[case_id] = fold(_until(self._log, case_id, position), self._secrets)
+            self.refolded += 1
             self._events += len(case.events)
         self._cases.move_to_end(case_id)
         return case
@@ -92,19 +93,31 @@ class WalkedCases:
             self._events = max(0, self._events - len(gone.events))
 
 
-def accepted_before(log: HubLog, row: stored.Settled, secrets: Secrets) -> CaseEvent:
-    """The event a settlement is about, read back: where a walk begins between the two."""
+def accepted_before(
+    log: HubLog, row: stored.Settled, secrets: Secrets
+) -> tuple[CaseEvent, UUID | None]:
+    """The event a settlement is about, read back, and the person if it begins a case: where a walk
+    begins between the two."""
     [before] = log.stream(row.originator_id, row.event_version - 1, limit=1)
-    assert isinstance(before.event, stored.EventAccepted)
-    return case_event(before.event, secrets, before.position)
+    event = before.event
+    assert isinstance(event, stored.EventAccepted)
+    begins = UUID(bytes=event.subject_id) if event.originator_version == 1 else None
+    return case_event(event, secrets, before.position), begins
 
 
 def _until(log: HubLog, case_id: UUID, position: int) -> list[stored.StoreEvent]:
     """Rows of a case before a position, but for an event that is not settled before it."""
-    rows = [one.event for one in log.stream(case_id) if one.position < position]
+    rows: list[stored.StoreEvent] = []
+    while page := log.stream(case_id, after_version=len(rows), limit=PAGE):
+        rows += [one.event for one in page if one.position < position]
+        if page[-1].position >= position:
+            break
     while rows and isinstance(rows[-1], stored.EventAccepted):
         rows.pop()
     return rows
 
 
-Progress = Callable[[int], None]
+@lru_cache(maxsize=16_384)
+def uuid(raw: bytes) -> UUID:
+    """The id of these 16 bytes; the same ids come again and again in a walk."""
+    return UUID(bytes=raw)

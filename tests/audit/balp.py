@@ -25,7 +25,7 @@ NETWORK_TYPES = {"1", "2", "3", "4", "5"}
 
 @dataclass(frozen=True)
 class Slice:
-    """One slice of agent or entity, found by its type. least, most: how often (None: any number)."""
+    """One slice of agent or entity, found by its type. most: None for any number."""
 
     system: str
     code: str
