@@ -14,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := hub schemas connectors consumers
 
-.PHONY: help setup demo test check bench soak lock kafka-lock test-services clean
+.PHONY: help setup demo test check bench soak fhir-validate lock kafka-lock test-services clean
 
 help:
 	@echo 'make demo        a whole case through hub and partners, on this machine (SCENARIO=S4, KAFKA=1)'
@@ -23,6 +23,7 @@ help:
 	@echo 'make setup       .venv with everything a developer needs'
 	@echo 'make bench       how fast the parts are on this machine'
 	@echo 'make soak        load under faults and kills, for MINUTES each (60)'
+	@echo 'make fhir-validate  hold what is exported as FHIR against HL7 R4 with HAPI (Java; fetches 85 MB)'
 	@echo 'make test-services  install what the tests start: PostgreSQL, and Kafka (fetched, not installed)'
 	@echo 'make lock        write requirements*.lock anew from pyproject.toml'
 	@echo 'make kafka-lock  write the list of Kafka jars anew from deploy/kafka/pom.xml (needs Maven)'
@@ -63,9 +64,12 @@ soak: $(VENV)/.developer test-services
 	  module=$$(echo "$${file%.py}" | tr / .); \
 	  echo "== $$module"; $(BIN)/python -W ignore -m "$$module" --minutes $(MINUTES) || exit 1; done
 
+fhir-validate: $(VENV)/.developer
+	$(BIN)/python deploy/fhir/validate.py
+
 lock: $(VENV)/.developer
 	$(BIN)/uv pip compile --quiet pyproject.toml deploy/build-requirements.txt $(LOCK) \
-	  --extra dev --extra dp --extra kafka-dev --output-file requirements-dev.lock
+	  --extra dev --extra dp --extra otel --extra kafka-dev --output-file requirements-dev.lock
 	$(BIN)/uv pip compile --quiet pyproject.toml deploy/build-requirements.txt $(LOCK) \
 	  --constraint requirements-dev.lock --output-file requirements.lock
 LOCK := --universal --python-version 3.11 --generate-hashes \

@@ -180,6 +180,52 @@ def redrive(
         raise typer.Exit(3)
 
 
+@connector.command()
+@reported
+def digest(
+    settings: File,
+    key: Annotated[Path, typer.Option(help="The key file the hub's auditor gave you.")],
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; standard output if left out.")
+    ] = None,
+) -> None:
+    """Tell what your tables hold, row by row, with digests in place of content.
+
+    For an auditor, who holds them against what the hub's log says you should have. The key is
+    sealed to you, so nobody who gets these lines can try out what stands in your rows. Only the
+    connector's own tables are told; those a mapping file fills are yours.
+
+    Example: nrm-hub connector digest partner.toml --key rebuilt.jsonl.key --out theirs.jsonl
+    """
+    from connectors.comparison_key import opened
+    from connectors.errors import SettingsError
+    from connectors.registry_cache import RegistryCache
+    from connectors.row_digest import partner_lines
+    from connectors.sql import SqlSink
+
+    _, identity, sink = _opened(settings)
+    if not isinstance(sink, SqlSink):
+        raise SettingsError("only a sink of kind sql has tables to compare")
+    registry = RegistryCache(identity)
+
+    def public_of(key_id: bytes) -> bytes | None:
+        known = registry.hub_key(key_id)
+        return known.public if known else None
+
+    agency, hub = identity.agency, identity.hub.hub
+    one = opened(key.read_bytes(), agency, hub, public_of, identity.sealing_keys)
+    lines = partner_lines(sink, agency, hub, one.key)
+    if out is None:
+        stream = typer.get_binary_stream("stdout")
+        for text in lines:
+            stream.write(text)
+    else:
+        with out.open("wb") as file:
+            file.writelines(lines)
+        typer.echo(f"Written to {out}: give it to the auditor.", err=True)
+    sink.close()
+
+
 def _opened(path: Path) -> tuple[Any, Any, Any]:
     from connectors.identity import AgencyIdentity
     from connectors.settings import load_settings, open_sink

@@ -235,7 +235,7 @@ class LandingSink:
         affected: dict[str, set[str]] = {}
         for addition in additions:
             affected.setdefault(addition.event.event_ref, set()).update(addition.categories)
-        parts = [part for addition in additions for part in _correction_parts(addition)]
+        parts = [part for addition in additions for part in correction_parts(addition)]
         if parts:
             complete = self._ledger.keep_corrections(db, parts)
             work.held.update(self._ledger.held(db, set(complete) - set(work.held)))
@@ -346,7 +346,7 @@ class LandingSink:
 _NOTHING = Held()
 
 
-def _correction_parts(addition: Addition) -> list[CorrectionPart]:
+def correction_parts(addition: Addition) -> list[CorrectionPart]:
     """What an addition tells of a correction; nothing unless it is a RecordCorrected."""
     event = addition.event
     if event.event_type != "RecordCorrected":

@@ -18,7 +18,7 @@ to compare. What comes back from the quarantine lay in a partner's database: it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from struct import Struct
 from typing import Any
@@ -244,7 +244,11 @@ class Opener:
                 given["header"], given["head"], given["signature"], given["index"], path, disclosed
             )
         # Content that stands under an agency's signed root was read strictly at admission.
-        fields = _content(schema, disclosed, signed and header is not None)
+        bodies = {part.name: part.body for part in disclosed}
+        try:
+            fields = content(schema, bodies, trusted=signed and header is not None)
+        except (AvroError, SchemaError, ValueError):
+            raise Unreadable("content_malformed") from None
         return Arrived(
             sequence=delivery["sequence"],
             kind="release",
@@ -370,19 +374,17 @@ class Opener:
         return tuple(opened)
 
 
-def _content(
-    schema: EventSchema, disclosed: Sequence[Disclosed], trusted: bool
+def content(
+    schema: EventSchema, bodies: Mapping[str, bytes], *, trusted: bool
 ) -> dict[str, dict[str, Any]]:
-    """(8) Values by category: every field of a delivered category, None where it is empty."""
-    if not disclosed:  # the person was erased on the way: there is nothing left to read
+    """(8) Values by category, of compartment bodies by name: every field of a delivered category,
+    None where it is empty. AvroError, SchemaError or ValueError if a body does not decode."""
+    if not bodies:  # the person was erased on the way: there is nothing left to read
         return {}
-    try:
-        values = schema.join({part.name: part.body for part in disclosed}, trusted=trusted)
-    except (AvroError, SchemaError, ValueError):
-        raise Unreadable("content_malformed") from None
-    categories = {_category(part.name) for part in disclosed}
+    values = schema.join(bodies, trusted=trusted)
+    categories = {_category(name) for name in bodies}
     inherited = categories.difference(schema.categories, (_INHERIT,))
-    content: dict[str, dict[str, Any]] = {category: {} for category in sorted(categories)}
+    found: dict[str, dict[str, Any]] = {category: {} for category in sorted(categories)}
     for known in schema.fields:
         category = known.category
         if category == _INHERIT:
@@ -390,12 +392,12 @@ def _content(
             category = next(iter(inherited), "") or next(
                 (c for c in sorted(categories) if known.name in values), ""
             )
-        if category in content:
+        if category in found:
             value = values.get(known.name)
             if value is None and known.copies:
                 value = values.get(known.copies)
-            content[category][known.name] = value
-    return content
+            found[category][known.name] = value
+    return found
 
 
 def _signed_in_time(head: dict[str, Any], key: HubKey, delivery: dict[str, Any]) -> dict[str, Any]:

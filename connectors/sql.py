@@ -104,8 +104,8 @@ class SqlSink(LandingSink):
         if mapping is not None:
             self.mapped = MappedTables(self.database, self._metadata, mapping, schemas)
             projections.append(self.mapped)
-        ledger = Ledger(agency, hub, self._metadata)
-        super().__init__(self.database, ledger, projections, recalls)
+        self.ledger = Ledger(agency, hub, self._metadata)
+        super().__init__(self.database, self.ledger, projections, recalls)
 
     def prepare(self) -> None:
         """Make our tables; check the mapping against the partner's."""

@@ -90,6 +90,34 @@ class Layout:
         }
 
 
+def extended(known: Layout | None, schema: EventSchema, db_schema: str | None = None) -> Layout:
+    """The table of an event type with this schema's fields added to those known before."""
+    columns = dict(known.columns) if known else {}
+    category = dict(known.category) if known else {}
+    for field in schema.fields:
+        if field.copies:
+            continue
+        name = f"{field.name}_stated" if field.name in PROVENANCE else field.name
+        columns.setdefault(field.name, targets(name, field.avro))
+        category.setdefault(field.name, field.category or "")
+    ref = sa.String(100)
+    table = sa.Table(
+        table_name(schema.type),
+        sa.MetaData(schema=db_schema),
+        sa.Column("event_ref", ref, primary_key=True),
+        sa.Column("case_ref", ref, nullable=False, index=True),
+        sa.Column("subject_ref", ref, nullable=False, index=True),
+        sa.Column("agency", ref),
+        sa.Column("occurred_at", Instant, nullable=False),
+        sa.Column("received_at", Instant, nullable=False),
+        sa.Column("sequence", sa.BigInteger, nullable=False),
+        sa.Column("categories", JSON, nullable=False),
+        sa.Column("bases", JSON, nullable=False),
+        *(sa.Column(t.column, t.type) for parts in columns.values() for t in parts),
+    )
+    return Layout(table, columns, category)
+
+
 class DefaultTables:
     """Projection into default tables. `types`: only these event types; None for all."""
 
@@ -168,38 +196,21 @@ class DefaultTables:
     def _extend(self, event_type: str, schema: EventSchema) -> Layout:
         """The layout with this schema's fields added to those known before."""
         known = self._layouts.get(event_type)
-        columns = dict(known.columns) if known else {}
-        category = dict(known.category) if known else {}
-        for field in schema.fields:
-            if field.copies:
-                continue
-            name = f"{field.name}_stated" if field.name in PROVENANCE else field.name
-            columns.setdefault(field.name, targets(name, field.avro))
-            category.setdefault(field.name, field.category or "")
-        ref = sa.String(100)
-        table = sa.Table(
-            table_name(event_type),
-            sa.MetaData(schema=self._db_schema),
-            sa.Column("event_ref", ref, primary_key=True),
-            sa.Column("case_ref", ref, nullable=False, index=True),
-            sa.Column("subject_ref", ref, nullable=False, index=True),
-            sa.Column("agency", ref),
-            sa.Column("occurred_at", Instant, nullable=False),
-            sa.Column("received_at", Instant, nullable=False),
-            sa.Column("sequence", sa.BigInteger, nullable=False),
-            sa.Column("categories", JSON, nullable=False),
-            sa.Column("bases", JSON, nullable=False),
-            *(sa.Column(t.column, t.type) for parts in columns.values() for t in parts),
-        )
-        layout = Layout(table, columns, category)
-        self._layouts[event_type] = layout
+        layout = self._layouts[event_type] = extended(known, schema, self._db_schema)
         return layout
+
+    def whole_layout(self, event_type: str) -> Layout:
+        """The layout with the fields of every version of the type."""
+        for schema in self._schemas.versions(event_type):
+            self._extend(event_type, schema)
+        return self._layouts[event_type]
 
     # -- adding ----------------------------------------------------------------------------
 
     def add(self, db: Connection, additions: Sequence[Addition]) -> None:
         new: dict[str, dict[str, Any]] = {}
         types: dict[str, str] = {}
+        first: dict[str, int] = {}  # the timeline's place of an event: its first delivery
         fills: list[Addition] = []
         for addition in additions:
             event = addition.event
@@ -210,6 +221,7 @@ class DefaultTables:
             else:
                 new[event.event_ref] = self._row(addition)
                 types[event.event_ref] = event.event_type
+                first[event.event_ref] = event.sequence
         by_type: dict[str, list[dict[str, Any]]] = {}
         for ref, row in new.items():
             by_type.setdefault(types[ref], []).append(row)
@@ -217,7 +229,7 @@ class DefaultTables:
             if event_type not in self._leave_out:
                 insert_all(db, self._layout(event_type).table, rows)
         if new:
-            self._enter(db, new, types)
+            self._enter(db, new, types, first)
         self._fill(db, fills)
 
     def _row(self, addition: Addition) -> dict[str, Any]:
@@ -275,13 +287,18 @@ class DefaultTables:
             )
 
     def _enter(
-        self, db: Connection, new: Mapping[str, Mapping[str, Any]], types: Mapping[str, str]
+        self,
+        db: Connection,
+        new: Mapping[str, Mapping[str, Any]],
+        types: Mapping[str, str],
+        first: Mapping[str, int],
     ) -> None:
         """Timeline and case state of events that are new here."""
         entries = [
             {
                 "event_ref": ref,
                 "event_type": types[ref],
+                "sequence": first[ref],
                 **{
                     name: row[name]
                     for name in (
@@ -290,7 +307,6 @@ class DefaultTables:
                         "agency",
                         "occurred_at",
                         "received_at",
-                        "sequence",
                         "categories",
                     )
                 },
@@ -305,7 +321,7 @@ class DefaultTables:
             states.update({row.case_ref: dict(row._mapping) for row in db.execute(query)})
         there = set(states)
         for entry in entries:
-            states[entry["case_ref"]] = _after(states.get(entry["case_ref"]), entry)
+            states[entry["case_ref"]] = state_after(states.get(entry["case_ref"]), entry)
         fresh = [state for ref, state in states.items() if ref not in there]
         if fresh:
             db.execute(self.case.insert(), fresh)
@@ -401,7 +417,7 @@ class DefaultTables:
         query = sa.select(self.timeline).where(self.timeline.c.case_ref == case_ref)
         state: dict[str, Any] | None = None
         for row in db.execute(query.order_by(self.timeline.c.sequence)):
-            state = _after(state, dict(row._mapping))
+            state = state_after(state, dict(row._mapping))
         mine = self.case.c.case_ref == case_ref
         if state is None:
             db.execute(self.case.delete().where(mine))
@@ -409,7 +425,7 @@ class DefaultTables:
             db.execute(self.case.update().where(mine).values(state))
 
 
-def _after(state: dict[str, Any] | None, entry: Mapping[str, Any]) -> dict[str, Any]:
+def state_after(state: dict[str, Any] | None, entry: Mapping[str, Any]) -> dict[str, Any]:
     """A case's state after one more event. Events may be told late: the time they occurred
     decides which is the last, the sequence where that is equal."""
     at: datetime = entry["occurred_at"]

@@ -15,6 +15,7 @@ from hub import crash
 from hub.clock import Clock
 from hub.crypto.signing import SigningKey
 from hub.errors import Inconsistent
+from hub.spans import span
 from hub.store.errors import StoreConflict
 from hub.store.log import HubLog
 from hub.tlog.checkpoint import Checkpoint, CheckpointError, open_checkpoint
@@ -59,6 +60,10 @@ class Checkpoints:
             return 0
         if self.waiting_since is None:
             self.waiting_since = time.monotonic()
+        with span("nrm.checkpoint", leaves=len(leaves)):
+            return self._sign(leaves)
+
+    def _sign(self, leaves: list[tuple[int, bytes]]) -> int:
         staged = Staged(self._log.read_tile)
         if self.size and TileReader(staged.read, self.size).root() != self._root:
             raise Inconsistent("tiles differ from the last checkpoint: somebody changed the store")

@@ -19,9 +19,10 @@ from hub.draft import Draft, stream_id
 from hub.errors import Inconsistent
 from hub.exchange import Exchange
 from hub.ingest import topic_follower
+from hub.spans import span
 from hub.store import events as stored
 from hub.store.errors import StoreConflict
-from hub.topics.port import Topics
+from hub.topics.port import Received, Topics
 from schemas import wire
 from schemas.avro import AvroError
 
@@ -103,6 +104,10 @@ class Receipts:
         messages = self._topics.read(RECEIPTS_TOPIC, offset, GROUP, timeout)
         if not messages:
             return 0
+        with span("nrm.receipts", messages=len(messages)):
+            return self._take(messages, follower)
+
+    def _take(self, messages: list[Received], follower: str) -> int:
         self._exchange.catch_up()
         verified = []
         for message in messages:

@@ -16,12 +16,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import structlog
 
 from hub.accepted import case_event
+from hub.agencies import Agencies
 from hub.cases import fold
 from hub.domain.agenda import Look, follow
 from hub.domain.case import Case, CaseEvent
@@ -42,10 +43,11 @@ from hub.domain.work import (
     item_id,
     owner_word,
 )
-from hub.exchange import Exchange
 from hub.store import events as stored
 from hub.store.errors import StoreConflict
-from hub.store.log import Recorded
+from hub.store.keystore import KeyStore
+from hub.store.log import HubLog, Recorded
+from hub.store.work import WorkRows
 from schemas import wire
 from schemas.avro import AvroError
 
@@ -80,12 +82,30 @@ class _Open:
             self.items.get(item.kind, {}).pop(item.item, None)
 
 
+class Followed(Protocol):
+    """What a work list is made of: a hub's exchange, or a log with the register of one position."""
+
+    @property
+    def log(self) -> HubLog: ...
+    @property
+    def secrets(self) -> KeyStore: ...
+    @property
+    def agencies(self) -> Agencies: ...
+    @property
+    def position(self) -> int: ...
+    def catch_up(self) -> None: ...
+
+
 class WorkList:
     """Follows the log of one hub. For one thread; other processes may follow too."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(
+        self, exchange: Followed, *, rows: WorkRows | None = None, end: int | None = None
+    ) -> None:
+        """rows: where the list is kept, if not beside the log. end: log position to stop at."""
         self._exchange = exchange
-        self._rows = exchange.log.work
+        self._rows = rows or exchange.log.work
+        self._end = end
         self._cases: OrderedDict[UUID, _Open] = OrderedDict()
         self._events = 0
         self._changed: dict[UUID, WorkItem] = {}
@@ -99,6 +119,8 @@ class WorkList:
     def step(self) -> int:
         """Follow some of what is new. Returns the number of log rows followed."""
         rows = self._exchange.log.read(self.position, BATCH)
+        if self._end is not None:
+            rows = [one for one in rows if one.position <= self._end]
         if not rows:
             if self._rows.position() != self.position:
                 self._begin_again()

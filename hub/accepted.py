@@ -7,10 +7,10 @@ non-personal facts that later decisions need (`hub/domain/facts.py`).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID, uuid5
 
 import orjson
@@ -18,7 +18,6 @@ import orjson
 from hub.crypto.compartment import compartment_key, open_compartment, seal_compartment
 from hub.domain.case import CaseEvent
 from hub.store import events as stored
-from hub.store.keystore import KeyStore
 from hub.submission import AdmittedEvent
 
 ERASING = "SubjectRequestDecided"  # the event type that may order an erasure
@@ -48,6 +47,12 @@ def orders_erasure(event_type: str, facts: Mapping[str, Any]) -> bool:
 def next_secret(secret_id: UUID) -> UUID:
     """Id of the secret that follows this one in a person's chain."""
     return uuid5(secret_id, AFTER_ERASURE)
+
+
+class Secrets(Protocol):
+    """Where the secrets of persons are looked up; one that was erased is left out."""
+
+    def secrets(self, subjects: Collection[UUID]) -> dict[UUID, bytes]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,7 @@ def accepted(
     )
 
 
-def case_event(event: stored.EventAccepted, secrets: KeyStore, position: int = 0) -> CaseEvent:
+def case_event(event: stored.EventAccepted, secrets: Secrets, position: int = 0) -> CaseEvent:
     """The recorded event as the rules see it. Personal facts are gone once shredded."""
     return CaseEvent(
         position=position,
@@ -115,11 +120,11 @@ def case_event(event: stored.EventAccepted, secrets: KeyStore, position: int = 0
         role=event.role,
         at=event.timestamp,
         categories=tuple(event.categories),
-        facts={**json.loads(event.facts), **_personal(event, secrets)},
+        facts={**orjson.loads(event.facts), **_personal(event, secrets)},
     )
 
 
-def _personal(event: stored.EventAccepted, secrets: KeyStore) -> dict[str, Any]:
+def _personal(event: stored.EventAccepted, secrets: Secrets) -> dict[str, Any]:
     if not event.personal:
         return {}
     secret_id = UUID(bytes=event.secret_id)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from hub.accepted import case_event
+from hub.accepted import Secrets, case_event
 from hub.deliveries import Settlement
 from hub.domain.case import Case, CaseEvent
 from hub.store import events as stored
@@ -83,7 +83,7 @@ class Cases:
             held -= gone.version // 2
 
 
-def fold(recorded: Sequence[StoreEvent], secrets: KeyStore) -> Case:
+def fold(recorded: Sequence[StoreEvent], secrets: Secrets) -> Case:
     """A case rebuilt from its stream, by what was decided then; nothing is decided again."""
     first = recorded[0]
     assert isinstance(first, stored.EventAccepted)

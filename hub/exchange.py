@@ -38,6 +38,7 @@ from hub.domain.policy import PolicyProfile
 from hub.draft import Draft, Fresh, stream_id
 from hub.errors import Inconsistent, Refused, RetryLater
 from hub.in_flight import MARKED, WITHDRAWING, Flight, in_flight, read, told, written
+from hub.spans import span
 from hub.store import events as stored
 from hub.store.errors import HeadMoved
 from hub.store.events import StoreEvent
@@ -127,14 +128,16 @@ class Exchange:
             for _ in range(TRIES):
                 draft = Draft(self.clock.now(), self._followed)
                 try:
-                    result = work(draft)
+                    with span("nrm.decide"):
+                        result = work(draft)
                     if draft.events or draft.tracking:
-                        self.log.append(
-                            draft.events,
-                            expected_head=draft.head,
-                            admissions=draft.admissions,
-                            tracking=draft.tracking,
-                        )
+                        with span("nrm.store", rows=len(draft.events)):
+                            self.log.append(
+                                draft.events,
+                                expected_head=draft.head,
+                                admissions=draft.admissions,
+                                tracking=draft.tracking,
+                            )
                 except HeadMoved:
                     self._forget()
                     self.catch_up()
@@ -271,7 +274,8 @@ class Exchange:
                 return None
             return self._record(draft, admissions, tracking or {})
 
-        outcomes = self.commit(work)
+        with span("nrm.record", messages=len(admissions)):
+            outcomes = self.commit(work)
         if outcomes is None:
             raise Overtaken("the case has moved on; look again before publishing")
         crash.point("after_record")

@@ -72,6 +72,7 @@ port = {port}
 
 # Notices of the work list by signed webhook or mail, [[notices]] and [mail]: docs/work.md
 # Who else may read the audit log, and who cosigns it, [log] and [[witnesses]]: docs/transparency.md
+# OpenTelemetry traces and metrics of the hub's own work, [telemetry]: docs/settings.md
 """
 
 
@@ -92,6 +93,7 @@ class Settings:
     mail: Mapping[str, Any] = field(default_factory=dict)
     log: Mapping[str, Any] = field(default_factory=dict)  # read by consumers/witnesses/settings.py
     witnesses: tuple[Mapping[str, Any], ...] = ()  # likewise
+    telemetry: Mapping[str, Any] | None = None  # read by hub/telemetry.py; None: no such section
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,7 @@ class Home:
                 mail=_filled(document.get("mail", {})),
                 log=document.get("log", {}),
                 witnesses=tuple(_filled(document.get("witnesses", []))),
+                telemetry=_filled(document.get("telemetry")),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as wrong:
             raise NotReady(f"{self.path / 'hub.toml'}: missing or wrong setting {wrong}") from None

@@ -19,9 +19,10 @@ from hub.errors import RetryLater
 from hub.exchange import Exchange, OutcomeFacts
 from hub.home import HubKeys
 from hub.outcomes import outcome_batch
+from hub.spans import span
 from hub.store.errors import StoreConflict
 from hub.submission import Admission, Gate
-from hub.topics.port import Message, Topics, TopicUnavailable, UnknownTopicError
+from hub.topics.port import Message, Received, Topics, TopicUnavailable, UnknownTopicError
 
 INGEST_TOPIC = "nrm.ingest"
 GROUP = 64  # messages per transaction
@@ -69,6 +70,10 @@ class Ingest:
         messages = self._topics.read(INGEST_TOPIC, offset, GROUP, timeout)
         if not messages:
             return 0
+        with span("nrm.ingest", messages=len(messages)):
+            return self._take(messages, follower)
+
+    def _take(self, messages: list[Received], follower: str) -> int:
         admissions = []
         events = 0
         for taken, message in enumerate(messages, start=1):
@@ -115,7 +120,8 @@ class Ingest:
 
     def admit(self, raw: bytes) -> Admission:
         exchange = self._exchange
-        return self._gate.admit(raw, exchange.agencies, exchange.position, exchange.clock.now())
+        with span("nrm.admit"):
+            return self._gate.admit(raw, exchange.agencies, exchange.position, exchange.clock.now())
 
     def submit(self, raw: bytes, timeout: float = 30.0) -> Answered:
         """Admit one message in the caller's thread; wait until its group is committed."""
@@ -140,7 +146,8 @@ class Ingest:
                 break
             events += len(group[-1][0].events)
         try:
-            outcomes = self._exchange.record([admission for admission, _ in group])
+            with span("nrm.ingest", messages=len(group)):
+                outcomes = self._exchange.record([admission for admission, _ in group])
         except BaseException as failure:
             for _, answer in group:
                 answer.set_exception(failure)

@@ -104,14 +104,7 @@ class Parts:
         events are renamed in the content too: the agency's ids would let two recipients compare.
         """
         event = self.event
-        _, body = compartment.open_compartment(
-            self._key(sealed.name),
-            sealed.ciphertext,
-            event_id=event.event_id,
-            name=sealed.name,
-            schema_id=event.schema_id,
-        )
-        body = _renamed(event.schema_id, sealed.name, body, rename)
+        body = self.body(sealed, rename)
         key = randomness.token_bytes(32)
         ciphertext = compartment.seal_compartment(
             key,
@@ -124,6 +117,21 @@ class Parts:
         return wire.DELIVERED_COMPARTMENT.single(
             {"name": sealed.name, "ciphertext": ciphertext, "key": key, "index": -1, "path": b""}
         )
+
+    def body(
+        self, sealed: stored.SealedCompartment, rename: Callable[[str], str] | None = None
+    ) -> bytes:
+        """The compartment opened, for a recipient it was released to; references renamed if its
+        deliveries are on the hub's word."""
+        event = self.event
+        _, body = compartment.open_compartment(
+            self._key(sealed.name),
+            sealed.ciphertext,
+            event_id=event.event_id,
+            name=sealed.name,
+            schema_id=event.schema_id,
+        )
+        return body if rename is None else _renamed(event.schema_id, sealed.name, body, rename)
 
     def _key(self, name: str) -> bytes:
         assert self.secret is not None

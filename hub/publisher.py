@@ -47,6 +47,7 @@ from hub.parts import Parts, PartsCache, released
 from hub.recalled import Item, Recalled, left_of
 from hub.release import CONSENT, standing
 from hub.served import LOOK_AT, Served, progress
+from hub.spans import span
 from hub.store import events as stored
 from hub.store.errors import StoreConflict
 from hub.topics.port import Message, Topics, TopicUnavailable, UnknownTopicError
@@ -193,7 +194,10 @@ class Publisher:
         end = rows[-1].position
         if settled:
             try:
-                marked = self._exchange.commit(lambda draft: self._mark(draft, settled, start, end))
+                with span("nrm.publish.mark", settlements=len(settled)):
+                    marked = self._exchange.commit(
+                        lambda draft: self._mark(draft, settled, start, end)
+                    )
             except (_Elsewhere, StoreConflict):
                 elsewhere = self._exchange.log.tracking(FOLLOWER)
                 if elsewhere <= start:
@@ -327,7 +331,8 @@ class Publisher:
                 while due:
                     batch = self._batch(due)
                     follower = self._served.follower(name)
-                    self._append(name, agency.sealing_public, batch)
+                    with span("nrm.publish.send", deliveries=len(batch)):
+                        self._append(name, agency.sealing_public, batch)
                     for sending in batch:
                         due.pop(sending.originator_version, None)
                     self._sent[name] = batch[-1].originator_version
@@ -624,7 +629,7 @@ class Publisher:
         bases: Mapping[str, str],
         what: dict[str, Any],
     ) -> None:
-        rename = partial(self._renamed, agency, parts.event.emitter)
+        rename = partial(self._exchange.pseudonyms.event_for, agency, parts.event.emitter)
         names = self._exchange.pseudonyms
         what["compartments"] = [
             parts.attest(sealed, rename) if attested else parts.disclose(sealed)
@@ -662,13 +667,3 @@ class Publisher:
         if attested:
             return self._exchange.pseudonyms.pseudonym(agency, "event", UUID(event_id))
         return event_id
-
-    def _renamed(self, agency: str, emitter: str, stated: str) -> str:
-        """An event another event refers to, by the recipient's own name for it."""
-        event_id = self._exchange.pseudonyms.resolve(emitter, "event", stated)
-        if event_id is None:
-            try:
-                event_id = UUID(stated)
-            except ValueError:
-                return "unknown"
-        return self._exchange.pseudonyms.pseudonym(agency, "event", event_id)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from hub.audit.erased import destroyed
 from hub.domain.breakglass import DECLARED, INVOKED, REVIEWED
 from hub.errors import Refused
 from hub.exchange import Exchange
@@ -23,7 +24,9 @@ _CASE_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 class Entry:
     """One event of a case as replay shows it. No content, only what was recorded about it.
 
-    through: agency → event → category → the invocation through whose window it came.
+    through: agency → event → category → the invocation through whose window it came. held_back:
+    what was not sent after all, or on another basis, of whatever event, before the next one.
+    erased: whether the person's content was destroyed by the position asked for.
     """
 
     position: int
@@ -39,6 +42,7 @@ class Entry:
     backfill: dict[str, Any] = field(default_factory=dict)
     recalls: list[dict[str, Any]] = field(default_factory=list)
     through: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    held_back: list[dict[str, Any]] = field(default_factory=list)
     loud: str = ""  # "break-glass" or "emergency mode", for what must not be read over
     policy: str = ""
     parties: int = 0
@@ -73,8 +77,8 @@ def case_named(exchange: Exchange, case: str) -> UUID:
 
 def replay_case(exchange: Exchange, case_ref: str, as_of: str | None = None) -> list[Entry]:
     """The case's events up to a position or time, each with what was decided on it then."""
-    _, recorded = recorded_until(exchange, case_ref, as_of)
-    return list(_entries(exchange, recorded))
+    end, recorded = recorded_until(exchange, case_ref, as_of)
+    return list(entries(recorded, destroyed(exchange.log, end)))
 
 
 def recorded_until(
@@ -89,7 +93,8 @@ def recorded_until(
     return end, recorded
 
 
-def _entries(exchange: Exchange, recorded: list[Recorded]) -> Iterator[Entry]:
+def entries(recorded: list[Recorded], erased: Container[UUID]) -> Iterator[Entry]:
+    """A case's rows as entries. erased: secrets destroyed up to where the rows end."""
     entry: Entry | None = None
     for one in recorded:
         event = one.event
@@ -104,11 +109,21 @@ def _entries(exchange: Exchange, recorded: list[Recorded]) -> Iterator[Entry]:
                 type=event.event_type,
                 agency=event.emitter,
                 categories=list(event.categories),
-                erased=exchange.secrets.erased(UUID(bytes=event.secret_id)),
+                erased=UUID(bytes=event.secret_id) in erased,
             )
         elif isinstance(event, stored.Settled) and entry is not None:
             _fill(entry, json.loads(event.settlement))
             entry.policy, entry.parties = event.policy, event.parties
+        elif isinstance(event, stored.HeldBack) and entry is not None:
+            items, rebased = json.loads(event.items), json.loads(event.rebased)
+            entry.held_back.append(
+                {
+                    "position": one.position,
+                    "agency": event.agency,
+                    "items": items,
+                    "rebased": rebased,
+                }
+            )
     if entry is not None:
         yield entry
 

@@ -1,6 +1,8 @@
-"""`nrm-hub audit`: replay a case, ask why, verify the log. Reads only; shows no content.
+"""`nrm-hub audit`: ask why, verify the log, account for everything. Reads only; shows no content.
 
-What is handed out to be checked elsewhere is in `hub/cli/evidence.py`."""
+Replay, decisions made again and exports have files of their own beside this one; what is handed out
+to be checked elsewhere is in `hub/cli/evidence.py`.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +14,15 @@ import typer
 
 from hub.audit import (
     BreakGlass,
-    Entry,
     Verdict,
     Why,
     break_glass,
-    replay_case,
     verify_log,
     why,
 )
 from hub.audit import conservation as accounted
-from hub.cli.options import HUB_HOME, AsJson, AsOf, CaseRef, HubHome
+from hub.cli import exports, redecide, replay
+from hub.cli.options import HUB_HOME, AsJson, HubHome
 from hub.cli.printed import console, lines, progress, table
 from hub.domain.breakglass import Invocation
 from hub.home import Home
@@ -35,58 +36,9 @@ app = typer.Typer(
 )
 
 
-@app.command()
-def replay(
-    case: CaseRef,
-    home: HubHome = HUB_HOME,
-    as_of: AsOf = None,
-    json_: AsJson = False,
-) -> None:
-    """Replay a case: every event up to a position or time, and what was decided on it then.
-
-    Example: nrm-hub audit replay --home hub-home --case C1 --as-of 2026-03-16
-    """
-    with Reading.open(Home(home)) as reading:
-        entries = replay_case(reading.exchange, case, as_of)
-    if json_:
-        typer.echo(json.dumps([asdict(entry) for entry in entries], indent=1))
-        return
-    title = f"Case {case}" + (f" as of {as_of}" if as_of else "")
-    headings = (">position", "recorded", "event", "released", "withheld", "then")
-    shown = table(*headings, title=title, lines=True)
-    for entry in entries:
-        shown.add_row(*_row(entry))
-    console().print(shown)
-
-
-def _row(entry: Entry) -> tuple[str, ...]:
-    erased = " (erased)" if entry.erased else ""
-    loud = f"!! {entry.loud.upper()}" if entry.loud else ""
-    released = [
-        f"{agency}: " + ", ".join(f"{c} ({b})" for c, b in sorted(bases.items()))
-        for agency, bases in sorted(entry.released.items())
-    ]
-    withheld = [
-        f"{agency}: " + ", ".join(f"{c} ({r[0]})" for c, r in sorted(reasons.items()))
-        for agency, reasons in sorted(entry.withheld.items())
-    ]
-    after = [
-        f"!! through break-glass to {agency}: {sum(map(len, events.values()))} items"
-        for agency, events in sorted(entry.through.items())
-    ]
-    after += [f"recall to {recall['to']}" for recall in entry.recalls]
-    after += [
-        f"{agency} also gets {len(events)} earlier event{'s' if len(events) > 1 else ''}"
-        for agency, events in entry.backfill.items()
-    ]
-    return (
-        str(entry.position),
-        entry.recorded_at[:19],
-        lines(loud, f"{entry.type}{erased}", f"by {entry.agency}", entry.event_id),
-        lines(*released),
-        lines(*withheld),
-        lines(*after),
-    )
+replay.mount(app)
+redecide.mount(app)
+exports.mount(app)
 
 
 @app.command("why")

@@ -66,7 +66,8 @@ def serve(
     Example: nrm-hub serve --home hub-home
     """
     from connectors import collector
-    from hub import profiles
+    from hub import profiles, telemetry
+    from hub.api.metrics import HubCollector
     from hub.api.server import serve_api
     from hub.cli import logs
     from hub.home import Home
@@ -105,6 +106,8 @@ def serve(
     with ExitStack() as stack:
         hub = Hub.open(place)
         stack.callback(hub.stop)
+        if (wanted := telemetry.asked(settings.telemetry)) is not None:
+            stack.callback(telemetry.Telemetry(wanted, HubCollector(hub)).stop)
         collector.rest()
         hub.start(parts | {"timers"} if "consumers" in parts else parts)
         url = None

@@ -102,6 +102,16 @@ class Pseudonyms:
         block = bytes.fromhex(digits)
         return UUID(bytes=self._block(recipient, kind).decryptor().update(block))
 
+    def event_for(self, recipient: str, stated_by: str, stated: str) -> str:
+        """What a recipient calls an event that another agency refers to, by id or by pseudonym."""
+        event_id = self.resolve(stated_by, "event", stated)
+        if event_id is None:
+            try:
+                event_id = UUID(stated)
+            except ValueError:
+                return "unknown"
+        return self.pseudonym(recipient, "event", event_id)
+
     def topic(self, prefix: str, agency: str) -> str:
         """The agency's topic under `prefix`, e.g. "nrm.d.3f…" (20 hexadecimal digits).
 
@@ -113,6 +123,10 @@ class Pseudonyms:
     def recipient_ref(self, agency: str) -> str:
         """How messages name a recipient where others may see it."""
         return "nr-" + self._derive("recipient", agency).hex()[:32]
+
+    def comparison_key(self, recipient: str, sequence: int) -> bytes:
+        """32 bytes under which a recipient's tables, as after one delivery, are told as digests."""
+        return self._derive("comparison", recipient, str(sequence))
 
     def lot(self, *parts: str) -> float:
         """Above 0 and at most 1, always the same for these parts; nobody else can foretell it."""

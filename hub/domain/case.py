@@ -11,9 +11,11 @@ depends on them take them as arguments. Ordinary events cost the same however lo
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -436,6 +438,13 @@ class Case:
     def position_of(self, event_id: str) -> int:
         """Log position of an event of this case."""
         return self.events[self._index[event_id]].position
+
+    def at(self, position: int) -> str | None:
+        """Id of the event recorded at this log position; None if it is not of this case."""
+        index = bisect_left(self.events, position, key=attrgetter("position"))
+        if index == len(self.events) or self.events[index].position != position:
+            return None
+        return self.events[index].event_id
 
     def erased(self, event_id: str) -> bool:
         """Whether the event's content was destroyed (6.4)."""

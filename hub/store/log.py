@@ -261,6 +261,10 @@ class HubLog(Application[UUID]):
         """Size and note of those larger than `after`, in order; all of them unless limited."""
         return self._tables.checkpoints(after, limit)
 
+    def checkpoints_before(self, position: int) -> list[tuple[int, str]]:
+        """Size and note of the largest one that covers nothing after a position; none, or one."""
+        return self._tables.checkpoints_before(position)
+
     def read_tile(self, path: str) -> bytes | None:
         return self._tables.read_tile(path)
 

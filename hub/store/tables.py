@@ -291,6 +291,13 @@ class LogTables(ApplicationRecorder):
         )
         return [(row["size"], row["note"]) for row in rows]
 
+    def checkpoints_before(self, position: int) -> list[tuple[int, str]]:
+        rows = self.query(
+            "SELECT size, note FROM checkpoints WHERE size <= ? ORDER BY size DESC LIMIT 1",
+            (position,),
+        )
+        return [(row["size"], row["note"]) for row in rows]
+
     def write_tiles(self, tiles: Mapping[str, bytes]) -> None:
         with self.write() as c:
             self._put_tiles(c, tiles)

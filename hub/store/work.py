@@ -240,6 +240,10 @@ class WorkRows:
         )
         return {row["kind"]: (int(row["n"]), int(row["late"])) for row in rows}
 
+    def page(self, after: str, limit: int) -> list[WorkItem]:
+        """Rows in order of their id, after one (hexadecimal)."""
+        return self._select("item > ? ORDER BY item LIMIT ?", (after, limit), "")
+
     def all(self) -> list[WorkItem]:
         """Every row there is, for checks."""
         return self._select("1 = 1", (), "item")

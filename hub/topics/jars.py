@@ -44,7 +44,11 @@ class Jar:
 
 @cache
 def locked() -> tuple[Jar, ...]:
-    text = files(__package__).joinpath("kafka-jars.txt").read_text("ascii")
+    return read(files(__package__).joinpath("kafka-jars.txt").read_text("ascii"))
+
+
+def read(text: str) -> tuple[Jar, ...]:
+    """The jars of a lock."""
     jars = []
     for line in text.splitlines():
         if line and not line.startswith("#"):
@@ -65,11 +69,14 @@ def cache_folder() -> Path:
     return ours / "kafka" / kafka_version()
 
 
-def fetch(folder: Path | None = None) -> list[Path]:
-    """Every locked jar, in `folder`, its hash checked now. Downloads what is missing or wrong."""
-    folder = folder or cache_folder()
+def fetch(folder: Path | None = None, jars: Sequence[Jar] | None = None) -> list[Path]:
+    """Every locked jar, in `folder`, its hash checked now. Downloads what is missing or wrong.
+
+    jars: of another lock than the broker's.
+    """
+    folder, jars = folder or cache_folder(), locked() if jars is None else jars
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [jar for jar in locked() if not _sound(folder / jar.name, jar)]
+    missing = [jar for jar in jars if not _sound(folder / jar.name, jar)]
     if missing:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
             _download(missing, Path(scratch))
@@ -81,7 +88,7 @@ def fetch(folder: Path | None = None) -> list[Path]:
                         " nothing was started. Check the mirror your Maven or jgo uses."
                     )
                 got.replace(folder / jar.name)  # atomic: two starts at once do no harm
-    return [folder / jar.name for jar in locked()]
+    return [folder / jar.name for jar in jars]
 
 
 def _sound(path: Path, jar: Jar) -> bool:
