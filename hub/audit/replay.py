@@ -74,7 +74,7 @@ def case_named(exchange: Exchange, case: str) -> UUID:
 def replay_case(exchange: Exchange, case_ref: str, as_of: str | None = None) -> list[Entry]:
     """The case's events up to a position or time, each with what was decided on it then."""
     _, recorded = recorded_until(exchange, case_ref, as_of)
-    return list(_entries(exchange, recorded))
+    return list(entries(exchange, recorded))
 
 
 def recorded_until(
@@ -89,7 +89,8 @@ def recorded_until(
     return end, recorded
 
 
-def _entries(exchange: Exchange, recorded: list[Recorded]) -> Iterator[Entry]:
+def entries(exchange: Exchange, recorded: list[Recorded]) -> Iterator[Entry]:
+    """The events among rows of one case, each with what was decided on it."""
     entry: Entry | None = None
     for one in recorded:
         event = one.event

@@ -16,18 +16,16 @@ as accepted, and one that was refused stays away: its content was never recorded
 from __future__ import annotations
 
 import json
-from bisect import bisect_left, bisect_right
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from uuid import UUID
 
-from hub import profiles
 from hub.accepted import case_event
-from hub.agencies import Agencies
 from hub.audit.compared import Change, Difference, Side, compared
+from hub.audit.register import Profiles, Register
 from hub.deliveries import END_OF_TIME, settle
 from hub.domain.case import Case, CaseEvent, birth_date_erased
 from hub.domain.parties import HUB_ROLE, Parties
@@ -39,11 +37,7 @@ from hub.store import events as stored
 from hub.store.log import HubLog, Recorded
 
 PAGE = 5_000
-KEPT = 64  # registers of agencies kept in memory, each as of one position
 _ACCEPTED = frozenset({stored.EventAccepted.TOPIC})
-_REGISTER = frozenset(
-    one.TOPIC for one in (stored.AgencyEnrolled, stored.AgreementSigned, stored.AgreementEnded)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +59,8 @@ class Simulation:
         self._exchange = exchange
         self._log: HubLog = exchange.log
         self._proposed = proposed
-        self._register = _Register(exchange.log)
-        self._versions = profiles.versions(exchange.log)
-        self._profiles: dict[int, PolicyProfile] = {}
+        self._register = Register(exchange.log)
+        self._profiles = Profiles(exchange.log)
         self.end = exchange.log.head
         self.done = 0  # log position of the last event that was looked at for a new case
         self.counted = 0  # cases
@@ -111,7 +104,7 @@ class Simulation:
                 settlement = Settlement.from_record(json.loads(event.settlement))
                 parties = self._register.as_of(settlement.parties)
                 self._count(settlement, walk.happened, parties)
-                found = walk.settled(settlement, parties, self._profile_at(one.position))
+                found = walk.settled(settlement, parties, self._profiles.at(one.position))
                 yield from self._placed(walk, found, parties)
             elif isinstance(event, stored.HeldBack) and walk is not None:
                 parties = self._register.as_of(one.position)
@@ -138,14 +131,6 @@ class Simulation:
             len(bases) for events in settlement.backfill.values() for bases in events.values()
         )
         self.decisions += sum(len(names) for one in settlement.recalls for _, names in one.items)
-
-    def _profile_at(self, position: int) -> PolicyProfile:
-        """The profile in force at a position; for a reason that was not recorded."""
-        index = max(bisect_left([one.position for one in self._versions], position) - 1, 0)
-        if index not in self._profiles:
-            document = json.loads(self._versions[index].document)
-            self._profiles[index] = PolicyProfile.as_recorded(document)
-        return self._profiles[index]
 
 
 class _Walk:
@@ -273,30 +258,3 @@ def _why(
 def _role(parties: Parties, agency: str) -> str:
     party = parties.get(agency)
     return "" if party is None else party.role
-
-
-class _Register:
-    """The register of agencies as of any position, a few of them kept."""
-
-    def __init__(self, log: HubLog) -> None:
-        self._events: list[Recorded] = []
-        self._kept: OrderedDict[int, Parties] = OrderedDict()
-        after = 0
-        while page := log.read(after, PAGE, _REGISTER):
-            self._events.extend(page)
-            after = page[-1].position
-        self._positions = [one.position for one in self._events]
-
-    def as_of(self, position: int) -> Parties:
-        """As after everything recorded up to and with a position."""
-        known = bisect_right(self._positions, position)
-        parties = self._kept.get(known)
-        if parties is None:
-            agencies = Agencies()
-            for one in self._events[:known]:
-                agencies.apply(one.position, one.event)
-            parties = self._kept[known] = agencies.parties()
-            if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(known)
-        return parties
