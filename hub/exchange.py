@@ -428,22 +428,11 @@ class Exchange:
             return self._refuse(draft, event, STANDS_ALREADY)
         if case is not None and case.subject_id != subject:
             return self._refuse(draft, event, ANOTHER_PERSON)
-        parties, profile = self.agencies.parties(), self.policy()
-        refusal = guards.refuse(case, happened, parties, profile, draft.now)
-        if refusal is None and self.keeps_time and event.role != HUB_ROLE:
-            refusal = over_before_it_began(event.event_type, event.facts, event.occurred_at)
-        if refusal is not None:
-            no = Refused(7, refusal.reason, refusal.detail, refusal.guard)
+        no = self._refusal(case, happened, event.occurred_at)
+        if no is not None:
             return self._refuse(draft, event, NO_SUCH_CASE if no.reason in _HIDDEN else no)
         opened = opened or self._cases.begin(case_id, subject)
-        settlement = settle(
-            opened.case,
-            happened,
-            parties,
-            profile,
-            draft.now,
-            clock_trusted=self.clock.trusted,
-        )
+        settlement = self._settle(opened.case, happened)
         person = persons[subject]
         if orders_erasure(event.event_type, event.facts):
             # What the person had before is destroyed; this event must outlive it.
@@ -461,8 +450,8 @@ class Exchange:
                 event_version=opened.version + 1,
                 position=happened.position,
                 settlement=facts_bytes(settlement.to_record()),
-                policy=profile.version,
-                parties=parties.version,
+                policy=settlement.policy,
+                parties=settlement.parties,
             ),
             settlement=settlement,
         )
@@ -480,6 +469,40 @@ class Exchange:
             draft.now,
             tuple(answer),
         )
+
+    def _refusal(
+        self, case: Case | None, happened: CaseEvent, occurred_at: datetime
+    ) -> Refused | None:
+        """(7) Why this event may not be recorded in this case now, if so."""
+        parties, profile = self.agencies.parties(), self.policy()
+        refusal = guards.refuse(case, happened, parties, profile, happened.at)
+        if refusal is None and self.keeps_time and happened.role != HUB_ROLE:
+            refusal = over_before_it_began(happened.type, happened.facts, occurred_at)
+        return (
+            None if refusal is None else Refused(7, refusal.reason, refusal.detail, refusal.guard)
+        )
+
+    def _settle(self, case: Case, happened: CaseEvent) -> Settlement:
+        """What follows from this event, taken into this case."""
+        return settle(
+            case,
+            happened,
+            self.agencies.parties(),
+            self.policy(),
+            happened.at,
+            clock_trusted=self.clock.trusted,
+        )
+
+    def supposed(self, case: Case | None, happened: CaseEvent) -> Refused | Settlement:
+        """What recording this event now would answer and decide. Records nothing.
+
+        case: a copy, for it is changed; None for a case nobody opened yet. The answer is made by
+        the same calls as when an event is recorded.
+        """
+        refused = self._refusal(case, happened, happened.at)
+        if refused is not None:
+            return refused
+        return self._settle(case or Case(), happened)
 
     def _in_flight(
         self, draft: Draft, opened: OpenCase, happened: CaseEvent, settlement: Settlement

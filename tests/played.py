@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -26,8 +28,15 @@ def event_id(name: str) -> UUID:
     return uuid5(NAMESPACE_URL, f"test/{name}")
 
 
-def play(folder: Path, document: dict[str, Any], **where: str) -> Road:
-    """where: `store`, `keys` and `topics` URLs; embedded without."""
+def play(
+    folder: Path,
+    document: dict[str, Any],
+    *,
+    around: Callable[[Road, Event, str], AbstractContextManager[None]] | None = None,
+    **where: str,
+) -> Road:
+    """where: `store`, `keys` and `topics` URLs; embedded without. around: entered before each event
+    is published by an agency, left when everything that followed from it has settled."""
     road = Road.open(folder, document["agencies"], **where)
     for agency in document["agencies"]:
         if agency != "HUB":
@@ -41,19 +50,16 @@ def play(folder: Path, document: dict[str, Any], **where: str) -> Road:
             name: str(event_id(value)) if name in refs and value in types else value
             for name, value in event["data"].items()
         }
-        [outcome] = road.publish_all(
-            event["agency"],
-            [
-                Event(
-                    event["type"],
-                    event["case"],
-                    data,
-                    event_id=event_id(event["id"]),
-                    occurred_at=road.time.at,
-                    corrects_type=types.get(event["data"].get("corrects_event", "")),
-                )
-            ],
+        stated = Event(
+            event["type"],
+            event["case"],
+            data,
+            event_id=event_id(event["id"]),
+            occurred_at=road.time.at,
+            corrects_type=types.get(event["data"].get("corrects_event", "")),
         )
-        assert outcome.accepted, f"{event['id']}: {outcome}"
-        road.settle()
+        with around(road, stated, event["agency"]) if around else nullcontext():
+            [outcome] = road.publish_all(event["agency"], [stated])
+            assert outcome.accepted, f"{event['id']}: {outcome}"
+            road.settle()
     return road

@@ -1,16 +1,17 @@
 """In force: the register of agencies and the policy profile, at every position of a log.
 
-`InForce` goes along with a walk through the log and stands at the row last taken. `Register`
-answers for any position, in any order, for those who read case by case.
+`InForce` goes along with a walk through the log and stands at the row last taken. `Register` and
+`Profiles` answer for any position, in any order, for those who read case by case.
 """
 
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from typing import Final
 
+from hub import profiles
 from hub.agencies import Agencies
 from hub.domain.parties import HUB_ROLE, Parties
 from hub.domain.policy import PolicyProfile
@@ -97,6 +98,22 @@ class Register:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(known)
         return parties
+
+
+class Profiles:
+    """Every profile ever in force, each read when first asked for."""
+
+    def __init__(self, log: HubLog) -> None:
+        self._versions = profiles.versions(log)
+        self._read: dict[int, PolicyProfile] = {}
+
+    def at(self, position: int) -> PolicyProfile:
+        """The profile that decided an event at a position: the last one recorded before it."""
+        index = max(bisect_left([one.position for one in self._versions], position) - 1, 0)
+        if index not in self._read:
+            document = json.loads(self._versions[index].document)
+            self._read[index] = PolicyProfile.as_recorded(document)
+        return self._read[index]
 
 
 def decisions_in(settlement: Settlement, emitter: str, parties: Parties) -> int:

@@ -16,7 +16,6 @@ as accepted, and one that was refused stays away: its content was never recorded
 from __future__ import annotations
 
 import json
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,10 +23,9 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
-from hub import profiles
 from hub.accepted import case_event
 from hub.audit.compared import Change, Difference, Side, compared
-from hub.audit.in_force import Register, decisions_in
+from hub.audit.in_force import Profiles, Register, decisions_in
 from hub.deliveries import END_OF_TIME, settle
 from hub.domain.case import Case, CaseEvent, birth_date_erased
 from hub.domain.parties import HUB_ROLE, Parties
@@ -62,8 +60,7 @@ class Simulation:
         self._log: HubLog = exchange.log
         self._proposed = proposed
         self._register = Register(exchange.log)
-        self._versions = profiles.versions(exchange.log)
-        self._profiles: dict[int, PolicyProfile] = {}
+        self._profiles = Profiles(exchange.log)
         self.end = exchange.log.head
         self.done = 0  # log position of the last event that was looked at for a new case
         self.counted = 0  # cases
@@ -108,7 +105,7 @@ class Simulation:
                 parties = self._register.as_of(settlement.parties)
                 self.events += 1
                 self.decisions += decisions_in(settlement, walk.happened.emitter, parties)
-                found = walk.settled(settlement, parties, self._profile_at(one.position))
+                found = walk.settled(settlement, parties, self._profiles.at(one.position))
                 yield from self._placed(walk, found, parties)
             elif isinstance(event, stored.HeldBack) and walk is not None:
                 parties = self._register.as_of(one.position)
@@ -123,14 +120,6 @@ class Simulation:
             role = _role(parties, difference.agency)
             self.totals.setdefault(role, Counter())[difference.change] += 1
             yield Found(walk.happened.position, about.position, about.type, role, difference)
-
-    def _profile_at(self, position: int) -> PolicyProfile:
-        """The profile in force at a position; for a reason that was not recorded."""
-        index = max(bisect_left([one.position for one in self._versions], position) - 1, 0)
-        if index not in self._profiles:
-            document = json.loads(self._versions[index].document)
-            self._profiles[index] = PolicyProfile.as_recorded(document)
-        return self._profiles[index]
 
 
 class _Walk:

@@ -54,6 +54,13 @@ class CaseStanding:
 def standing_of(exchange: Exchange, case_ref: str, as_of: str | None = None) -> CaseStanding:
     """The case as it stood. Raises Refused if there was none, or `as_of` cannot be read."""
     end, recorded = recorded_until(exchange, case_ref, as_of)
+    return standing_in(exchange, case_ref, as_of, end, recorded)
+
+
+def standing_in(
+    exchange: Exchange, case_ref: str, as_of: str | None, end: int, recorded: list[Recorded]
+) -> CaseStanding:
+    """The same, of rows that were read already: those of the case up to and with `end`."""
     now = _moment(exchange, as_of, end)
     _, profile = as_of_position(exchange.log, end + 1)
     case = fold([one.event for one in recorded], exchange.secrets)

@@ -15,7 +15,7 @@ from hub.accepted import case_event
 from hub.agencies import Agencies
 from hub.cases import fold
 from hub.deliveries import Settlement, settle
-from hub.domain.case import Case
+from hub.domain.case import Case, birth_date_erased
 from hub.domain.parties import Parties
 from hub.domain.policy import PolicyProfile
 from hub.domain.settlement import Outcome, Released
@@ -73,7 +73,8 @@ def why(exchange: Exchange, agency: str, event: str) -> Why:
 
     event: its id, or its log position. The case is folded from its recorded past up to just
     before the event, the profile and register are those of that position, and the rules are asked
-    again; a different answer is a divergence.
+    again; a different answer is a divergence. Where dates of birth were erased since, the age is
+    the recorded one.
     """
     log = exchange.log
     accepted = accepted_event(exchange, event)
@@ -97,13 +98,16 @@ def why(exchange: Exchange, agency: str, event: str) -> Why:
         if before
         else Case(happened.originator_id, UUID(bytes=happened.subject_id))
     )
+    event_then = case_event(happened, exchange.secrets, accepted.position)
+    gone = case.birth_dates_erased or birth_date_erased(event_then.facts)
     again = settle(
         case,
-        case_event(happened, exchange.secrets, accepted.position),
+        event_then,
         parties,
         profile,
         happened.timestamp,
         clock_trusted=recorded.clock_trusted,
+        age=recorded.age if gone else None,
     )
     fates = _fates(exchange, agency, happened, accepted.position)
     categories = {}

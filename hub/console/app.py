@@ -15,10 +15,16 @@ from hub.api.app import NO_TELEMETRY
 from hub.api.edge import Edge
 from hub.api.limits import Limits
 from hub.console.desk import Console, NotForYou, SignInNeeded
+from hub.console.pages.cases import cases_pages
 from hub.console.pages.dead_letters import dead_letters_pages
+from hub.console.pages.deliveries import deliveries_pages
+from hub.console.pages.held import held_pages
 from hub.console.pages.overview import overview_pages
 from hub.console.pages.policy import policy_pages
+from hub.console.pages.preview import preview_pages
 from hub.console.pages.registry import registry_pages
+from hub.console.pages.timeline import timeline_pages
+from hub.console.pages.verify import verify_pages
 from hub.console.pages.withdrawals import withdrawals_pages
 from hub.console.pages.work import work_pages
 from hub.errors import Refused
@@ -30,6 +36,12 @@ PAGES: Final[tuple[Callable[[Console], APIRouter], ...]] = (
     dead_letters_pages,
     policy_pages,
     registry_pages,
+    cases_pages,
+    timeline_pages,
+    held_pages,
+    preview_pages,
+    deliveries_pages,
+    verify_pages,
 )
 
 

@@ -22,11 +22,15 @@ _OWN: Final[tuple[Role, ...]] = (*_DESKS, "agency_officer")
 
 MENU: Final = (
     Entry("/", "base.overview", ROLES),
+    Entry("/cases", "cases.menu", _DESKS),
+    Entry("/deliveries", "deliveries.menu", ("agency_officer",)),
+    Entry("/preview", "preview.menu", _OWN),
     Entry("/work", "base.work", _OWN),
     Entry("/withdrawals", "base.withdrawals", _DESKS),
     Entry("/dead-letters", "base.dead_letters", _OWN),
     Entry("/policy", "base.policy", ROLES),
     Entry("/registry", "base.registry", _OWN),
+    Entry("/verify", "verify.menu", ROLES),
 )
 
 
