@@ -30,6 +30,7 @@ from hub.cli import (
     consent,
     console,
     demo,
+    looks,
     officers,
     operator,
     person,
@@ -40,6 +41,7 @@ from hub.cli import (
     serve,
     statistics,
     transparency,
+    viewers,
     witness,
     work,
 )
@@ -67,6 +69,7 @@ own_work.mount(agency_cli.agency)
 app.add_typer(agency_cli.agency, name="agency")
 app.add_typer(connector, name="connector")
 transparency.mount(audit.app)
+looks.mount(audit.app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(case.app, name="case")
 app.add_typer(scenario.app, name="scenario")
@@ -77,6 +80,7 @@ app.add_typer(operator.subject, name="subject")
 policy_votes.mount(policy.app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(officers.app, name="officer")
+app.add_typer(viewers.app, name="viewer")
 app.add_typer(statistics.app, name="statistics")
 app.add_typer(operator.dev, name="dev")
 app.command()(operator.status)

@@ -27,6 +27,7 @@ MENU: Final = (
     Entry("/dead-letters", "base.dead_letters", _OWN),
     Entry("/policy", "base.policy", ROLES),
     Entry("/registry", "base.registry", _OWN),
+    Entry("/looks", "looks.title", ("auditor",)),
 )
 
 
