@@ -62,6 +62,27 @@ fi
 (cd "$(dirname "$0")/../tests/tlog/go" &&
   GOTOOLCHAIN=local GOFLAGS=-mod=readonly CGO_ENABLED=0 "$go" mod download &&
   GOTOOLCHAIN=local GOFLAGS=-mod=readonly CGO_ENABLED=0 "$go" build -trimpath -o /dev/null ./...)
+# A certified OpenID provider for the tests of signing in (node), and a browser for passkeys.
+if ! command -v npm >/dev/null || ! { command -v chromium || command -v chromium-browser; } >/dev/null; then
+  if command -v apt-get >/dev/null && as_root true 2>/dev/null; then
+    echo "node or Chromium is not installed; installing them"
+    export DEBIAN_FRONTEND=noninteractive
+    as_root apt-get update -qq
+    command -v npm >/dev/null || as_root apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null
+    { command -v chromium || command -v chromium-browser; } >/dev/null ||
+      as_root apt-get install -y -qq --no-install-recommends chromium >/dev/null
+  fi
+  if ! command -v npm >/dev/null || ! { command -v chromium || command -v chromium-browser; } >/dev/null; then
+    echo "The tests need node with npm, and Chromium, and cannot install them here." >&2
+    echo "Debian: sudo apt-get install nodejs npm chromium. Then try again." >&2
+    exit 1
+  fi
+fi
+oidc=$(dirname "$0")/../tests/console/oidc
+if [ ! "$oidc/node_modules/.package-lock.json" -nt "$oidc/package-lock.json" ]; then
+  (cd "$oidc" && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
+  touch "$oidc/node_modules/.package-lock.json"
+fi
 
 "$python" -W ignore - <<'END'
 import sys

@@ -73,6 +73,16 @@ port = {port}
 # Notices of the work list by signed webhook or mail, [[notices]] and [mail]: docs/work.md
 # Who else may read the audit log, and who cosigns it, [log] and [[witnesses]]: docs/transparency.md
 # OpenTelemetry traces and metrics of the hub's own work, [telemetry]: docs/settings.md
+
+# The console for auditors, operators, agency officers and the rapporteur: docs/console.md
+# [console]
+# url = "https://console.example.org"
+# certificate = "/etc/nrm/console.pem"   # or behind_tls_proxy = true
+# private_key = "/etc/nrm/console.key"
+# [console.oidc]
+# issuer = "https://id.example.org/realms/nrm"
+# client_id = "nrm-console"
+# client_secret = "${{NRM_CONSOLE_SECRET}}"
 """
 
 
@@ -94,6 +104,7 @@ class Settings:
     log: Mapping[str, Any] = field(default_factory=dict)  # read by consumers/witnesses/settings.py
     witnesses: tuple[Mapping[str, Any], ...] = ()  # likewise
     telemetry: Mapping[str, Any] | None = None  # read by hub/telemetry.py; None: no such section
+    console: Mapping[str, Any] = field(default_factory=dict)  # read by hub/console/settings.py
 
 
 @dataclass(frozen=True)
@@ -191,6 +202,7 @@ class Home:
                 log=document.get("log", {}),
                 witnesses=tuple(_filled(document.get("witnesses", []))),
                 telemetry=_filled(document.get("telemetry")),
+                console=_filled(document.get("console", {})),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as wrong:
             raise NotReady(f"{self.path / 'hub.toml'}: missing or wrong setting {wrong}") from None

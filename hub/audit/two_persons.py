@@ -1,7 +1,9 @@
-"""Two persons: every version of the policy profile but the first, checked against its signatures.
+"""Two persons: every version of the policy profile but the first, and every viewer of the console,
+checked against its signatures.
 
-Fed every officer's and policy row of a log in order. Nothing but the log is needed, so the check
-can be made offline and years later: statements carry what was signed, admissions the public keys.
+Fed every officer's, policy and viewer's row of a log in order. Nothing but the log is needed, so
+the check can be made offline and years later: statements carry what was signed, admissions the
+public keys.
 The first officers are taken as they stand: compare their fingerprints (`nrm-hub officer list`) by
 another channel, as an agency's.
 
@@ -14,6 +16,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from hub import officers as signed
+from hub.audit import granted
+from hub.audit.granted import GrantCheck
 from hub.crypto.envelope import EnvelopeError
 from hub.officers import TWO, Officer, Officers
 from hub.proposals import Proposals
@@ -30,7 +34,7 @@ TOPICS = frozenset(
         stored.PolicyApproved,
         stored.PolicyPublished,
     )
-)
+).union(granted.TOPICS)
 
 
 class _Wrong(Exception):
@@ -50,6 +54,15 @@ class TwoPersons:
     _founders: set[str] = field(default_factory=set)
     _founding: int = 0  # position of the last row of the founding
     _approved: tuple[int, stored.PolicyApproved] | None = None
+    _grants: GrantCheck = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._grants = GrantCheck(self.hub)
+
+    @property
+    def viewers(self) -> int:
+        """Viewers' grants whose two signatures verified."""
+        return self._grants.signed
 
     def look(self, position: int, event: StoreEvent) -> None:
         """Take one row in. Never raises: what is wrong becomes a problem."""
@@ -90,7 +103,7 @@ class TwoPersons:
             case stored.PolicyPublished():
                 self._published(position, event)
             case _:
-                pass
+                self._grants.look(position, event, self._signer)
 
     def _signer(self, position: int, name: str, key_id: bytes) -> Officer:
         officer = self._officers.get(key_id)

@@ -1,5 +1,6 @@
 """Verify: every leaf recomputed from its row, every checkpoint's root from the leaves; and every
-version of the policy profile against the two officers' signatures it rests on."""
+version of the policy profile and every viewer of the console against the two officers' signatures
+it rests on."""
 
 from __future__ import annotations
 
@@ -26,6 +27,7 @@ class Verdict:
     checked: int = 0
     policy_versions: int = 0
     policy_signed: int = 0  # of these, put in force by two officers; the first one never is
+    viewers_signed: int = 0  # grants of the console, each by two officers
     problems: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -62,6 +64,7 @@ def verify_log(log: HubLog, origin: str, key: VerifierKey) -> Iterator[Verdict]:
         yield verdict
     two_persons.finish()
     verdict.policy_versions, verdict.policy_signed = two_persons.versions, two_persons.signed
+    verdict.viewers_signed = two_persons.viewers
     verdict.problems.extend(two_persons.problems)
     newest = max(notes, default=0)
     if newest > position:

@@ -31,6 +31,7 @@ from hub.cli import (
     console,
     demo,
     evidence,
+    looks,
     officers,
     operator,
     person,
@@ -41,6 +42,7 @@ from hub.cli import (
     serve,
     statistics,
     transparency,
+    viewers,
     witness,
     work,
 )
@@ -69,6 +71,7 @@ app.add_typer(agency_cli.agency, name="agency")
 app.add_typer(connector, name="connector")
 transparency.mount(audit.app)
 evidence.mount(audit.app)
+looks.mount(audit.app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(case.app, name="case")
 app.add_typer(scenario.app, name="scenario")
@@ -79,6 +82,7 @@ app.add_typer(operator.subject, name="subject")
 policy_votes.mount(policy.app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(officers.app, name="officer")
+app.add_typer(viewers.app, name="viewer")
 app.add_typer(statistics.app, name="statistics")
 app.add_typer(operator.dev, name="dev")
 app.command()(operator.status)

@@ -207,7 +207,8 @@ def verify(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
         )
         typer.echo(
             f"{verdict.policy_versions} versions of the policy profile, "
-            f"{verdict.policy_signed} put in force by two officers' signatures"
+            f"{verdict.policy_signed} put in force by two officers' signatures; "
+            f"{verdict.viewers_signed} viewers of the console granted by two"
         )
         typer.echo(f"log key: {verifier}")
         for problem in verdict.problems:

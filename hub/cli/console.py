@@ -2,31 +2,66 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import logging
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from connectors.agency_cli import reported
 from hub.cli.options import HUB_HOME, HubHome
 
+if TYPE_CHECKING:
+    from hub.console.serving import ConsoleServer
+
 
 @reported
 def console(
     home: HubHome = HUB_HOME,
-    host: Annotated[str, typer.Option(help="Address the console listens on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Its port; 0 takes a free one.")] = 8443,
+    host: Annotated[
+        str | None, typer.Option(envvar="NRM_CONSOLE_HOST", help="Address the console listens on.")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(envvar="NRM_CONSOLE_PORT", help="Its port; 0 takes a free one."),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every request.")] = False,
 ) -> None:
-    """Serve the console beside a running hub, or without one.
+    """Serve the console beside a running hub, or without one. Settings: [console] in hub.toml.
+
+    Who may open it is granted by two officers. Stops cleanly on Ctrl-C and SIGTERM.
 
     Example: nrm-hub console --home hub-home
     """
-    import uvicorn
-
-    from hub.console.app import create_console
-    from hub.console.desk import Console, LooksUnrecorded
+    from hub.cli import logs
+    from hub.console.serving import serve_console
     from hub.home import Home
     from hub.hub import Deciding
 
+    logs.configure(logging.DEBUG if verbose else logging.INFO)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
     with Deciding.open(Home(home)) as deciding:
-        app = create_console(Console(deciding, LooksUnrecorded()))
-        uvicorn.run(app, host=host, port=port, log_config=None, access_log=False)
+        served = serve_console(deciding, host=host, port=port)
+        try:
+            say(served, home)
+            stop.wait()
+        finally:
+            served.stop()
+    typer.echo("Stopped.", err=True)
+
+
+def say(served: ConsoleServer, home: Path) -> None:
+    """Where the console is, and what comes first where nobody may open it yet."""
+    typer.echo(f"Console at {served.url}")
+    if not served.entrance.grants.viewers().standing:
+        typer.echo(
+            "Nobody may open it yet. Two officers let people in; each with a key of their own:\n"
+            f"  nrm-hub officer list --home {home}\n"
+            f"  nrm-hub viewer grant NAME --role auditor --passkey --officer KEY --home {home}\n"
+            f"  nrm-hub viewer approve POSITION --officer OTHERKEY --home {home}\n"
+            "No officers yet? nrm-hub officer create, then officer admit (docs/console.md)."
+        )

@@ -56,6 +56,9 @@ def serve(
         Path | None, typer.Option(help="TLS certificate chain (PEM) of the API.")
     ] = None,
     private_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
+    console: Annotated[
+        bool, typer.Option("--console", help="Serve the console too; settings: [console].")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every request.")] = False,
 ) -> None:
     """Run the hub: admission, decisions, deliveries, receipts, checkpoints and the HTTP API.
@@ -70,8 +73,9 @@ def serve(
     from hub.api.metrics import HubCollector
     from hub.api.server import serve_api
     from hub.cli import logs
+    from hub.cli.console import say
     from hub.home import Home
-    from hub.hub import Hub
+    from hub.hub import Deciding, Hub
 
     parts = frozenset(only or PARTS)
     if not parts <= set(PARTS):
@@ -122,6 +126,12 @@ def serve(
             stack.callback(api.stop)  # before the hub: what was begun is answered
             url = api.url
         _say(home, settings.hub_id, parts, url, first)
+        if console:
+            from hub.console.serving import serve_console
+
+            served = serve_console(stack.enter_context(Deciding.open(place)))
+            stack.callback(served.stop)
+            say(served, home)
         while not stop.wait(0.2) and hub.failure is None:
             pass
         failure = hub.failure

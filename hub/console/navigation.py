@@ -31,6 +31,7 @@ MENU: Final = (
     Entry("/policy", "base.policy", ROLES),
     Entry("/registry", "base.registry", _OWN),
     Entry("/verify", "verify.menu", ROLES),
+    Entry("/looks", "looks.title", ("auditor",)),
 )
 
 

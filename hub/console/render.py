@@ -128,4 +128,5 @@ def page(
         )
     )
     policy = _POLICY + (_SCRIPTS if scripts else "")
-    return HTMLResponse(text, status, headers={"Content-Security-Policy": policy})
+    headers = {"Content-Security-Policy": policy, "Referrer-Policy": "same-origin"}
+    return HTMLResponse(text, status, headers=headers)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
 
-Role = Literal["auditor", "operator", "agency_officer", "rapporteur"]
-ROLES: Final[tuple[Role, ...]] = get_args(Role)
+from hub.viewers import ROLES, Role
+
+__all__ = ["ROLES", "Role", "Viewer"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -331,6 +331,13 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             "a person",
             urgency=HIGH,
         ),
+        "browsing_alarm": Kind(
+            "A viewer of the console opened more than work asks for; see: nrm-hub audit looks.",
+            AUDITOR,
+            "a person",
+            escalates=CONTROLLER,
+            urgency=HIGH,
+        ),
         "notices_undelivered": Kind(
             "Notices do not reach their receiver.",
             OPERATOR,

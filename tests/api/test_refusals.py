@@ -21,8 +21,8 @@ from cryptography.x509.oid import NameOID
 
 from connectors.http_auth import request_claims, sign_claims, sign_request
 from hub.api.limits import Limits, Rate
+from hub.api.listening import _bind
 from hub.api.problems import KINDS
-from hub.api.server import _bind
 from hub.crypto.signing import SigningKey
 from tests.api.conftest import GENEROUS, MESSAGE, Api
 

@@ -45,6 +45,7 @@ PAGES = {
     "/policy/diff?old=coe&new=uk": EVERYBODY,
     "/policy/replay?new=uk": DESKS,
     "/registry": OWN,
+    "/looks": {"auditor"},
 }
 
 

@@ -1,0 +1,89 @@
+"""The certified OpenID provider of `tests/console/oidc/` as a process, and a person who uses it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urljoin
+
+import httpx2
+import pytest
+
+FOLDER = Path(__file__).parent / "oidc"
+SECRET = "a-secret-of-the-tests"
+PROGRAM_SECRET = "another-secret-of-the-tests"
+
+
+@contextmanager
+def certified(callback: str, *, port: int = 0, kid: str = "k1") -> Iterator[str]:
+    """Run it; its issuer. callback: the console's address for answers."""
+    if shutil.which("node") is None or not (FOLDER / "node_modules").is_dir():
+        pytest.fail("These tests need node and its packages: make test-services")
+    process = subprocess.Popen(
+        ["node", "provider.mjs", str(port or free_port()), callback, kid],
+        cwd=FOLDER,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert process.stdout is not None
+        issuer = process.stdout.readline().decode().strip()
+        assert issuer, "the provider did not start: node tests/console/oidc/provider.mjs"
+        yield issuer
+    finally:
+        process.terminate()
+        process.wait(20)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+class Person(httpx2.Client):
+    """A browser without scripts: keeps cookies, follows redirects by hand, fills in forms."""
+
+    def __init__(self) -> None:
+        super().__init__(follow_redirects=False, timeout=20.0, trust_env=False)
+
+    def on(self, answer: httpx2.Response, *, until: str = "") -> httpx2.Response:
+        """Follow redirects, to the end or until one leads to an address that begins so."""
+        while answer.is_redirect:
+            where = urljoin(str(answer.url), answer.headers["location"])
+            if until and where.startswith(until):
+                return answer
+            answer = self.get(where)
+        return answer
+
+    def at_provider(self, answer: httpx2.Response, name: str) -> httpx2.Response:
+        """From the provider's sign-in form to its answer, not yet taken to the console."""
+        for _ in range(4):
+            if answer.is_redirect:
+                return answer
+            [action] = re.findall(r'<form[^>]* action="([^"]+)"', answer.text)
+            [prompt] = re.findall(r'name="prompt" value="(\w+)"', answer.text)
+            form = {"prompt": prompt, "login": name, "password": "any"}
+            answer = self.post(urljoin(str(answer.url), action), data=form)
+            answer = self.on(answer, until="http://localhost:" + self.console_port)
+        raise AssertionError("the provider asked too often")
+
+    console_port = ""
+
+    def sign_in(
+        self, console: str, name: str, then: str = "/", again: bool = False
+    ) -> httpx2.Response:
+        """The whole way; the page the person ends on."""
+        self.console_port = console.rpartition(":")[2]
+        query = {"then": then} | ({"again": "yes"} if again else {})
+        begun = self.get(f"{console}/sign-in/provider", params=query)
+        answer = self.on(begun, until=f"{console}/sign-in/answer")
+        return self.on(self.at_provider(answer, name))
