@@ -19,6 +19,7 @@ from hub.audit import (
     why,
 )
 from hub.audit import conservation as accounted
+from hub.cli import questions
 from hub.cli.options import HUB_HOME, AsJson, AsOf, CaseRef, HubHome
 from hub.cli.printed import console, lines, progress, table
 from hub.domain.breakglass import Invocation
@@ -31,6 +32,7 @@ app = typer.Typer(
     help="What happened, who was told what, why, and whether the log is what it was.",
     no_args_is_help=True,
 )
+app.command()(questions.ask)
 
 
 @app.command()
