@@ -96,13 +96,12 @@ def _answer(question: Question, home: Path, given: dict[str, str | None], *, qui
     from hub.home import Home
     from hub.hub import Reading
 
-    place = Home(home)
-    with Reading.open(place) as reading, progress(disable=quiet) as bar:
+    with Reading.open(Home(home)) as reading, progress(disable=quiet) as bar:
         hub = Hub(
             reading.exchange,
             reading.settings.hub_id,
             reading.log_verifier,
-            upcoming=place.path / "upcoming",
+            reading.settings.upcoming,
         )
         task = bar.add_task(question.id, total=None)
         return answer(

@@ -18,6 +18,7 @@ from hub.console.desk import Console, NotForYou, SignInNeeded
 from hub.console.pages.dead_letters import dead_letters_pages
 from hub.console.pages.overview import overview_pages
 from hub.console.pages.policy import policy_pages
+from hub.console.pages.questions import questions_pages
 from hub.console.pages.registry import registry_pages
 from hub.console.pages.withdrawals import withdrawals_pages
 from hub.console.pages.work import work_pages
@@ -29,6 +30,7 @@ PAGES: Final[tuple[Callable[[Console], APIRouter], ...]] = (
     withdrawals_pages,
     dead_letters_pages,
     policy_pages,
+    questions_pages,
     registry_pages,
 )
 
