@@ -145,10 +145,7 @@ def test_q08_has_refused_submissions_too(copied: Played) -> None:
     told = copied("S1")
     before = [r for r in told.rows("Q08") if r["kind"] == "submission"]
     head = told.hub.exchange.log.last_version
-    stream = next(
-        one.event.originator_id
-        for one in told.hub.exchange.log.read(0, 1)
-    )
+    stream = next(one.event.originator_id for one in told.hub.exchange.log.read(0, 1))
     told.write(
         stored.Refused(
             originator_id=stream,
@@ -165,5 +162,9 @@ def test_q08_has_refused_submissions_too(copied: Played) -> None:
     )
     [row] = [r for r in told.rows("Q08", agency="POL-1") if r["kind"] == "submission"]
     assert before == []
-    assert (row["who"], row["about"], row["reasons"]) == ("POL-1", "step 7", "consent_required, G01")
+    assert (row["who"], row["about"], row["reasons"]) == (
+        "POL-1",
+        "step 7",
+        "consent_required, G01",
+    )
     assert not [r for r in told.rows("Q08", agency="SH-1") if r["kind"] == "submission"]

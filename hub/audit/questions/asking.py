@@ -202,12 +202,11 @@ class Question:
         """The parameters given, those left out and empty ones without. Refused otherwise."""
         known = {one.name: one for one in self.parameters}
         values = {name: value for name, value in given.items() if value not in (None, "")}
-        for name in values:
-            if name not in known:
-                takes = ", ".join(option(one) for one in known) or "no parameters"
-                raise Refused(
-                    0, "unknown_parameter", f"{self.id} takes {takes}; not {option(name)}"
-                )
+        if values.keys() - known.keys():
+            takes = ", ".join(option(one.name) for one in self.parameters if not one.text)
+            raise Refused(
+                0, "unknown_parameter", f"{self.id} takes {takes or 'no parameters'}, nothing else"
+            )
         for one in self.parameters:
             value = values.get(one.name)
             if value is None and one.required:

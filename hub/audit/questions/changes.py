@@ -115,14 +115,16 @@ class _Changes:
 
     def _settled(self, event: stored.Settled) -> None:
         settlement = Settlement.from_record(json.loads(event.settlement))
-        released = withheld = 0
-        for outcomes in (*settlement.decided.values(), *settlement.outsiders.by_role.values()):
-            for outcome in outcomes.values():
-                released += isinstance(outcome, Released)
-                withheld += isinstance(outcome, Withheld)
-        released += sum(
-            len(bases) for events in settlement.backfill.values() for bases in events.values()
+        named, unnamed = settlement.decided.values(), settlement.outsiders.by_role.values()
+        withheld = sum(
+            isinstance(outcome, Withheld)
+            for outcomes in (*named, *unnamed)
+            for outcome in outcomes.values()
         )
+        # Whoever receives is named, also where its role alone decided.
+        released = sum(
+            isinstance(outcome, Released) for outcomes in named for outcome in outcomes.values()
+        ) + sum(len(bases) for events in settlement.backfill.values() for bases in events.values())
         for one in (self._policy, self._latest):
             if one is not None:
                 one.released += released
