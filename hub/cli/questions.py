@@ -131,7 +131,7 @@ def _list(json_: bool) -> None:
         return
     shown = table("", "who asks", "question", "with", lines=True)
     for one in QUESTIONS.values():
-        asked = lines(one.asked, "Must be empty." if one.must_be_empty else "")
+        asked = lines(one.asked, "Must find nothing." if one.must_be_empty else "")
         shown.add_row(one.id, one.who, asked, lines(*_options(one)))
     console().print(shown)
 

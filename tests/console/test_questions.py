@@ -247,7 +247,7 @@ def test_an_answer_is_an_accessible_table_and_a_file(signed_in: SignIn, console:
     assert page.status_code == 200
     assert '<caption id="rows">' in page.text
     assert page.text.count('<th scope="col">') == len(QUESTIONS["Q04"].columns)
-    assert "empty as it must be" in page.text
+    assert "nothing that must not be there" in page.text
     assert isinstance(console.looks, LooksUnrecorded)
     case_id = console.exchange.pseudonyms.canonical("case", CASE).hex
     assert console.looks.seen[-1] == (AUDITOR, "Q04", case_id)

@@ -10,14 +10,17 @@ from typing import Any
 
 import pytest
 
-from hub.audit.questions import QUESTIONS
+from hub.audit.questions import QUESTIONS, Hub
 from hub.clock import Clock, ScenarioTime
 from hub.errors import Refused
+from hub.exchange import Exchange
 from hub.home import Home
 from hub.hub import Hub as RunningHub
 from hub.statistics.editions import Ledger
 from hub.statistics.periods import Period
 from hub.statistics.tables import TABLES
+from hub.store.copying import copy_in, copy_out
+from hub.store.log import HubLog
 from tests.cli.programs import nrm
 from tests.questions.asked import Told, hub_of
 from tests.road import Road
@@ -27,19 +30,23 @@ PERIOD = "2026-Q1"
 ASKED = [one for one in QUESTIONS.values() if one.who == "rapporteur"]
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def build_town(folder: Path) -> None:
     """A town of ninety people whose first quarter was published, one table twice."""
-    folder = tmp_path_factory.mktemp("asked-town")
     open_town(folder, 90).close()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("hub.hub.Clock", lambda: Clock(ScenarioTime(NOW), steady=None))
         _publish(folder, "all")
-        road = _road(folder)
+        road = road_of(folder)
         publish(road, people(40, date(2026, 2, 1), date(2026, 3, 1), seed=3, start=500))
         road.settle()
         road.close()
         _publish(folder, "funnel", "--revise")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("asked-town")
+    build_town(folder)
     return folder
 
 
@@ -49,7 +56,7 @@ def _publish(folder: Path, *arguments: str) -> None:
     assert done.code == 0, done.err
 
 
-def _road(folder: Path) -> Road:
+def road_of(folder: Path) -> Road:
     time = ScenarioTime(NOW)
     road = Road(folder, RunningHub.open(Home(folder / "hub"), Clock(time, steady=None)), time)
     for agency, role in ROLES.items():
@@ -60,7 +67,7 @@ def _road(folder: Path) -> Road:
 @pytest.fixture
 def town(built: Path, tmp_path: Path) -> Iterator[Told]:
     shutil.copytree(built, tmp_path / "town")
-    road = _road(tmp_path / "town")
+    road = road_of(tmp_path / "town")
     yield Told(hub_of(road.hub), {})
     road.close()
 
@@ -136,3 +143,19 @@ def test_counting_is_not_how_an_answer_is_made(town: Told, monkeypatch: pytest.M
     for question in ASKED:
         given = {"table": "funnel"} if question.id == "Q17" else {}
         assert town.ask(question.id, period=PERIOD, **given).rows
+
+
+def test_both_databases_give_the_same_answers(
+    town: Told, tmp_path: Path, postgres_url: str
+) -> None:
+    exchange = town.hub.exchange
+    copy_out(exchange.log.url, tmp_path / "town.copy")
+    with HubLog.open(f"{postgres_url}?schema=asked_town") as log:
+        copy_in(tmp_path / "town.copy", log)
+        there = Exchange(log, exchange.secrets, exchange.pseudonyms, exchange.clock)
+        postgres = Told(Hub(there, town.hub.hub_id, town.hub.verifier), {})
+        for question in ASKED:
+            given = {"table": "funnel"} if question.id == "Q17" else {}
+            here = town.ask(question.id, period=PERIOD, **given)
+            other = postgres.ask(question.id, period=PERIOD, **given)
+            assert (list(other.rows), other.summary) == (list(here.rows), here.summary)

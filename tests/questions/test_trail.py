@@ -17,7 +17,8 @@ from hub.store import events as stored
 from tests.played import NAMES, scenario
 from tests.questions.asked import Told, hub_of
 from tests.questions.conftest import Played
-from tests.road import CONSENT, Road
+from tests.questions.stage import erased_person
+from tests.road import Road
 
 # -- Q05 ---------------------------------------------------------------------------------------
 
@@ -87,7 +88,7 @@ def test_q05_a_review_that_never_came_is_found(copied: Played) -> None:
 def test_q07_everything_stands(name: str, read: Played) -> None:
     told = read(name)
     found = told.ask("Q07")
-    assert found.verdict == "empty as it must be"
+    assert found.verdict == "nothing that must not be there"
     rows = {row["check"]: row for row in found.as_dict()["rows"]}
     assert {row["result"] for row in rows.values()} == {"stands"}
     assert rows["one decision for each event"]["looked_at"] == len(told.document["events"])
@@ -223,40 +224,7 @@ def bytes_of(told: Told, agency: str):  # type: ignore[no-untyped-def]
 
 @pytest.fixture
 def erased(tmp_path: Path) -> Iterator[Road]:
-    """A person with a shelter who knows them was erased; their key store was copied before."""
-    road = Road.open(
-        tmp_path, {"NGO-1": "ngo_support", "SH-1": "shelter", "CA-1": "competent_authority"}
-    )
-    road.partner("SH-1")
-    scope = {"SH-1": ["case_management", "identity"], "CA-1": ["case_management"]}
-    opened = {"jurisdiction": "XX", "channel": "outreach", "age_status": "adult"}
-    for case in ("C1", "C2"):
-        road.publish("NGO-1", "CaseOpened", case, **opened)
-        road.publish("NGO-1", "ConsentGiven", case, consent_id="c1", scope=scope, **CONSENT)
-        road.publish("NGO-1", "IdentityRecorded", case, given_name="Kanarie")
-        road.publish(
-            "NGO-1",
-            "ReferralMade",
-            case,
-            referral_id="r1",
-            to_agency="SH-1",
-            services=["accommodation"],
-            urgency="routine",
-            respond_by="2026-04-02T15:00:00Z",
-            basis="c1",
-        )
-        road.publish("SH-1", "ReferralAccepted", case, referral_id="r1")
-    road.settle()
-    for name in ("secrets.db", "epoch.key"):
-        with sqlite3.connect(tmp_path / "hub" / "secrets.db") as database:
-            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        shutil.copy(tmp_path / "hub" / name, tmp_path / f"before-{name}")
-    asked = {"request_id": "q1", "right": "erasure", "due_on": "2026-07-01"}
-    road.publish("NGO-1", "SubjectRequestReceived", "C1", **asked)
-    granted = {"outcome": "granted", "exemption": "none", "action": "key_destroyed"}
-    assert road.publish("NGO-1", "SubjectRequestDecided", "C1", request_id="q1", **granted).accepted
-    road.settle()
-    road.hub.checkpoints.step(now=True)
+    road = erased_person(tmp_path)
     yield road
     road.close()
 
@@ -265,11 +233,11 @@ def test_q11_an_erased_person_is_unreadable_and_the_trail_verifies(erased: Road)
     told = Told(hub_of(erased.hub), {})
     found = told.ask("Q11")
     [row] = found.as_dict()["rows"]
-    assert found.verdict == "empty as it must be"
+    assert found.verdict == "nothing that must not be there"
     assert row["secret"] == "absent"
     assert (row["events"], row["readable"], row["leaves"]) == (6, 0, 6)
     assert row["cases"] == told.hub.exchange.pseudonyms.canonical("case", "C1").hex
-    assert (row["recalls"], row["open"], row["sent_after"]) == (2, 1, 0)  # CA-1 runs none
+    assert (row["recalls"], row["open"], row["sent_after"]) == (2, 1, 0)  # NGO-1 runs none
     assert found.summary["epoch of the keys"] == 2
     assert found.summary["problems in the trail"] == 0
     assert told.ask("Q11", case="C2").rows == []

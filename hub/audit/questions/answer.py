@@ -21,6 +21,7 @@ Cell = str | int | float | bool | None
 Row = tuple[Cell, ...]
 
 EMPTY = "empty as it must be"
+NOTHING_WRONG = "nothing that must not be there"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 
 
@@ -110,12 +111,15 @@ class Answer:
         return out.getvalue()
 
 
-def verdict_of(findings: int | None, must_be_empty: bool) -> str:
+def verdict_of(findings: int | None, must_be_empty: bool, rows: int) -> str:
+    """In words; an empty text where a question has no verdict."""
     if findings is None:
         return ""
     if findings:
         return f"{findings} finding{'s' if findings > 1 else ''}"
-    return EMPTY if must_be_empty else "nothing found"
+    if not must_be_empty:
+        return "nothing found"
+    return NOTHING_WRONG if rows else EMPTY
 
 
 def told(cell: Cell) -> str:

@@ -176,9 +176,9 @@ def option(name: str) -> str:
 class Question:
     """One question of the catalogue, and how it is answered.
 
-    id, who, asked: as in the catalogue. must_be_empty: whether any finding is an alarm. rests_on:
+    id, who, asked: as in the catalogue. must_be_empty: whether any finding is an alarm (of some questions any row is one). rests_on:
     what the answer is made from. cannot_tell: what nobody should read into it. agency_own: an
-    officer of an agency may ask it about that agency.
+    officer of an agency may ask it about that agency. shown: optional parameters in its example.
     """
 
     id: str
@@ -191,11 +191,16 @@ class Question:
     cannot_tell: str
     must_be_empty: bool = False
     agency_own: bool = False
+    shown: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
         """An example of it."""
-        given = [f"{option(one.name)} {one.example}" for one in self.parameters if one.required]
+        given = [
+            f"{option(one.name)} {one.example}"
+            for one in self.parameters
+            if one.required or one.name in self.shown
+        ]
         return " ".join(["nrm-hub audit ask", self.id, *given])
 
     def checked(self, given: Mapping[str, str | None]) -> dict[str, str]:
@@ -241,7 +246,7 @@ def answer(
         },
         columns=question.columns,
         rows=found.rows,
-        verdict=verdict_of(found.findings, question.must_be_empty),
+        verdict=verdict_of(found.findings, question.must_be_empty, len(found.rows)),
         findings=found.findings,
         summary=found.summary,
         notes=found.notes,

@@ -166,7 +166,7 @@ Q24: Final = Question(
     "Which upcoming schema version breaks my mapping?",
     (MAPPING, SCHEMAS, TEXT),
     (
-        Column("line", "Line of the [[map]] in the file."),
+        Column("line", "Line of the map in the file."),
         Column("event", "Type of event."),
         Column("table", "Table it is mapped into."),
         Column("column", "Column concerned; empty: the whole type."),
@@ -178,4 +178,5 @@ Q24: Final = Question(
     "The mapping file against the schemas in force and those that are to come, field by field.",
     "Constraints of your own tables. A type without a file among the coming ones stays as it is.",
     agency_own=True,
+    shown=("mapping", "schemas"),
 )

@@ -125,7 +125,7 @@ Q01: Final = Question(
         Column("event", "Log position of the event it is of."),
         Column("type", "Type of the event."),
         Column("category", "Category of data."),
-        Column("basis", "Why it was released; consent:<id> names the consent."),
+        Column("basis", "Why it was released; what follows consent: names it."),
         Column("how", "at once, by backfill, or through a break-glass window."),
         Column("policy", "Version of the policy profile it was decided under."),
         Column("decision", "Log position of the decision."),
@@ -139,6 +139,7 @@ Q01: Final = Question(
     _shared,
     "Decisions, deliveries and signed receipts in the log, joined.",
     "What an agency told others outside the hub, or what it knew before.",
+    shown=("case",),
 )
 
 _TO: Final = Parameter("agency", "Only what was refused to, or of, this agency.", "POL-1")

@@ -1,0 +1,47 @@
+"""Hubs on which something happened that no shipped scenario has."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+from tests.road import CONSENT, Road
+
+
+def erased_person(folder: Path) -> Road:
+    """A person with a shelter who knows them was erased; the key store was copied before."""
+    road = Road.open(
+        folder, {"NGO-1": "ngo_support", "SH-1": "shelter", "CA-1": "competent_authority"}
+    )
+    road.partner("SH-1")
+    scope = {"SH-1": ["case_management", "identity"], "CA-1": ["case_management"]}
+    opened = {"jurisdiction": "XX", "channel": "outreach", "age_status": "adult"}
+    for case in ("C1", "C2"):
+        road.publish("NGO-1", "CaseOpened", case, **opened)
+        road.publish("NGO-1", "ConsentGiven", case, consent_id="c1", scope=scope, **CONSENT)
+        road.publish("NGO-1", "IdentityRecorded", case, given_name="Kanarie")
+        road.publish(
+            "NGO-1",
+            "ReferralMade",
+            case,
+            referral_id="r1",
+            to_agency="SH-1",
+            services=["accommodation"],
+            urgency="routine",
+            respond_by="2026-04-02T15:00:00Z",
+            basis="c1",
+        )
+        road.publish("SH-1", "ReferralAccepted", case, referral_id="r1")
+    road.settle()
+    for name in ("secrets.db", "epoch.key"):
+        with sqlite3.connect(folder / "hub" / "secrets.db") as database:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        shutil.copy(folder / "hub" / name, folder / f"before-{name}")
+    asked = {"request_id": "q1", "right": "erasure", "due_on": "2026-07-01"}
+    road.publish("NGO-1", "SubjectRequestReceived", "C1", **asked)
+    granted = {"outcome": "granted", "exemption": "none", "action": "key_destroyed"}
+    assert road.publish("NGO-1", "SubjectRequestDecided", "C1", request_id="q1", **granted).accepted
+    road.settle()
+    road.hub.checkpoints.step(now=True)
+    return road
