@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import resource
 import sys
 import tempfile
@@ -48,6 +49,12 @@ class _Copies:
         )
         self.rows = [one for one in rows if isinstance(one.event, kinds)]
         self.events = sum(isinstance(one.event, stored.EventAccepted) for one in self.rows)
+        self._ids = [
+            UUID(bytes=one.event.event_id)
+            for one in self.rows
+            if isinstance(one.event, stored.EventAccepted)
+        ]
+        self._any_id = re.compile("|".join(map(str, self._ids)).encode())
         self._sent = {
             one.event.agency: one.event.originator_version
             for one in self.rows
@@ -65,12 +72,10 @@ class _Copies:
         def id_(old: bytes | UUID) -> UUID:
             return uuid5(old if isinstance(old, UUID) else UUID(bytes=old), str(number))
 
+        names = {str(one).encode(): str(id_(one)).encode() for one in self._ids}
+
         def named(text: bytes) -> bytes:
-            for one in self.rows:
-                if isinstance(one.event, stored.EventAccepted):
-                    old = UUID(bytes=one.event.event_id)
-                    text = text.replace(str(old).encode(), str(id_(old)).encode())
-            return text
+            return self._any_id.sub(lambda found: names[found[0]], text)
 
         for one in self.rows:
             event: Any = one.event

@@ -176,9 +176,10 @@ def option(name: str) -> str:
 class Question:
     """One question of the catalogue, and how it is answered.
 
-    id, who, asked: as in the catalogue. must_be_empty: whether any finding is an alarm (of some questions any row is one). rests_on:
-    what the answer is made from. cannot_tell: what nobody should read into it. agency_own: an
-    officer of an agency may ask it about that agency. shown: optional parameters in its example.
+    id, who, asked: as in the catalogue. must_be_empty: whether any finding is an alarm; of some
+    questions any row is one. rests_on: what the answer is made from. cannot_tell: what nobody
+    should read into it. agency_own: an officer of an agency may ask it about that agency. shown:
+    optional parameters in its example.
     """
 
     id: str
