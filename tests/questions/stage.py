@@ -45,3 +45,41 @@ def erased_person(folder: Path) -> Road:
     road.settle()
     road.hub.checkpoints.step(now=True)
     return road
+
+
+def silent_shelter(folder: Path) -> Road:
+    """Five deliveries to a shelter whose connector is not running."""
+    road = Road.open(folder, {"NGO-1": "ngo_support", "SH-1": "shelter"})
+    scope = {"SH-1": ["case_management", "identity"]}
+    opened = {"jurisdiction": "XX", "channel": "outreach", "age_status": "adult"}
+    road.publish("NGO-1", "CaseOpened", "C1", **opened)
+    road.publish(
+        "NGO-1",
+        "ConsentGiven",
+        "C1",
+        consent_id="c1",
+        scope=scope,
+        given_by="self",
+        purposes=["assistance"],
+        covers_history=True,
+        valid_until="2027-03-01",
+        method="written",
+        notice_version="n1",
+        withdrawal_channel="any",
+    )
+    for name in ("Kanarie", "Zjevnova", "Another"):
+        road.publish("NGO-1", "IdentityRecorded", "C1", given_name=name)
+    road.publish(
+        "NGO-1",
+        "ReferralMade",
+        "C1",
+        referral_id="r1",
+        to_agency="SH-1",
+        services=["accommodation"],
+        urgency="routine",
+        respond_by="2026-04-02T15:00:00Z",
+        basis="c1",
+    )
+    road.publish("SH-1", "ReferralAccepted", "C1", referral_id="r1")
+    road.settle()
+    return road

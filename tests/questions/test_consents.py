@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 
 import orjson
 import pytest
@@ -10,8 +12,9 @@ import pytest
 from hub.draft import stream_id
 from hub.store import events as stored
 from tests.played import NAMES
-from tests.questions.asked import Told
+from tests.questions.asked import Told, hub_of
 from tests.questions.conftest import Played
+from tests.questions.stage import silent_shelter
 
 
 def sent_again(told: Told, agency: str, category: str, basis: str) -> None:
@@ -111,3 +114,23 @@ def test_q04_a_recall_nobody_answers_is_overdue_after_its_time(read: Played) -> 
     then = told.ask("Q04", as_of=str(receipt - 1))
     assert [row["answered"] for row in then.as_dict()["rows"]] == [0]
     assert then.as_dict()["rows"][0]["overdue"] == 0  # the time for it is not over
+
+
+def test_q04_a_recall_nobody_answers_in_time_is_found(tmp_path: Path) -> None:
+    road = silent_shelter(tmp_path)
+    try:
+        told = Told(hub_of(road.hub), {})
+        withdrawn = {"consent_id": "c1", "extent": "all", "leave_nrm": False}
+        assert road.publish("NGO-1", "ConsentWithdrawn", "C1", **withdrawn).accepted
+        road.settle()
+        found = told.ask("Q04")
+        [row] = found.as_dict()["rows"]
+        assert (row["recalls"], row["sent"], row["answered"], row["overdue"]) == (1, 1, 0, 0)
+        assert not found.alarming
+        road.time.at += timedelta(days=8)
+        later = told.ask("Q04")
+        assert later.as_dict()["rows"][0]["overdue"] == 1
+        assert later.alarming
+        assert not told.ask("Q04", as_of=str(later.position)).alarming  # as it was then
+    finally:
+        road.close()

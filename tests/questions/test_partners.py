@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
+import orjson
 import pytest
 
 from hub.draft import stream_id
@@ -16,6 +17,7 @@ from schemas import wire
 from tests.played import NAMES
 from tests.questions.asked import Told, hub_of
 from tests.questions.conftest import Played
+from tests.questions.stage import silent_shelter
 from tests.road import Road
 
 
@@ -68,41 +70,8 @@ def receipt(
 
 
 @pytest.fixture
-def unanswered(tmp_path: Path) -> Any:
-    """Five deliveries to a shelter whose connector is not running."""
-    road = Road.open(tmp_path, {"NGO-1": "ngo_support", "SH-1": "shelter"})
-    scope = {"SH-1": ["case_management", "identity"]}
-    opened = {"jurisdiction": "XX", "channel": "outreach", "age_status": "adult"}
-    road.publish("NGO-1", "CaseOpened", "C1", **opened)
-    road.publish(
-        "NGO-1",
-        "ConsentGiven",
-        "C1",
-        consent_id="c1",
-        scope=scope,
-        given_by="self",
-        purposes=["assistance"],
-        covers_history=True,
-        valid_until="2027-03-01",
-        method="written",
-        notice_version="n1",
-        withdrawal_channel="any",
-    )
-    for name in ("Kanarie", "Zjevnova", "Another"):
-        road.publish("NGO-1", "IdentityRecorded", "C1", given_name=name)
-    road.publish(
-        "NGO-1",
-        "ReferralMade",
-        "C1",
-        referral_id="r1",
-        to_agency="SH-1",
-        services=["accommodation"],
-        urgency="routine",
-        respond_by="2026-04-02T15:00:00Z",
-        basis="c1",
-    )
-    road.publish("SH-1", "ReferralAccepted", "C1", referral_id="r1")
-    road.settle()
+def unanswered(tmp_path: Path) -> Iterator[Road]:
+    road = silent_shelter(tmp_path)
     yield road
     road.close()
 
@@ -151,6 +120,30 @@ def test_q10_finds_a_place_missing_in_the_hubs_own_sequence(unanswered: Road) ->
     told.write(replace(first.event, originator_version=log.last_version(stream) + 3))
     [copy] = [row for row in told.rows("Q10") if row["agency"] == "SH-1"]
     assert (copy["missing"], copy["state"]) == (2, "differs")
+
+
+def test_an_empty_recall_is_answered_by_being_applied(unanswered: Road) -> None:
+    """After a loss, sequences given out before are filled with recalls of nothing."""
+    told = Told(hub_of(unanswered.hub), {})
+    log, stream = unanswered.hub.exchange.log, stream_id("deliveries", "SH-1")
+    last = log.last_version(stream)
+    [first, *_] = log.stream(stream)
+    body = {"action": "delete", "due": "2026-04-01T00:00:00+00:00", "items": []}
+    told.write(
+        replace(
+            first.event,
+            originator_version=last + 1,
+            kind="recall",
+            case_id=bytes(16),
+            subject_id=bytes(16),
+            items=orjson.dumps(body),
+        )
+    )
+    assert told.rows("Q23", agency="SH-1")[-1]["kind"] == "empty"
+    told.write(receipt(told, "SH-1", 1, last + 1))
+    assert told.rows("Q23", agency="SH-1") == []
+    [copy] = [row for row in told.rows("Q10") if row["agency"] == "SH-1"]
+    assert (copy["recalls"], copy["state"]) == (0, "all signed for")
 
 
 def test_q23_is_asked_of_an_agency_there_is(read: Played) -> None:

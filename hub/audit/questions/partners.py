@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,8 +42,11 @@ class Account:
         sequence = row.originator_version
         self.missing += range(self.last + 1, sequence)
         self.last = max(self.last, sequence)
-        self.open[sequence] = _Open(sequence, row.kind, row.timestamp)
-        if row.kind == "recall":
+        kind: str = row.kind
+        if kind == "recall" and not json.loads(row.items)["items"]:
+            kind = "empty"  # a sequence given out before a loss; being applied answers it
+        self.open[sequence] = _Open(sequence, kind, row.timestamp)
+        if kind == "recall":
             self.recalls[sequence] = ""
 
     def received(self, row: stored.Received) -> None:
@@ -216,7 +220,7 @@ Q23: Final = Question(
     (required(AGENCY), AS_OF),
     (
         Column("sequence", "Its place in your deliveries."),
-        Column("kind", "release or recall."),
+        Column("kind", "release, recall, or empty (a number lost with an older log)."),
         Column("sent", "When it was marked for you."),
         Column("waits_days", "For how many days."),
         Column("state", "no receipt yet, skipped (later ones are answered), or quarantined."),
