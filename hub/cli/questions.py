@@ -171,19 +171,19 @@ def _explain(question: Question) -> None:
 
 
 def _tell(found: Answer) -> None:
-    from hub.audit.questions.answer import told
+    from hub.audit.questions.answer import shown
 
     out = console()
     out.print(f"{found.question}: {found.asked}", markup=False)
     if found.rows:
-        shown = table(*(one.name for one in found.columns))
+        rows = table(*(one.name for one in found.columns))
         for row in found.rows:
-            shown.add_row(*(told(cell) for cell in row))
-        out.print(shown)
+            rows.add_row(*(shown(cell) for cell in row))
+        out.print(rows)
     else:
         out.print("No rows.")
     for name, value in found.summary.items():
-        out.print(f"{name}: {told(value)}", markup=False)
+        out.print(f"{name}: {shown(value)}", markup=False)
     for note in found.notes:
         out.print(note, markup=False)
     if found.verdict:

@@ -6,6 +6,10 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+from hub.draft import stream_id
+from hub.store import events as stored
+from schemas import wire
+from tests.questions.asked import Told
 from tests.road import CONSENT, Road
 
 
@@ -83,3 +87,35 @@ def silent_shelter(folder: Path) -> Road:
     road.publish("SH-1", "ReferralAccepted", "C1", referral_id="r1")
     road.settle()
     return road
+
+
+def receipt(
+    told: Told, agency: str, first: int, last: int, *said: tuple[int, str, str | None]
+) -> stored.Received:
+    """A receipt as a connector states it; its signature is not what these questions check."""
+    stream, log = stream_id("receipts", agency), told.hub.exchange.log
+    now = told.hub.exchange.clock.now()
+    body = wire.RECEIPT.single(
+        {
+            "agency": agency,
+            "hub": told.hub.hub_id,
+            "key_id": bytes(16),
+            "first_sequence": first,
+            "last_sequence": last,
+            "applied_at": now,
+            "exceptions": [
+                {"sequence": sequence, "outcome": outcome, "recall_ref": None, "detail": detail}
+                for sequence, outcome, detail in said
+            ],
+        }
+    )
+    return stored.Received(
+        originator_id=stream,
+        originator_version=log.last_version(stream) + 1,
+        timestamp=now,
+        agency=agency,
+        first_sequence=first,
+        last_sequence=last,
+        receipt=body,
+        signature=bytes(64),
+    )

@@ -13,11 +13,10 @@ import pytest
 from hub.draft import stream_id
 from hub.errors import Refused
 from hub.store import events as stored
-from schemas import wire
 from tests.played import NAMES
 from tests.questions.asked import Told, hub_of
 from tests.questions.conftest import Played
-from tests.questions.stage import silent_shelter
+from tests.questions.stage import receipt, silent_shelter
 from tests.road import Road
 
 
@@ -35,38 +34,6 @@ def test_q10_all_is_signed_for_where_every_connector_ran(name: str, read: Played
     assert all(row["applied"] == row["sent"] for row in rows.values())
     assert {row["state"] for row in rows.values()} == {"all signed for"}
     assert any("no hash" in note for note in found.notes)  # what cannot be proved is said
-
-
-def receipt(
-    told: Told, agency: str, first: int, last: int, *said: tuple[int, str, str | None]
-) -> stored.Received:
-    """A receipt as a connector states it; its signature is not what these questions check."""
-    stream, log = stream_id("receipts", agency), told.hub.exchange.log
-    now = told.hub.exchange.clock.now()
-    body = wire.RECEIPT.single(
-        {
-            "agency": agency,
-            "hub": told.hub.hub_id,
-            "key_id": bytes(16),
-            "first_sequence": first,
-            "last_sequence": last,
-            "applied_at": now,
-            "exceptions": [
-                {"sequence": sequence, "outcome": outcome, "recall_ref": None, "detail": detail}
-                for sequence, outcome, detail in said
-            ],
-        }
-    )
-    return stored.Received(
-        originator_id=stream,
-        originator_version=log.last_version(stream) + 1,
-        timestamp=now,
-        agency=agency,
-        first_sequence=first,
-        last_sequence=last,
-        receipt=body,
-        signature=bytes(64),
-    )
 
 
 @pytest.fixture

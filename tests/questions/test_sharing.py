@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import pytest
 
 from hub.errors import Refused
 from hub.store import events as stored
 from tests.played import NAMES
+from tests.questions.asked import Told, hub_of
 from tests.questions.conftest import Played
+from tests.questions.stage import receipt, silent_shelter
 
 
 def event_at(told: object, position: int) -> str:
@@ -168,3 +171,27 @@ def test_q08_has_refused_submissions_too(copied: Played) -> None:
         "consent_required, G01",
     )
     assert not [r for r in told.rows("Q08", agency="SH-1") if r["kind"] == "submission"]
+
+
+def test_q01_follows_a_delivery_that_was_set_aside_until_it_is_applied(tmp_path: Path) -> None:
+    road = silent_shelter(tmp_path)
+    try:
+        told = Told(hub_of(road.hub), {})
+
+        def states() -> dict[int, str]:
+            rows = [row for row in told.rows("Q01", case="C1") if row["agency"] == "SH-1"]
+            return {row["sequence"]: row["state"] for row in rows}
+
+        assert set(states().values()) == {"sent"}
+        told.write(receipt(told, "SH-1", 1, 3, (2, "quarantined", "code_not_translated")))
+        told.write(receipt(told, "SH-1", 1, 4))  # covers it again, in passing
+        assert states() == {1: "applied", 2: "quarantined", 3: "applied", 4: "applied", 5: "sent"}
+        told.write(receipt(told, "SH-1", 5, 5))
+        told.write(receipt(told, "SH-1", 2, 2, (2, "applied", None)))
+        assert set(states().values()) == {"applied"}
+        told.write(receipt(told, "SH-1", 1, 5))
+        assert set(states().values()) == {"applied"}
+        [row] = [row for row in told.rows("Q10") if row["agency"] == "SH-1"]
+        assert (row["applied"], row["state"]) == (5, "all signed for")
+    finally:
+        road.close()

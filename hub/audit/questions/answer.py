@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -22,6 +23,7 @@ Row = tuple[Cell, ...]
 
 EMPTY = "empty as it must be"
 NOTHING_WRONG = "nothing that must not be there"
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", re.ASCII)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 
 
@@ -122,8 +124,14 @@ def verdict_of(findings: int | None, must_be_empty: bool, rows: int) -> str:
     return NOTHING_WRONG if rows else EMPTY
 
 
+def shown(cell: Cell) -> str:
+    """A cell as people read it: an instant without its zone, which is always UTC."""
+    text = told(cell)
+    return f"{text[:10]} {text[11:19]}" if _INSTANT.fullmatch(text) else text
+
+
 def told(cell: Cell) -> str:
-    """A cell as people read it."""
+    """A cell as text."""
     if cell is None:
         return ""
     if isinstance(cell, bool):

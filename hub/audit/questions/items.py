@@ -240,6 +240,8 @@ class Items:
             for item in self._deliveries.get(place, ()):
                 if item.state not in (SENT, QUARANTINED):
                     continue  # taken back before it was sealed, perhaps: no proof of either
+                if item.state == QUARANTINED and not lines:
+                    continue  # covered again in passing: still set aside
                 item.answered, item.answered_at = position, row.timestamp
                 item.stated = receipt["applied_at"]
                 item.state = QUARANTINED if quarantined else APPLIED

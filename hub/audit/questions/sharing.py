@@ -20,12 +20,14 @@ from hub.audit.questions.asking import (
     Question,
     merged,
 )
-from hub.audit.questions.items import RECEIVED, Items
+from hub.audit.questions.items import QUARANTINED, RECEIVED, Items
 from hub.domain.settlement import Settlement, Withheld
 from hub.errors import Refused
 from hub.person.delivered import receipts, sendings
+from hub.recall_book import ANSWERS
 from hub.store import events as stored
-from hub.store.log import Recorded
+from hub.store.log import HubLog, Recorded
+from schemas import wire
 
 PERSON: Final = Parameter("person", "A person, by the common reference agencies use.", "P1")
 
@@ -66,8 +68,40 @@ def rows_of(asked: Asked, case_id: UUID) -> Iterator[Recorded]:
         sent = list(sendings(log, agency, case_id, positions))
         streams.append(sent)
         if sent:
-            streams.append(receipts(log, agency, sent[0].position))
+            streams.append(_answers(log, agency, sent))
     return (one for one in merged(*streams) if one.position <= asked.end)
+
+
+def _answers(log: HubLog, agency: str, sent: list[Recorded]) -> Iterator[Recorded]:
+    """The agency's receipts for these deliveries, until each is answered for good."""
+    recalls: dict[int, bool] = {}  # sequences not answered yet, and whether they are recalls
+    aside: set[int] = set()
+    for one in sent:
+        assert isinstance(one.event, stored.Sending)
+        recalls[one.event.originator_version] = one.event.kind == "recall"
+    for one in receipts(log, agency, sent[0].position):
+        receipt = one.event
+        assert isinstance(receipt, stored.Received)
+        outcomes: dict[int, set[str]] = {}
+        for said in wire.RECEIPT.unsingle(receipt.receipt)["exceptions"]:
+            outcomes.setdefault(said["sequence"], set()).add(said["outcome"])
+        covered = [
+            sequence
+            for sequence in recalls
+            if receipt.first_sequence <= sequence <= receipt.last_sequence or sequence in outcomes
+        ]
+        if covered:
+            yield one
+        for sequence in covered:
+            said_of = outcomes.get(sequence, set())
+            if QUARANTINED in said_of:
+                aside.add(sequence)
+            elif said_of & ANSWERS or (
+                not recalls[sequence] and (said_of or sequence not in aside)
+            ):
+                del recalls[sequence]
+        if not recalls:
+            return
 
 
 def items_of(asked: Asked, case_id: UUID) -> Items:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Depends, Request, Response
 
 from hub.audit.questions import Hub, Question, named
-from hub.audit.questions.answer import told
+from hub.audit.questions.answer import shown
 from hub.console.desk import Console, NotForYou
 from hub.console.questions import (
     NOT_SIGNED_IN,
@@ -92,8 +92,8 @@ def questions_pages(console: Console) -> APIRouter:
             return about(request, viewer, one, given=said, problem=problem, status=problem.status)
         if format_ in ("json", "csv"):
             return handed_out(found, format_)
-        rows = [[told(cell) for cell in row] for row in found.rows[:SHOWN]]
-        return about(request, viewer, one, given=said, found=found, rows=rows, told=told)
+        rows = [[shown(cell) for cell in row] for row in found.rows[:SHOWN]]
+        return about(request, viewer, one, given=said, found=found, rows=rows, shown=shown)
 
     pages.include_router(question_calls(hub, signed_in, console.look))
     return pages
