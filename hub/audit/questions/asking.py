@@ -17,6 +17,7 @@ from uuid import UUID
 from hub.agencies import Agencies
 from hub.audit.questions.answer import Answer, Column, Found, verdict_of
 from hub.audit.replay import case_named, position_of
+from hub.draft import stream_id
 from hub.errors import Refused
 from hub.exchange import Exchange
 from hub.store import events as stored
@@ -25,6 +26,7 @@ from hub.store.log import Recorded
 from hub.tlog.note import VerifierKey
 
 PAGE: Final = 5_000
+_OF_AN_AGENCY: Final = ("deliveries", "receipts")
 REGISTER: Final = frozenset(
     {
         stored.AgencyEnrolled,
@@ -140,6 +142,19 @@ class Asked:
     def rows_of(self, case_id: UUID) -> Iterator[Recorded]:
         """The case's own rows up to the position."""
         return (one for one in self.exchange.log.stream(case_id) if one.position <= self.end)
+
+    def deliveries_of(self, agency: str) -> Iterator[Recorded]:
+        """An agency's deliveries and receipts up to the position, and nobody else's."""
+        return merged(*(self._stream(stream_id(kind, agency)) for kind in _OF_AN_AGENCY))
+
+    def _stream(self, stream: UUID) -> Iterator[Recorded]:
+        version = 0
+        while page := self.exchange.log.stream(stream, version, PAGE):
+            for one in page:
+                if one.position > self.end:
+                    return
+                yield one
+            version = page[-1].event.originator_version
 
     def register(self) -> Agencies:
         """Who took part, as of the position."""

@@ -17,6 +17,7 @@ from hub.audit.questions import (
     openings,
     partners,
     rapporteur,
+    refusals,
     sharing,
 )
 from hub.audit.questions.asking import Question
@@ -30,7 +31,7 @@ _ALL: Final = (
     openings.Q05,
     firewall.Q06,
     ledger.Q07,
-    sharing.Q08,
+    refusals.Q08,
     changes.Q09,
     partners.Q10,
     erasures.Q11,

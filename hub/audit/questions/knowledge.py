@@ -7,7 +7,6 @@ position or an instant; `happened_before` cuts by when things happened.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 from uuid import UUID
 
@@ -24,15 +23,12 @@ from hub.audit.questions.asking import (
     required,
 )
 from hub.audit.questions.items import RECEIVED, About, Item, Items
-from hub.draft import stream_id
 from hub.publisher import told_basis
 from hub.store import events as stored
-from hub.store.log import Recorded
 
 BEFORE: Final = Parameter(
     "happened_before", "Only what happened by then: a date (its end, UTC) or instant.", "2026-03-01"
 )
-_PAGE: Final = 2_000
 
 
 def _knew(asked: Asked) -> Found:
@@ -46,8 +42,7 @@ def _knew(asked: Asked) -> Found:
         if case is None
         else (one for one in asked.rows_of(case) if isinstance(one.event, stored.EventAccepted))
     )
-    own = [_stream(asked, stream_id(kind, agency)) for kind in ("deliveries", "receipts")]
-    for one in merged(accepted, *own):
+    for one in merged(accepted, asked.deliveries_of(agency)):
         items.apply(one.position, one.event)
 
     def wanted(about: About) -> bool:
@@ -68,16 +63,6 @@ def _knew(asked: Asked) -> Found:
     known = [str(row[-1]) for row in found.rows]
     found.summary = {word: known.count(word) for word in ("yes", "perhaps", "no more")}
     return found
-
-
-def _stream(asked: Asked, stream: UUID) -> Iterator[Recorded]:
-    version = 0
-    while page := asked.exchange.log.stream(stream, version, _PAGE):
-        for one in page:
-            if one.position > asked.end:
-                return
-            yield one
-        version = page[-1].event.originator_version
 
 
 def _attested(asked: Asked, agency: str) -> bool:

@@ -13,6 +13,7 @@ from hub.audit.questions.asking import AGENCY, AS_OF, REGISTER, Asked, Question,
 from hub.audit.questions.items import QUARANTINED, reason_of
 from hub.recall_book import ANSWERS, KEPT
 from hub.store import events as stored
+from hub.store.events import StoreEvent
 from schemas import wire
 
 
@@ -38,7 +39,14 @@ class Account:
     recalls: dict[int, str] = field(default_factory=dict)  # sequence → how it was answered
     hashes: int = 0
 
-    def sending(self, row: stored.Sending) -> None:
+    def take(self, event: StoreEvent) -> None:
+        """One row of the agency; what is no delivery and no receipt says nothing here."""
+        if isinstance(event, stored.Sending):
+            self._sending(event)
+        elif isinstance(event, stored.Received):
+            self._received(event)
+
+    def _sending(self, row: stored.Sending) -> None:
         sequence = row.originator_version
         self.missing += range(self.last + 1, sequence)
         self.last = max(self.last, sequence)
@@ -49,7 +57,7 @@ class Account:
         if kind == "recall":
             self.recalls[sequence] = ""
 
-    def received(self, row: stored.Received) -> None:
+    def _received(self, row: stored.Received) -> None:
         said: dict[int, list[dict[str, Any]]] = {}
         for one in wire.RECEIPT.unsingle(row.receipt)["exceptions"]:
             said.setdefault(one["sequence"], []).append(one)
@@ -100,10 +108,8 @@ def accounts(asked: Asked, only: str | None = None) -> dict[str, Account]:
         elif isinstance(event, stored.AgencyEnrolled):
             if only in (None, event.agency):
                 found.setdefault(event.agency, Account())
-        elif isinstance(event, stored.Sending) and only in (None, event.agency):
-            found.setdefault(event.agency, Account()).sending(event)
-        elif isinstance(event, stored.Received) and only in (None, event.agency):
-            found.setdefault(event.agency, Account()).received(event)
+        elif isinstance(event, stored.Sending | stored.Received) and only in (None, event.agency):
+            found.setdefault(event.agency, Account()).take(event)
     return found
 
 
@@ -182,7 +188,9 @@ Q10: Final = Question(
 
 def _owed(asked: Asked) -> Found:
     agency = asked.agency or ""
-    account = accounts(asked, agency).get(agency, Account())
+    account = Account()
+    for one in asked.deliveries_of(agency):
+        account.take(one.event)
     found = Found([_owed_row(asked, account, one) for _, one in sorted(account.open.items())])
     gaps = sorted({*account.missing, *(one.sequence for one in account.skipped)})
     found.summary = {
