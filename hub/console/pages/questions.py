@@ -7,13 +7,13 @@ browser's history. Works without scripts.
 from __future__ import annotations
 
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from hub.audit.questions import Hub, Question, named
 from hub.audit.questions.answer import shown
 from hub.console.desk import Console, NotForYou
+from hub.console.form import Sent
 from hub.console.questions import (
     NOT_SIGNED_IN,
     Problem,
@@ -30,19 +30,9 @@ from hub.errors import Refused
 SHOWN: Final = 500  # rows on a page; a file has all
 
 
-async def _form(request: Request) -> dict[str, str]:
-    """What the form says. Anything but a form says nothing."""
-    try:
-        text = (await request.body()).decode()
-        return dict(parse_qsl(text, max_num_fields=50))
-    except ValueError:
-        return {}
-
-
 def questions_pages(console: Console) -> APIRouter:
     """Pages and calls."""
     pages = APIRouter()
-    form = Depends(_form)
 
     def hub() -> Hub:
         upcoming = console.deciding.reading.settings.upcoming
@@ -79,10 +69,11 @@ def questions_pages(console: Console) -> APIRouter:
         return about(request, viewer, one)
 
     @pages.post("/questions/{question_id}")
-    def ask(question_id: str, request: Request, said: dict[str, str] = form) -> Response:
-        viewer = console.admit_form(request, said.pop("token", ""))
+    def ask(question_id: str, request: Request, form: Sent) -> Response:
+        viewer = console.admit_form(request, form.get("token"))
         one = named(question_id)
-        format_ = said.pop("format", "")
+        format_ = form.get("format")
+        said = {parameter.name: form.get(parameter.name) for parameter in one.parameters}
         try:
             found = put(hub(), viewer, console.look, one.id, said)
         except (Problem, Refused) as wrong:
