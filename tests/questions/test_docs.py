@@ -18,7 +18,9 @@ from tests.questions.examples import generated
 from tests.questions.stage import erased_person
 from tests.questions.test_rapporteur import build_town, road_of
 from tests.road import Road
+from tests.test_docs import commands
 
+COMMAND = re.compile(r"nrm-hub ([a-z]+ [a-z]+)")
 PAGE = ROOT / "docs" / "questions.md"
 
 
@@ -52,6 +54,18 @@ def test_the_page_is_what_the_questions_say(places: Callable[[str], Told], tmp_p
     """If this fails: python -m tests.questions.examples prints the part after the heading."""
     _, _, told = PAGE.read_text("utf-8").partition("## Every question\n")
     assert told.strip() == generated(places, tmp_path)
+
+
+def test_commands_an_answer_names_are_there() -> None:
+    known = commands()
+    found = set()
+    for path in (ROOT / "hub/audit/questions").glob("*.py"):
+        text = re.sub(r'"\s*"', "", path.read_text("utf-8"))
+        found |= set(COMMAND.findall(text))
+    assert {"audit ask", "connector redrive", "statistics publish"} <= found
+    for words in found:
+        first, _, second = words.partition(" ")
+        assert second in known[first], words
 
 
 def test_every_code_of_a_refusal_is_explained() -> None:

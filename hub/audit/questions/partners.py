@@ -115,8 +115,8 @@ def accounts(asked: Asked, only: str | None = None) -> dict[str, Account]:
 
 NO_HASH: Final = (
     "A receipt carries no hash of the partner's records, so equality of two copies cannot be "
-    "proved from here: what is proved is which deliveries a partner signed for as applied. The "
-    "partner itself can compare: nrm-hub connector reconcile."
+    "proved from here: what is proved is which deliveries a partner signed for as applied. What "
+    "its tables hold can be seen at the partner's site only."
 )
 
 
