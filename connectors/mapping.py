@@ -132,10 +132,18 @@ def load_mapping(path: Path, schemas: Schemas | None = None) -> Mapping:
     """The mapping in this file. SettingsError lists everything that is wrong with it."""
     try:
         text = path.read_text(encoding="utf-8")
-        document = tomllib.loads(text)
     except OSError as missing:
         raise SettingsError(f"{path}: cannot be read ({missing.strerror})") from None
-    except (ValueError, RecursionError) as wrong:  # not TOML, or not text at all
+    except ValueError as wrong:  # not text at all
+        raise SettingsError(f"{path}: {wrong}") from None
+    return parse_mapping(text, path, schemas)
+
+
+def parse_mapping(text: str, path: Path, schemas: Schemas | None = None) -> Mapping:
+    """The same of a text; `path` is what mistakes are reported under."""
+    try:
+        document = tomllib.loads(text)
+    except (ValueError, RecursionError) as wrong:
         raise SettingsError(f"{path}: {wrong}") from None
     return _Reader(path, text, schemas or Schemas.load()).read(document)
 

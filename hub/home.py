@@ -7,6 +7,7 @@
       events.db             the event store, when embedded
       secrets.db, epoch.key the key store, when embedded: apart from the events on purpose
       topics.db             the topics, when embedded
+      upcoming/             schema files that are to come, if you announce any (docs/questions.md)
 
 Every command takes `--home`. Keys are raw bytes in files of mode 0600; nothing secret is in
 `hub.toml`, except that a database URL may hold a password: then name an environment variable in
@@ -102,6 +103,7 @@ class Settings:
     notices: tuple[Mapping[str, Any], ...] = ()  # read by consumers/notices/settings.py
     mail: Mapping[str, Any] = field(default_factory=dict)
     log: Mapping[str, Any] = field(default_factory=dict)  # read by consumers/witnesses/settings.py
+    upcoming: Path | None = None  # folder of schema files that are to come (question Q24)
     witnesses: tuple[Mapping[str, Any], ...] = ()  # likewise
     telemetry: Mapping[str, Any] | None = None  # read by hub/telemetry.py; None: no such section
     console: Mapping[str, Any] = field(default_factory=dict)  # read by hub/console/settings.py
@@ -200,6 +202,7 @@ class Home:
                 notices=tuple(_filled(document.get("notices", []))),
                 mail=_filled(document.get("mail", {})),
                 log=document.get("log", {}),
+                upcoming=self.path / "upcoming",
                 witnesses=tuple(_filled(document.get("witnesses", []))),
                 telemetry=_filled(document.get("telemetry")),
                 console=_filled(document.get("console", {})),

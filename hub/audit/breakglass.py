@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from hub.accepted import case_event
+from hub.audit.replay import case_named
 from hub.deliveries import Settlement
 from hub.domain.breakglass import Declaration, Invocation, Invocations
 from hub.domain.case import CaseEvent
@@ -59,26 +60,38 @@ class BreakGlass:
 
 
 def break_glass(
-    exchange: Exchange, case_ref: str | None = None, *, among: Collection[UUID] | None = None
+    exchange: Exchange,
+    case_ref: str | None = None,
+    *,
+    among: Collection[UUID] | None = None,
+    end: int | None = None,
+    now: datetime | None = None,
 ) -> BreakGlass:
-    """Every invocation in the log, or in one case, in log order; `among`: only in these cases."""
+    """Every invocation in the log, or in one case, in log order; as of position `end`, at `now`.
+
+    among: only in these cases.
+    """
     found: list[Invocation] = []
     profiles = _profiles(exchange)
-    wanted = exchange.pseudonyms.canonical("case", case_ref) if case_ref else None
+    wanted = case_named(exchange, case_ref) if case_ref else None
+    last = exchange.log.head if end is None else end
     for case_id in list(exchange.emergencies.cases):
         if wanted in (None, case_id) and (among is None or case_id in among):
-            found += _of_case(exchange, case_id, profiles)
+            found += _of_case(exchange, case_id, profiles, last)
     found.sort(key=lambda one: one.position)
-    return BreakGlass(exchange.clock.now(), found, list(exchange.emergencies.declared))
+    declared = [one for one in exchange.emergencies.declared if one.position <= last]
+    return BreakGlass(now or exchange.clock.now(), found, declared)
 
 
 def _of_case(
-    exchange: Exchange, case_id: UUID, profiles: dict[str, PolicyProfile]
+    exchange: Exchange, case_id: UUID, profiles: dict[str, PolicyProfile], last: int
 ) -> list[Invocation]:
     folded = Invocations(case_id)
     happened: CaseEvent | None = None
     for one in exchange.log.stream(case_id):
         event = one.event
+        if one.position > last:
+            break
         if isinstance(event, stored.EventAccepted):
             happened = case_event(event, exchange.secrets, one.position)
         elif isinstance(event, stored.Settled) and happened is not None:

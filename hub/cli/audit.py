@@ -21,7 +21,7 @@ from hub.audit import (
     why,
 )
 from hub.audit import conservation as accounted
-from hub.cli import exports, redecide, replay
+from hub.cli import exports, questions, redecide, replay
 from hub.cli.options import HUB_HOME, AsJson, HubHome
 from hub.cli.printed import console, lines, progress, table
 from hub.domain.breakglass import Invocation
@@ -34,6 +34,7 @@ app = typer.Typer(
     help="What happened, who was told what, why, and whether the log is what it was.",
     no_args_is_help=True,
 )
+app.command()(questions.ask)
 
 
 replay.mount(app)

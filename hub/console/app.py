@@ -26,6 +26,7 @@ from hub.console.pages.looks import looks_pages
 from hub.console.pages.overview import overview_pages
 from hub.console.pages.policy import policy_pages
 from hub.console.pages.preview import preview_pages
+from hub.console.pages.questions import questions_pages
 from hub.console.pages.registry import registry_pages
 from hub.console.pages.sign_in import sign_in_pages
 from hub.console.pages.timeline import timeline_pages
@@ -41,6 +42,7 @@ PAGES: Final[tuple[Callable[[Console], APIRouter], ...]] = (
     withdrawals_pages,
     dead_letters_pages,
     policy_pages,
+    questions_pages,
     registry_pages,
     cases_pages,
     timeline_pages,

@@ -166,13 +166,19 @@ class Console:
         return self._of_role(request, session.viewer, roles)
 
     def admit_form(self, request: Request, token: str, *roles: Role) -> Viewer:
-        """As `admit`, for what changes something: the form must be one this session was shown, and
-        the person must have signed in lately, or does so again and repeats it."""
+        """As `admit`, for a form: it must be one that this session was shown."""
         viewer = self.admit(request, *roles)
         session = self.session(request)
         if session is None or not session.same(token):
             raise NotForYou("form_not_ours")
-        if not self.sessions.fresh(session):
+        return viewer
+
+    def admit_change(self, request: Request, token: str, *roles: Role) -> Viewer:
+        """As `admit_form`, for what changes something: the person must have signed in lately, or
+        does so again and repeats it."""
+        viewer = self.admit_form(request, token, *roles)
+        session = self.session(request)
+        if session is None or not self.sessions.fresh(session):
             raise SignInNeeded(_page_of(request), again=True)
         return viewer
 

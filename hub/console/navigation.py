@@ -29,6 +29,7 @@ MENU: Final = (
     Entry("/withdrawals", "base.withdrawals", _DESKS),
     Entry("/dead-letters", "base.dead_letters", _OWN),
     Entry("/policy", "base.policy", ROLES),
+    Entry("/questions", "questions.menu", ROLES),
     Entry("/registry", "base.registry", _OWN),
     Entry("/verify", "verify.menu", ROLES),
     Entry("/looks", "looks.title", ("auditor",)),

@@ -28,9 +28,19 @@ def deliveries(
     log: HubLog, agency: str, case_id: UUID, decisions: Sequence[int]
 ) -> list[tuple[int, Sent]]:
     """(log position, delivery) of all deliveries of the case that rest on these decisions."""
+    found = []
+    for one in sendings(log, agency, case_id, decisions):
+        assert isinstance(one.event, stored.Sending)
+        found.append((one.position, _sent(one.event)))
+    return found
+
+
+def sendings(
+    log: HubLog, agency: str, case_id: UUID, decisions: Sequence[int]
+) -> Iterator[Recorded]:
+    """The same as recorded."""
     stream = stream_id("deliveries", agency)
     last = log.last_version(stream)
-    found: list[tuple[int, Sent]] = []
     version, read_to = 1, 0  # next version to read; decisions below `read_to` were all seen
     for decision in sorted(decisions):
         if decision < read_to or version > last:
@@ -42,29 +52,31 @@ def deliveries(
                 sending = one.event
                 assert isinstance(sending, stored.Sending)
                 if sending.case_id == case_id.bytes:
-                    found.append((one.position, _sent(sending)))
+                    yield one
             version = page[-1].event.originator_version + 1
             read_to = _decision(page[-1])  # more of this one may follow
             if read_to > decision:
                 break
-    return found
 
 
 def answers(log: HubLog, agency: str, sent: Sequence[tuple[int, Sent]]) -> Iterator[Answer]:
     """What the agency's receipts say of these deliveries, in the order recorded."""
     if not sent:
         return
+    wanted = sorted(one.sequence for _, one in sent)
+    for one in receipts(log, agency, min(position for position, _ in sent)):
+        assert isinstance(one.event, stored.Received)
+        yield from _answers(one.event, wanted)
+
+
+def receipts(log: HubLog, agency: str, after: int) -> Iterator[Recorded]:
+    """The agency's receipts recorded after a log position."""
     stream = stream_id("receipts", agency)
     last = log.last_version(stream)
-    first_sent = min(position for position, _ in sent)
-    wanted = sorted(one.sequence for _, one in sent)
-    version = _first(log, stream, 1, last, lambda one: one.position > first_sent)
+    version = _first(log, stream, 1, last, lambda one: one.position > after)
     while version <= last:
         page = log.stream(stream, version - 1, PAGE)
-        for one in page:
-            receipt = one.event
-            assert isinstance(receipt, stored.Received)
-            yield from _answers(receipt, wanted)
+        yield from page
         version = page[-1].event.originator_version + 1
 
 

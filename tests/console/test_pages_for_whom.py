@@ -44,6 +44,7 @@ PAGES = {
     "/policy/diff": EVERYBODY,
     "/policy/diff?old=coe&new=uk": EVERYBODY,
     "/policy/replay?new=uk": DESKS,
+    "/questions": EVERYBODY,
     "/registry": OWN,
     "/looks": {"auditor"},
 }

@@ -80,7 +80,7 @@ def changing(console: Console, time: Time) -> Iterator[TestClient]:
 
     @app.post("/change")
     def change(request: Request, sent: Sent) -> Response:
-        viewer = console.admit_form(request, sent.get("token"), "operator")
+        viewer = console.admit_change(request, sent.get("token"), "operator")
         return Response(f"changed by {viewer.name}")
 
     with TestClient(app, follow_redirects=False) as client:

@@ -83,7 +83,7 @@ def dead_letters_pages(console: Console) -> APIRouter:
 
     @pages.post("/{agency}/{sequence}")
     def act(request: Request, agency: str, sequence: str, sent: Sent) -> Response:
-        viewer = console.admit_form(request, sent.get("token"), "operator")
+        viewer = console.admit_change(request, sent.get("token"), "operator")
         exchange = console.exchange
         number = _number(sequence)
         console.look(

@@ -82,7 +82,7 @@ def work_pages(console: Console) -> APIRouter:
 
     @pages.post("/{item}")
     def close(request: Request, item: str, sent: Sent) -> Response:
-        viewer = console.admit_form(request, sent.get("token"), "auditor", "operator")
+        viewer = console.admit_change(request, sent.get("token"), "auditor", "operator")
         exchange = console.exchange
         found = _find(exchange, item)
         console.look(viewer, "work_close", found.case_id.hex if found.case_id else "")
