@@ -13,9 +13,9 @@ function decided(story, catalogue) {
     parties,
     partiesVersion: story.partiesVersion,
     profile: new Profile(story.profile),
-    groupOf: (type) => catalogue.groups[type] ?? "",
+    groupOf: ({ type }) => catalogue.groups[type] ?? "",
   };
-  const fieldCategory = (type, field) => catalogue.fields[type]?.[field] ?? null;
+  const fieldCategory = ({ type }, field) => catalogue.fields[type]?.[field] ?? null;
   const found = [];
   let compared = 0;
   for (const step of story.events) {

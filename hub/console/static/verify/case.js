@@ -14,14 +14,15 @@ import { Referrals } from "./referrals.js";
 /**
  * @typedef {{
  *   position: number, id: string, type: string, emitter: string, role: string, at: number,
- *   categories: string[], facts: Record<string, any>
+ *   categories: string[], facts: Record<string, any>, schema?: string
  * }} CaseEvent
  *
  * @typedef {{
  *   id: string, agency: string, from: number, until: number, requested: Set<string>, closed: boolean
  * }} Window
  *
- * @typedef {(type: string, field: string) => string | null} FieldCategory
+ * @typedef {(event: CaseEvent, field: string) => string | null} FieldCategory
+ * @typedef {(event: CaseEvent) => string} GroupOf event group, empty for an unknown type
  */
 
 const WINDOW_MICROS = 24 * 3600 * 1_000_000;
@@ -99,7 +100,7 @@ export class Case {
     if (corrected.type === "RecordCorrected" && field === "new_value") {
       return corrected.categories.find((one) => one !== "case_management") ?? "case_management";
     }
-    return this.fieldCategory(corrected.type, field);
+    return this.fieldCategory(corrected, field);
   }
 
   // -- what was decided --------------------------------------------------------------------

@@ -2,10 +2,11 @@
  * Dates and instants out of facts, where they are ISO text.
  *
  * A day is a whole number of days since 1970-01-01, an instant a number of microseconds since then,
- * both UTC. `FOREVER` stands for a clock that cannot be trusted: whatever can expire has expired.
+ * both UTC. `FOREVER`, the last day of year 9999, stands for a clock that cannot be trusted: whatever
+ * can expire has expired.
  */
 
-export const FOREVER = Infinity;
+export const FOREVER = 2_932_896 * 86_400_000_000;
 
 const DAY_MICROS = 86_400_000_000;
 const DAY = /^(\d{4})-(\d\d)-(\d\d)/;

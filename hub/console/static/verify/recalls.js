@@ -73,7 +73,7 @@ export function recallsOf(theCase, event, settlement, again) {
  * @param {import("./case.js").Case} theCase @param {string} id @param {string} category
  * @returns {string}
  */
-function agreedTo(theCase, id, category) {
+export function agreedTo(theCase, id, category) {
   const link = theCase.byId.get(id)?.type === "CaseLinkDecided";
   return link && category === "consent" ? "linkage" : category;
 }

@@ -15,7 +15,7 @@ import { isReferralMessage } from "./referrals.js";
  *   theCase: import("./case.js").Case, event: import("./case.js").CaseEvent,
  *   agency: string, role: string, category: string, now: number,
  *   age: import("./age.js").AgeView, profile: import("./profile.js").Profile,
- *   groupOf: (type: string) => string, first: boolean, windows: boolean
+ *   groupOf: import("./case.js").GroupOf, first: boolean, windows: boolean
  * }} Ask
  *
  * @typedef {{released: true, basis: string, window?: string}
@@ -49,7 +49,7 @@ export function decide(ask) {
 /** @param {Ask} ask @returns {Outcome} */
 function byTheRules(ask) {
   const { theCase, event, agency, role, category, now, profile } = ask;
-  const group = ask.groupOf(event.type);
+  const group = ask.groupOf(event);
   const today = dayOf(now);
   const child = ask.age.child || (ask.age.disputed && profile.disputeServes.has(role));
   let mode = profile.mode(role, category);
@@ -137,7 +137,7 @@ function complainedAbout({ theCase, event, agency }) {
 /** @param {Ask} ask @param {number} today @returns {boolean} */
 function activelyNamed({ theCase, event, agency, first, groupOf }, today) {
   if (theCase.consents.activelyNames(agency, today)) return true;
-  if (!first || groupOf(event.type) !== "consent") return false;
+  if (!first || groupOf(event) !== "consent") return false;
   const before = theCase.recordBefore;
   return before !== undefined && before.names(agency) && before.active(today);
 }

@@ -6,6 +6,7 @@
 import { FOREVER } from "./dates.js";
 import { put } from "./holdings.js";
 import { recallsOf } from "./recalls.js";
+import { must } from "./refusal.js";
 import { decide } from "./rules.js";
 
 /**
@@ -14,9 +15,25 @@ import { decide } from "./rules.js";
  *
  * @typedef {{
  *   parties: Map<string, Party>, partiesVersion: number,
- *   profile: import("./profile.js").Profile, groupOf: (type: string) => string
+ *   profile: import("./profile.js").Profile, groupOf: import("./case.js").GroupOf,
+ *   effort?: Effort
  * }} Law
  */
+
+const MOST_ANSWERS = 20_000_000;
+
+/** A bound on how long one file can keep the verifier at work. */
+export class Effort {
+  constructor() {
+    this.left = MOST_ANSWERS;
+  }
+
+  /** One more answer. */
+  spend() {
+    this.left -= 1;
+    must(this.left >= 0, "too_large");
+  }
+}
 
 /**
  * Takes the event into the case, and decides.
@@ -35,30 +52,18 @@ export function settle(theCase, incoming, law, given = {}) {
   const age = known ?? theCase.age.view(now, law.profile.enforcementRoles);
 
   /** @param {import("./case.js").CaseEvent} about @param {Party} party @param {string} category */
-  const asked = (about, party, category, first = false, windows = true) =>
-    withAgreement(
+  const asked = (about, party, category, first = false, windows = true) => {
+    law.effort?.spend();
+    const { agency, role } = party;
+    const { profile, groupOf } = law;
+    return withAgreement(
       party,
       decide({
-        theCase,
-        event: about,
-        agency: party.agency,
-        role: party.role,
-        category,
-        now,
-        age,
-        profile: law.profile,
-        groupOf: law.groupOf,
-        first,
-        windows,
+        theCase, event: about, agency, role, category, now, age, profile, groupOf, first, windows,
       }),
     );
-
-  /** @type {Map<string, Map<string, import("./rules.js").Outcome>>} */
-  const decided = new Map();
-  for (const party of recipients(law, event)) {
-    const outcomes = event.categories.map((name) => [name, asked(event, party, name, true)]);
-    decided.set(party.agency, new Map(/** @type {any} */ (outcomes)));
-  }
+  };
+  const decided = decideAll(theCase, event, law, asked);
   const settlement = settlementOf(event, law, age, clockTrusted, decided);
   const again = (/** @type {string} */ agency, /** @type {string} */ id, /** @type {string} */ name) => {
     const [party, about] = [law.parties.get(agency), theCase.byId.get(id)];
@@ -87,6 +92,32 @@ export function settle(theCase, incoming, law, given = {}) {
   }
   theCase.holdBackfill(settlement);
   return settlement;
+}
+
+/**
+ * Everybody's answers. Whoever is neither concerned nor has a window gets that of its role.
+ * @param {import("./case.js").Case} theCase @param {import("./case.js").CaseEvent} event
+ * @param {Law} law
+ * @param {(about: import("./case.js").CaseEvent, party: Party, category: string, first: boolean) =>
+ *   import("./rules.js").Outcome} asked
+ * @returns {Map<string, Map<string, import("./rules.js").Outcome>>}
+ */
+function decideAll(theCase, event, law, asked) {
+  const decided = new Map();
+  const ofRole = new Map();
+  const inside = new Set(theCase.windows.map((one) => one.agency));
+  for (const party of recipients(law, event)) {
+    const { agency, role, receives } = party;
+    const own = inside.has(agency) || theCase.concerned(agency, event);
+    const key = `${role} ${receives}`;
+    let outcomes = own ? undefined : ofRole.get(key);
+    if (!outcomes) {
+      outcomes = new Map(event.categories.map((name) => [name, asked(event, party, name, true)]));
+      if (!own) ofRole.set(key, outcomes);
+    }
+    decided.set(agency, outcomes);
+  }
+  return decided;
 }
 
 /** 2.12 @param {Party} party @param {import("./rules.js").Outcome} outcome */
@@ -132,6 +163,7 @@ function settlementOf(event, law, age, clockTrusted, decided) {
     rebased: new Map(),
     backfill: new Map(),
     windows,
+    named: [...decided.keys()],
     outcome(agency, _role, category) {
       const outcome = decided.get(agency)?.get(category);
       if (!outcome) return undefined;
