@@ -30,7 +30,7 @@ function section(title, ...inside) {
 function first(/** @type {any[]} */ lines) {
   const all = lines.length;
   if (all <= MOST_LINES) return { lines, note: [] };
-  const note = element("p", { class: "quiet" }, say("shown_first", { shown: MOST_LINES, all }));
+  const note = element("p", { class: "quiet after" }, say("shown_first", { shown: MOST_LINES, all }));
   return { lines: lines.slice(0, MOST_LINES), note: [note] };
 }
 
@@ -50,8 +50,8 @@ function said({ statements }) {
   const rows = lines.map(({ row, head }) => [
     String(row.position),
     row.value.event_type,
-    row.value.emitter,
-    shownInstant(row.value.timestamp),
+    whole(row.value.emitter),
+    whole(shownInstant(row.value.timestamp)),
     code(`${hex(head.key_id).slice(0, 12)}…`),
   ]);
   const heads = ["col_position", "col_event", "col_by", "col_when", "col_key"].map((one) => say(one));
@@ -66,9 +66,9 @@ function told({ decided }) {
   const rows = lines.map(({ one, line }) => [
     String(one.position),
     one.type,
-    line.agency,
+    whole(line.agency),
     line.category,
-    code(line.recorded.replace("released: ", "")),
+    element("span", { class: "basis" }, line.recorded.replace("released: ", "")),
     element("span", { class: "tick" }, `✓ ${say("same")}`),
   ]);
   const heads = [
@@ -79,7 +79,7 @@ function told({ decided }) {
     "claim_told",
     table(say("claim_told"), heads, rows, [0]),
     ...note,
-    element("p", { class: "quiet" }, say("withheld_count", { count: withheld })),
+    element("p", { class: "quiet after" }, say("withheld_count", { count: withheld })),
   );
 }
 
@@ -94,11 +94,11 @@ function sent({ deliveries, receipts = [], statements }) {
     );
     const about = statements?.get(one.eventPosition)?.row.value.event_type ?? "";
     return [
-      `${one.agency} ${one.sequence}`,
+      whole(`${one.agency} · ${one.sequence}`),
       `${say(one.kind)}${about ? `: ${about}` : ""}`,
-      element("span", {}, whatWas(one)),
-      shownInstant(one.at),
-      receipt ? say("receipt_at", { position: String(receipt.position) }) : say("receipt_none"),
+      element("div", { class: "long" }, whatWas(one)),
+      whole(shownInstant(one.at)),
+      whole(receipt ? say("receipt_at", { position: String(receipt.position) }) : say("receipt_none")),
     ];
   });
   const heads = ["col_sequence", "col_kind", "col_basis", "col_when", "col_receipt"].map((one) =>
@@ -126,6 +126,11 @@ function opened({ content }) {
   ]);
   const heads = ["col_position", "col_part", "col_size"].map((one) => say(one));
   return section("claim_opened", table(say("claim_opened"), heads, rows, [0, 2]), ...note);
+}
+
+/** @param {string} text */
+function whole(text) {
+  return element("span", { class: "whole" }, text);
 }
 
 /** @param {string} text */

@@ -67,11 +67,11 @@ export function comingOfAge(born) {
 }
 
 /**
- * For people: 2026-03-02 09:41 UTC.
+ * For people, in UTC: 2026-03-02 09:41.
  * @param {number | bigint} at @returns {string}
  */
 export function shownInstant(at) {
   const time = new Date(Number(at) / 1000);
   if (Number.isNaN(time.getTime())) return "?";
-  return `${time.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+  return time.toISOString().slice(0, 16).replace("T", " ");
 }
