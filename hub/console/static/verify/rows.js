@@ -15,6 +15,7 @@ import { must, Refusal } from "./refusal.js";
 import { readBases, readSettlement } from "./settlement.js";
 import { sha256 } from "./sha256.js";
 import { STORE } from "./store-schemas.js";
+import { checkOwners, checkVersions } from "./streams.js";
 
 /**
  * value: the decoded state; `json` its JSON members, read.
@@ -197,25 +198,13 @@ export async function checkRows(members, rows, manifest) {
   const [first] = rows;
   must(first.topic === "nrm.Hub.Initialised" && first.version === 1, "bad_row", place(1));
   must(first.value.hub === manifest.origin, "wrong_hub");
+  await checkOwners(rows, manifest.origin);
   const { raw, signature } = manifest;
   const holds = await verifyTyped(first.value.public, EVIDENCE, raw, signature);
   must(holds, "bad_hub_signature");
-  checkStreams(rows);
+  checkVersions(rows);
   checkSchemas(members);
   return first.value.public;
-}
-
-/** No version twice, none missing in between; whole streams begin with 1. @param {Row[]} rows */
-function checkStreams(rows) {
-  /** @type {Map<string, number>} */
-  const last = new Map();
-  for (const { stream, version, why, position } of rows) {
-    const before = last.get(stream) ?? 0;
-    const parts = ["receipt", "delivery", "event"].includes(why);
-    const fits = parts ? version > before : version === before + 1;
-    must(fits, "gap_in_stream", place(position));
-    last.set(stream, version);
-  }
 }
 
 /** Schemas in the file are for people, and have to be what they are called. */
