@@ -96,14 +96,18 @@ function opened(position, data, where) {
 function heldBy(holder, rows, statements) {
   const positions = new Map([...statements].map(([at, one]) => [eventId(one.row), at]));
   const held = new Set();
-  for (const { topic, value, json } of rows) {
+  for (const { topic, value, json, position } of rows) {
     if (topic !== "nrm.DeliveryLog.Sending" || value.agency !== holder) continue;
-    if (value.kind === "release") {
-      for (const name of Object.keys(json.items.bases)) held.add(`${value.event_position} ${name}`);
-      continue;
-    }
-    for (const [event, names] of json.items.items) {
-      for (const name of names) held.delete(`${positions.get(event)} ${name}`);
+    try {
+      if (value.kind === "release") {
+        for (const name of Object.keys(json.bases)) held.add(`${value.event_position} ${name}`);
+        continue;
+      }
+      for (const [event, names] of json.recall.items) {
+        for (const name of names) held.delete(`${positions.get(event)} ${name}`);
+      }
+    } catch {
+      throw new Refusal("bad_row", place(position), 6);
     }
   }
   return held;

@@ -53,7 +53,7 @@ export async function checkDecisions(members, rows, register) {
  */
 function decideAgain(theCase, row, settled, register, schemas, effort) {
   const where = place(settled.position);
-  const recorded = settled.json.read;
+  const recorded = settled.json.settlement;
   const event = caseEvent(row);
   must(recorded.event === event.id, "decision_differs", where);
   const profile = register.profileBefore(row.position);

@@ -68,8 +68,8 @@ function sentOf({ position, version, value, json }) {
     sequence: version,
     kind: value.kind,
     eventPosition: value.event_position,
-    bases: release ? Object.entries(json.items.bases) : [],
-    recalled: release ? [] : json.items.items,
+    bases: release ? Object.entries(json.bases) : [],
+    recalled: release ? [] : json.recall.items,
   };
 }
 
@@ -97,7 +97,7 @@ class Ledger {
       const event = pairs.get(row.position);
       if (event) {
         const entered = takeRecorded(this.theCase, event, row);
-        this.age = row.json.read.age;
+        this.age = row.json.settlement.age;
         this.owe(row, entered.id);
       } else if (row.topic === "nrm.DeliveryLog.Sending") {
         must(this.theCase.events.length > 0, "delivery_differs", place(row.position));
@@ -118,7 +118,7 @@ class Ledger {
   /** @param {Row} row a settlement @param {string} id of its event */
   owe(row, id) {
     /** @type {import("./settlement.js").Settlement} */
-    const settlement = row.json.read;
+    const settlement = row.json.settlement;
     const add = (
       /** @type {string} */ agency,
       /** @type {string} */ event,
@@ -153,14 +153,12 @@ class Ledger {
     must(!late, "delivery_differs", where);
     one.done = true;
     if (one.recall) {
-      /** @type {Array<[string, string[]]>} */
-      const listed = json.items.items;
-      const told = new Map(listed.map(([id, names]) => [id, new Set(names)]));
+      const told = new Map(json.recall.items.map(([id, names]) => [id, new Set(names)]));
       const right = itemsText(told) === itemsText(one.recall.items);
-      must(right && json.items.action === one.recall.action, "delivery_differs", where);
+      must(right && json.recall.action === one.recall.action, "delivery_differs", where);
       return;
     }
-    const bases = new Map(Object.entries(json.items.bases));
+    const bases = new Map(Object.entries(json.bases));
     const stands = this.ages(row).some(
       (age) => basesText(this.standing(row, one, age)) === basesText(bases),
     );
@@ -178,7 +176,7 @@ class Ledger {
     const where = place(position);
     if (this.scope.agency !== null && this.scope.agency !== value.agency) return;
     /** @type {Map<string, string[]>} */
-    const items = new Map(Object.entries(json.items));
+    const items = new Map(Object.entries(json.heldBack));
     const rebased = new Map(Object.entries(json.rebased));
     const owed = this.owed.get(value.agency) ?? [];
     for (const one of owed) {

@@ -65,7 +65,7 @@ export function settledEvents(stream) {
 
 /** @param {Case} theCase @param {Row} row */
 export function holdBack(theCase, { value, json }) {
-  for (const [event, names] of Object.entries(json.items)) {
+  for (const [event, names] of Object.entries(json.heldBack)) {
     theCase.holdings.drop(value.agency, event, names);
   }
   theCase.holdings.rebase(readBases({ [value.agency]: json.rebased }));
@@ -78,8 +78,8 @@ export function holdBack(theCase, { value, json }) {
  */
 export function takeRecorded(theCase, event, settled) {
   const entered = theCase.enter(caseEvent(event));
-  theCase.hold(settled.json.read, entered);
-  theCase.leave(entered, settled.json.read.left);
-  theCase.holdBackfill(settled.json.read);
+  theCase.hold(settled.json.settlement, entered);
+  theCase.leave(entered, settled.json.settlement.left);
+  theCase.holdBackfill(settled.json.settlement);
   return entered;
 }

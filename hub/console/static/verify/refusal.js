@@ -50,9 +50,13 @@ export const EXITS = {
 };
 
 export class Refusal extends Error {
-  /** @param {string} code @param {string} [where] */
-  constructor(code, where = "") {
+  /**
+   * @param {string} code @param {string} [where]
+   * @param {number} [step] if the failure belongs to an earlier step than the one that met it
+   */
+  constructor(code, where = "", step = 0) {
     super(where ? `${code}: ${where}` : code);
+    this.step = step;
     this.code = code;
     this.where = where;
   }

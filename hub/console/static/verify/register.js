@@ -95,7 +95,7 @@ function published({ position, value, json }) {
   try {
     return { position, version: value.version, profile: new Profile(json.document) };
   } catch {
-    throw new Refusal("bad_row", place(position));
+    throw new Refusal("bad_row", place(position), 6);
   }
 }
 

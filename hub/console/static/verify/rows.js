@@ -12,16 +12,16 @@ import { readJson } from "./json.js";
 import { place } from "./manifest.js";
 import { climb, leafHash, Nodes } from "./merkle.js";
 import { must, Refusal } from "./refusal.js";
-import { readBases, readSettlement } from "./settlement.js";
+import { RowJson } from "./row-json.js";
 import { sha256 } from "./sha256.js";
 import { STORE } from "./store-schemas.js";
 import { checkOwners, checkVersions } from "./streams.js";
 
 /**
- * value: the decoded state; `json` its JSON members, read.
+ * value: the decoded state; `json` what is JSON in it.
  * @typedef {{
  *   position: number, why: string, stream: string, version: number, topic: string, value: any,
- *   json: Record<string, any>
+ *   json: RowJson
  * }} Row
  *
  * @typedef {Array<{hash: Uint8Array, sibling: Uint8Array | null, left: boolean}>} Climb
@@ -49,37 +49,6 @@ const TOPICS = {
   "nrm.DeliveryLog.Sending": ["delivery"],
   "nrm.ReceiptLog.Received": ["receipt"],
 };
-
-/** Members of a row that hold JSON. @type {Record<string, string[]>} */
-const JSON_MEMBERS = {
-  "nrm.Case.EventAccepted": ["facts"],
-  "nrm.Case.Settled": ["settlement"],
-  "nrm.Case.HeldBack": ["items", "rebased"],
-  "nrm.Case.InFlight": ["items", "told"],
-  "nrm.DeliveryLog.Sending": ["items"],
-  "nrm.PolicyProfile.Published": ["document"],
-};
-
-/** JSON members in their shape; what has another throws. */
-/** @type {Record<string, (row: Row) => void>} */
-const SHAPES = {
-  "nrm.Case.Settled"(row) {
-    row.json.read = readSettlement(row.json.settlement);
-  },
-  "nrm.Case.HeldBack"({ json }) {
-    for (const names of Object.values(json.items)) textsOf(names);
-    readBases(json.rebased);
-  },
-  "nrm.DeliveryLog.Sending"({ value, json }) {
-    if (value.kind === "release") textsOf(Object.values(json.items.bases));
-    else for (const [event, names] of json.items.items) textsOf([event, ...names]);
-  },
-};
-
-/** @param {any} list */
-function textsOf(list) {
-  if (!Array.isArray(list) || list.some((one) => typeof one !== "string")) throw new TypeError();
-}
 
 /**
  * Step 5. The way of each row's leaf up to the root, by position.
@@ -149,25 +118,21 @@ function readRow(raw, position, why) {
   must(state[0] === 0xc3 && state[1] === 1, "bad_row", where);
   const form = forms().get(hex(state.subarray(2, 10)));
   must(form?.topic === topic, "newer_version", where);
-  const row = {
+  let value;
+  try {
+    value = form.read(state.subarray(10));
+  } catch {
+    throw new Refusal("bad_row", where);
+  }
+  return {
     position,
     why,
     stream: hex(raw.subarray(0, 16)),
     version: new DataView(raw.buffer, raw.byteOffset + 16, 4).getUint32(0),
     topic,
-    value: /** @type {any} */ (null),
-    json: /** @type {Record<string, any>} */ ({}),
+    value,
+    json: new RowJson(value),
   };
-  try {
-    row.value = form.read(state.subarray(10));
-    for (const name of JSON_MEMBERS[topic] ?? []) {
-      row.json[name] = readJson(row.value[name], DEEPEST);
-    }
-    SHAPES[topic]?.(row);
-  } catch {
-    throw new Refusal("bad_row", where);
-  }
-  return row;
 }
 
 /** @param {Uint8Array} raw @returns {string} */

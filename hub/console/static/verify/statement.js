@@ -47,7 +47,7 @@ export async function checkStatement({ members, manifest, head, rows, hubKey }) 
   checkWithheld(agency, asked, stream);
   for (const { value, json, position } of sent) {
     if (hex(value.case_id) !== theCase || value.kind !== "release") continue;
-    must(!Object.keys(json.items.bases).some(asked), "not_absent", place(position));
+    must(!Object.keys(json.bases).some(asked), "not_absent", place(position));
   }
   const own = stream.filter((row) => row.value.emitter === agency).length;
   return { agency, case: theCase, categories: scope.categories, asOf: manifest.asOf, own };
@@ -63,14 +63,14 @@ function checkWithheld(agency, asked, stream) {
   for (const { topic, value, json, position } of stream) {
     if (topic === "nrm.Case.Settled") {
       /** @type {import("./settlement.js").Settlement} */
-      const { event, released: now, backfill } = json.read;
+      const { event, released: now, backfill } = json.settlement;
       const all = new Map(backfill.get(agency) ?? []);
       all.set(event, new Map([...(now.get(agency) ?? []), ...(all.get(event) ?? [])]));
       for (const [id, bases] of all) {
         for (const name of bases.keys()) if (asked(name)) released.set(`${id} ${name}`, position);
       }
     } else if (topic === "nrm.Case.HeldBack" && value.agency === agency) {
-      for (const [id, names] of Object.entries(json.items)) {
+      for (const [id, names] of Object.entries(json.heldBack)) {
         for (const name of names) released.delete(`${id} ${name}`);
       }
     }

@@ -84,13 +84,15 @@ export async function verify(file, trust, onStep = () => {}) {
       await onStep(steps[number - 1]);
     } catch (error) {
       const refusal = error instanceof Refusal ? error : new Refusal(OTHERWISE[number]);
-      steps.push({ number, state: "fails", told: [refusal.code, { where: refusal.where }] });
-      await onStep(steps[number - 1]);
-      for (let left = number + 1; left <= STEPS; left += 1) {
+      const { exit, code, where } = refusal;
+      const step = refusal.step || number;
+      steps.length = step - 1;
+      steps.push({ number: step, state: "fails", told: [code, { where }] });
+      await onStep(steps[step - 1]);
+      for (let left = step + 1; left <= STEPS; left += 1) {
         steps.push({ number: left, state: "not_reached", told: ["not_reached", {}] });
       }
-      const { exit, code, where } = refusal;
-      return { verifies: false, exit, step: number, code, where, steps, found };
+      return { verifies: false, exit, step, code, where, steps, found };
     }
   }
   return { verifies: true, exit: 0, step: 0, code: "", where: "", steps, found };
