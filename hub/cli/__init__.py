@@ -40,8 +40,12 @@ from hub.cli import (
     scenario,
     serve,
     statistics,
+<<<<<<< HEAD
     transparency,
     witness,
+=======
+    verifier,
+>>>>>>> e845613 (Tests of the verifier's page in a real browser; the command, its page in the documents)
     work,
 )
 
@@ -69,6 +73,7 @@ app.add_typer(agency_cli.agency, name="agency")
 app.add_typer(connector, name="connector")
 transparency.mount(audit.app)
 evidence.mount(audit.app)
+verifier.mount(audit.app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(case.app, name="case")
 app.add_typer(scenario.app, name="scenario")

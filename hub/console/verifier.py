@@ -15,6 +15,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -83,8 +84,24 @@ def _bare(schema: Any) -> Any:
 # -- one file --------------------------------------------------------------------------------
 
 
-def page() -> str:
-    """The whole verifier as one HTML document that needs nothing else."""
+@dataclass(frozen=True)
+class Page:
+    """The whole verifier as one HTML document that needs nothing else.
+
+    policy: its Content-Security-Policy, which stands in it; a server sends it as a header too.
+    """
+
+    html: str
+    policy: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file, hexadecimal: what two people compare."""
+        return hashlib.sha256(self.html.encode()).hexdigest()
+
+
+def page() -> Page:
+    """The page made of the modules as they are now; the same modules give the same bytes."""
     script = _bundled()
     style = (FOLDER / "verify.css").read_text("utf-8")
     if "</script" in script or "</style" in style:
@@ -102,7 +119,7 @@ def page() -> str:
         document, found = pattern.subn(lambda _match, text=text: text, document)  # type: ignore[misc]
         if found != 1:
             raise VerifierError(f"verify.html has not one place for {pattern.pattern}")
-    return document
+    return Page(document, policy)
 
 
 def modules() -> list[str]:

@@ -29,9 +29,10 @@ function section(title, ...inside) {
 /** Tables grow with the file; a page shows so many lines. */
 function first(/** @type {any[]} */ lines) {
   const all = lines.length;
-  if (all <= MOST_LINES) return { lines, note: [] };
-  const note = element("p", { class: "quiet after" }, say("shown_first", { shown: MOST_LINES, all }));
-  return { lines: lines.slice(0, MOST_LINES), note: [note] };
+  const many = all > MOST_LINES;
+  const told = many ? say("shown_first", { shown: MOST_LINES, all }) : say("shown_all", { all });
+  const note = element("p", { class: "quiet after" }, told);
+  return { lines: many ? lines.slice(0, MOST_LINES) : lines, note: [note] };
 }
 
 /** @param {Found} found */
@@ -61,14 +62,13 @@ function said({ statements }) {
 /** @param {Found} found */
 function told({ decided }) {
   if (!decided?.length) return null;
-  const all = decided.flatMap((one) => one.lines.map((line) => ({ one, line })));
-  const { lines, note } = first(all);
-  const rows = lines.map(({ one, line }) => [
-    String(one.position),
-    one.type,
-    whole(line.agency),
-    line.category,
-    element("span", { class: "basis" }, line.recorded.replace("released: ", "")),
+  const { lines, note } = first(decided.flatMap(releases));
+  const rows = lines.map(({ position, type, agency, category, basis, since }) => [
+    String(position),
+    since ? element("span", {}, type, " ", quiet(say("caught_up", { since }))) : type,
+    whole(agency),
+    category,
+    element("span", { class: "basis" }, basis),
     element("span", { class: "tick" }, `✓ ${say("same")}`),
   ]);
   const heads = [
@@ -81,6 +81,19 @@ function told({ decided }) {
     ...note,
     element("p", { class: "quiet after" }, say("withheld_count", { count: withheld })),
   );
+}
+
+/**
+ * What an event led to: its own releases, then those of earlier events. since: the row that led to
+ * a later release.
+ * @param {import("./decisions.js").Decided} one
+ */
+function releases({ position, type, lines, caughtUp }) {
+  const own = lines.map(({ agency, category, again }) => {
+    const basis = again.replace("released: ", "");
+    return { position, type, agency, category, basis, since: "" };
+  });
+  return [...own, ...caughtUp.map((later) => ({ ...later, since: String(position) }))];
 }
 
 /** @param {Found} found */
@@ -126,6 +139,11 @@ function opened({ content }) {
   ]);
   const heads = ["col_position", "col_part", "col_size"].map((one) => say(one));
   return section("claim_opened", table(say("claim_opened"), heads, rows, [0, 2]), ...note);
+}
+
+/** @param {string} text */
+function quiet(text) {
+  return element("span", { class: "quiet" }, text);
 }
 
 /** @param {string} text */

@@ -7,6 +7,7 @@ import { Case } from "./case.js";
 import { decisions, differences } from "./compared.js";
 import { EventSchemas } from "./event-schemas.js";
 import { caseEvent, holdBack, settledEvents, streamsOf } from "./fold.js";
+import { each } from "./holdings.js";
 import { place } from "./manifest.js";
 import { must } from "./refusal.js";
 import { Effort, settle } from "./settle.js";
@@ -15,8 +16,10 @@ import { Effort, settle } from "./settle.js";
  * One event and what was decided of it, twice.
  * @typedef {{
  *   position: number, id: string, stream: string, type: string, emitter: string, at: number,
- *   lines: import("./compared.js").Line[], withheld: number, ageAsRecorded: boolean
- * }} Decided
+ *   lines: import("./compared.js").Line[], withheld: number, ageAsRecorded: boolean,
+ *   caughtUp: Array<{position: number, type: string, agency: string, category: string,
+ *     basis: string}>
+ * }} Decided lines: what was released of the event; caughtUp: of earlier ones, because of it
  */
 
 /**
@@ -88,5 +91,10 @@ function decideAgain(theCase, row, settled, register, schemas, effort) {
     lines: released,
     withheld: lines.length - released.length,
     ageAsRecorded: theCase.birthDatesSealed,
+    caughtUp: [...each(again.backfill)].map(([agency, id, category, basis]) => {
+      const earlier = theCase.byId.get(id);
+      const { position = 0, type = "" } = earlier ?? {};
+      return { position, type, agency, category, basis };
+    }),
   };
 }

@@ -121,7 +121,8 @@ function showEnd({ verifies, exit, step, code, where, found }) {
   } else {
     const values = { number: step, name: say(`step_${step}`), meaning: say(code) };
     const place = where ? ` ${say("verdict_where", { where })}` : "";
-    const next = `${knows(`do_${exit}`) ? say(`do_${exit}`) : ""} (${code}, ${exit})`;
+    const advice = knows(`do_${exit}`) ? `${say(`do_${exit}`)} ` : "";
+    const next = advice + say("verdict_codes", { code, exit });
     showVerdict("fails", say("verdict_no"), say("verdict_no_told", values) + place, next);
   }
   panel.dataset.code = code;

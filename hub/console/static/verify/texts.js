@@ -81,7 +81,7 @@ const TEXTS = {
     told_claims: "The manifest claims what the rows say, and no more.",
     told_statement: "The hub's signed word about {agency} agrees with every row.",
     told_no_statement: "This file is no statement of absence.",
-    not_reached: "A step before it failed.",
+    not_reached: "",
 
     verdict_waiting: "No file checked yet.",
     verdict_checking: "Checking: step {number} of 14, {name}.",
@@ -94,6 +94,7 @@ const TEXTS = {
     verdict_no: "Does not verify",
     verdict_no_told: "Step {number} of 14, {name}, fails: {meaning}",
     verdict_where: "Found at: {where}.",
+    verdict_codes: "Reason code {code}, exit code {exit}.",
     verdict_stopped: "Not checked",
 
     do_3: "This is no evidence bundle, or larger than one may be. Ask for the file again.",
@@ -186,6 +187,8 @@ const TEXTS = {
     receipt_none: "not in this file",
     release: "release",
     recall: "recall",
+    shown_all: "Lines: {all}.",
+    caught_up: "(caught up, row {since})",
     shown_first: "The first {shown} of {all} are shown.",
     absent:
       "Nothing of case {case} was released to {agency} ({categories}) in the log's first {asOf} rows.",
