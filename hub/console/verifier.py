@@ -31,9 +31,7 @@ _EXPORT: Final = re.compile(
     r"^export ((?:async )?function\*? |class |const )([A-Za-z_$][\w$]*)", re.MULTILINE
 )
 _STYLESHEET: Final = re.compile(r'<link rel="stylesheet" href="\.?/?(?:[\w/]*/)?verify\.css">')
-_SCRIPT: Final = re.compile(
-    r'<script type="module" src="\.?/?(?:[\w/]*/)?page\.js"></script>'
-)
+_SCRIPT: Final = re.compile(r'<script type="module" src="\.?/?(?:[\w/]*/)?page\.js"></script>')
 _POLICY: Final = re.compile(r'<meta http-equiv="Content-Security-Policy" content="[^"]*">')
 
 

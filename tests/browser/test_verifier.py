@@ -10,11 +10,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from hub.console import verifier
+from hub.tlog.note import VerifierKey
 from tests.browser.conftest import Alone, Shot
 from tests.browser.looks import contrasts, unnamed
 from tests.webverify.corpus import Place, lived
 from tests.webverify.damage import STRANGER
-from hub.tlog.note import VerifierKey
 
 MAKE = Callable[..., Alone]
 WIDTHS = {"wide": 1100, "narrow": 400}
@@ -239,9 +239,7 @@ def test_it_can_be_read_by_everybody(
     scheme: str,
     width: str,
 ) -> None:
-    _, page = opened(
-        color_scheme=scheme, viewport={"width": WIDTHS[width], "height": 900}
-    )
+    _, page = opened(color_scheme=scheme, viewport={"width": WIDTHS[width], "height": 900})
     shot(page, f"verifier-{scheme}-{width}-empty")
     for name, key in (("case", place.log_key), ("case", ""), ("flipped", place.log_key)):
         check(page, files[name], key)

@@ -68,10 +68,16 @@ def container_damage(place: Place) -> Damaged:
     yield tell("too_large", "member", patched(local(first) + 18, huge + huge))
 
     yield tell("member_missing", "signature", raw({"manifest.json": parts["manifest.json"]}))
-    yield tell("member_unlisted", "more", raw(dict(sorted({**parts, "log/witnesses": b"x"}.items(), key=_place))))
+    yield tell(
+        "member_unlisted",
+        "more",
+        raw(dict(sorted({**parts, "log/witnesses": b"x"}.items(), key=_place))),
+    )
     less = {name: part for name, part in parts.items() if name != "log/paths"}
     yield tell("member_unlisted", "less", raw(less))
-    yield tell("member_differs", "row", raw({**parts, "log/paths": parts["log/paths"][:-1] + b"\0"}))
+    yield tell(
+        "member_differs", "row", raw({**parts, "log/paths": parts["log/paths"][:-1] + b"\0"})
+    )
     for name, document in _manifests(json.loads(parts["manifest.json"])):
         data = document if isinstance(document, bytes) else json.dumps(document).encode()
         code = "newer_version" if name == "newer" else "bad_manifest"
@@ -256,7 +262,9 @@ def forged_damage(place: Place) -> Damaged:
     yield tell("gap_in_stream", "version", {event: version})
 
     yield tell("register_incomplete", "parties", {decision: row_with(rows[decision], parties=1)})
-    yield tell("register_incomplete", "policy", {decision: row_with(rows[decision], policy="other")})
+    yield tell(
+        "register_incomplete", "policy", {decision: row_with(rows[decision], policy="other")}
+    )
 
     value = row_value(rows[event])
     emitter = next(a for a in place.agencies if a != value["emitter"])
@@ -332,10 +340,14 @@ def _deliveries(tell: Any, forger: Forger, place: Place) -> Damaged:
     one, next_ = releases[0], releases[1]
     items = json.loads(row_value(rows[one])["items"])
     more = {**items, "bases": {**items["bases"], "health": "public_task"}}
-    yield tell("delivery_differs", "more", {one: row_with(rows[one], items=json.dumps(more).encode())})
+    yield tell(
+        "delivery_differs", "more", {one: row_with(rows[one], items=json.dumps(more).encode())}
+    )
     bases = dict.fromkeys(items["bases"], "vital_interests")
     other = {**items, "bases": bases}
-    yield tell("delivery_differs", "basis", {one: row_with(rows[one], items=json.dumps(other).encode())})
+    yield tell(
+        "delivery_differs", "basis", {one: row_with(rows[one], items=json.dumps(other).encode())}
+    )
     yield tell("delivery_differs", "decision", {one: row_with(rows[one], decision=1)})
     recipient = next(a for a in place.agencies if a != row_value(rows[one])["agency"])
     yield tell("bad_row", "delivery-agency", {one: row_with(rows[one], agency=recipient)})
@@ -360,7 +372,9 @@ def _deliveries(tell: Any, forger: Forger, place: Place) -> Damaged:
     yield tell("bad_receipt", "bytes", {receipt: row_with(rows[receipt], receipt=b"\xc3\x01")})
     wider = row_with(rows[receipt], last_sequence=value["last_sequence"] + 1)
     yield tell("receipt_differs", "wider", {receipt: wider})
-    yield tell("bad_row", "receipt-agency", {receipt: row_with(rows[receipt], agency=_other(place, value))})
+    yield tell(
+        "bad_row", "receipt-agency", {receipt: row_with(rows[receipt], agency=_other(place, value))}
+    )
 
 
 def _other(place: Place, value: dict[str, Any]) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.played import NAMES
 from tests.webverify import damage
-from tests.webverify.corpus import Place, good, lived, resigned
-from tests.webverify.questions import Question, by_the_page, by_the_program, disagreements, verdict
+from tests.webverify.corpus import Place, good, lived
+from tests.webverify.questions import by_the_page, disagreements, verdict
 
 Lived = Callable[[str], Place]
 EVERY = 16  # one byte in so many is flipped in larger files

@@ -40,23 +40,27 @@ export function byId(id) {
 }
 
 /**
- * A table in a box that scrolls sideways where the screen is narrow.
+ * A table in a box that scrolls. Where the screen is narrow each row becomes a block of its own, so
+ * roles are said outright: styles that unmake a table unmake what browsers tell of it.
  * @param {string} caption @param {string[]} heads
  * @param {Array<Array<Node | string>>} rows the first cell of each names it
  * @param {number[]} [figures] columns of numbers @returns {HTMLElement}
  */
 export function table(caption, heads, rows, figures = []) {
   const right = (/** @type {number} */ at) => (figures.includes(at) ? "figure" : null);
-  const head = heads.map((one, at) => element("th", { scope: "col", class: right(at) }, one));
+  const head = heads.map((one, at) =>
+    element("th", { scope: "col", role: "columnheader", class: right(at) }, one),
+  );
   const body = rows.map((cells) =>
     element(
       "tr",
-      {},
-      ...cells.map((cell, at) =>
-        at === 0
-          ? element("th", { scope: "row", class: right(at) }, cell)
-          : element("td", { class: right(at) }, cell),
-      ),
+      { role: "row" },
+      ...cells.map((cell, at) => {
+        const names = { class: right(at), "data-label": heads[at] };
+        return at === 0
+          ? element("th", { scope: "row", role: "rowheader", ...names }, cell)
+          : element("td", { role: "cell", ...names }, cell);
+      }),
     ),
   );
   return element(
@@ -64,10 +68,10 @@ export function table(caption, heads, rows, figures = []) {
     { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
     element(
       "table",
-      {},
+      { role: "table" },
       element("caption", {}, caption),
-      element("thead", {}, element("tr", {}, ...head)),
-      element("tbody", {}, ...body),
+      element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, ...head)),
+      element("tbody", { role: "rowgroup" }, ...body),
     ),
   );
 }

@@ -211,7 +211,6 @@ const TEXTS = {
     key_hub: "Hub (manifest)",
     key_witness: "Witness",
 
-    path_title: "Row {position} in the log",
     path_lead:
       "The row's hash, joined with each sibling in turn, gives the root that the checkpoint signs.",
     path_pick: "Row",
