@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -204,6 +207,33 @@ def test_keys_are_kept_only_if_asked(
     page.get_by_label("Keep the keys in this browser").uncheck()
     page.reload()
     expect(page.get_by_label("The log's key")).to_have_value("")
+
+
+def test_the_modules_as_they_are_do_the_same(
+    alone: MAKE, files: dict[str, Path], place: Place
+) -> None:
+    """As the console serves them: a page, a style and modules, each a file."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=verifier.FOLDER))
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        browser = alone()
+        origin = f"http://127.0.0.1:{server.server_port}/"
+        browser.allowed.append(origin)
+        page = browser.page(f"{origin}verify.html")
+        expect(page.locator("html")).to_have_attribute("data-ready", "14")
+        check(page, files["case"], place.log_key)
+        assert state(page) == "verifies"
+        assert browser.left in ([], [f"{origin}favicon.ico"])
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def test_its_policy_lets_nothing_out_and_no_other_script_run(

@@ -2,7 +2,7 @@
 
     python -m tests.webverify.fuzz --scenario S5 --seed 1 --count 500     # as much as wanted
 
-A row that the hub's own strict reading refuses is left out: there the page refuses at once (step 6),
+A row that the hub's own strict reading refuses is left out: the page refuses it at once (step 6),
 the program where it meets it.
 """
 

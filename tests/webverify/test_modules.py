@@ -40,6 +40,7 @@ def test_a_module_is_short_explained_and_has_no_way_out(module: Path) -> None:
     text = module.read_text("utf-8")
     assert text.startswith("/**")
     assert module.name == "store-schemas.js" or len(text.splitlines()) <= LONGEST
+    text = re.sub(r"/\*\*.*?\*/", "", text, flags=re.DOTALL)  # types say import("…") too
     ways = (
         r"\b(fetch|XMLHttpRequest|WebSocket|EventSource|sendBeacon|importScripts|eval|Function)\b"
     )

@@ -31,7 +31,7 @@ const FIRST = ["manifest.json", "manifest.sig"];
 export function readZip(file) {
   must(file.length <= MOST_BYTES, "too_large");
   const begins = file.subarray(0, 4);
-  must(same(begins, LOCAL.subarray(0, begins.length)), "not_a_bundle");
+  must(startsWith(LOCAL, begins), "not_a_bundle");
   const members = new Map();
   /** @type {Member | null} */
   let last = null;
@@ -48,11 +48,18 @@ export function readZip(file) {
     at += member.size;
     last = member;
   }
-  const end = directory([...members.values()], at);
   const rest = file.subarray(at);
-  if (rest.length < end.length) must(!same(rest, end.subarray(0, rest.length)), "truncated");
+  const begun = rest.length < 4 && [LOCAL, DIRECTORY].some((one) => startsWith(one, rest));
+  must(!begun, "truncated");
+  const end = directory([...members.values()], at);
+  if (rest.length < end.length) must(!startsWith(end, rest), "truncated");
   must(same(rest, end), "not_canonical");
   return members;
+}
+
+/** @param {Uint8Array} whole @param {Uint8Array} start @returns {boolean} */
+function startsWith(whole, start) {
+  return same(whole.subarray(0, start.length), start);
 }
 
 /**
