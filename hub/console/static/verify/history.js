@@ -89,7 +89,7 @@ export function cut(data) {
 async function signedByTheLog(data, head) {
   const { note, head: known } = opened(data);
   must(known.origin === head.origin, "bad_checkpoint");
-  must((await signers(note, [head.key])).length > 0, "bad_log_signature");
+  must((await signers(note, [head.key])).length > 0, "wrong_log");
   return known;
 }
 
