@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.played import NAMES
 from tests.webverify import damage
 from tests.webverify.corpus import Place, good, lived
-from tests.webverify.questions import by_the_page, disagreements, verdict
+from tests.webverify.questions import Question, by_the_page, disagreements, verdict
 
 Lived = Callable[[str], Place]
-EVERY = 16  # one byte in so many is flipped in larger files
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +71,19 @@ def test_content_that_is_not_the_holders(place: Lived) -> None:
 
 def test_statements_of_absence(place: Lived) -> None:
     told_alike(damage.absence_damage(place("S1"), "RAP-1"))
+
+
+def test_frozen_bundles_are_told_as_they_are_listed() -> None:
+    folder = Path(__file__).parents[1] / "vectors" / "evidence"
+    listed = json.loads((folder / "expected.json").read_text("utf-8"))
+    key = listed["log_key"]
+    good = [Question(name, folder / name, key) for name in listed["good"]]
+    assert [verdict(one) for one in by_the_page(good)] == [(0, 0, "")] * len(good)
+    bad = [
+        Question(
+            f"{one['file']} {one['at']}", folder / one["file"], key, flip=(one["at"], one["xor"])
+        )
+        for one in listed["bad"]
+    ]
+    told = [(one["step"], one["code"]) for one in by_the_page(bad)]
+    assert told == [(one["step"], one["code"]) for one in listed["bad"]]

@@ -50,7 +50,9 @@ export class Case {
     this.asylumOpen = false;
     /** @type {Map<string, number>} agency → position of the first complaint about it */
     this.complaints = new Map();
-    this.erasedBelow = 0; // index into events
+    this.erasedBefore = 0; // position
+    /** @type {Set<string> | null} worked out when asked for, until something changes */
+    this.involvedNow = null;
     /** @type {import("./consents.js").Consent | undefined} just before the latest message */
     this.recordBefore = undefined;
     this.birthDatesSealed = false;
@@ -74,6 +76,7 @@ export class Case {
     this.consents.apply(event.type, event.position, event.facts);
     this.noteBirthDate(event);
     CHANGES[event.type]?.(this, event);
+    this.involvedNow = null;
     return event;
   }
 
@@ -134,11 +137,13 @@ export class Case {
     const ending = this.referrals.ending(event);
     if (ending) ending.referral.state = ending.to;
     this.outgoingGuardian = null;
+    this.involvedNow = null;
     for (const agency of leaving) {
       if (this.involved(agency)) this.left.add(agency);
       if (this.opener === agency) this.openerLeft = true;
       if (this.guardian === agency) this.guardian = null;
       this.referrals.leave(agency);
+      this.involvedNow = null;
     }
   }
 
@@ -146,14 +151,18 @@ export class Case {
 
   /** 2.1 @param {string} agency @returns {boolean} */
   involved(agency) {
-    if (this.left.has(agency)) return false;
-    return (
-      (this.opener === agency && !this.openerLeft) ||
-      this.guardian === agency ||
-      this.outgoingGuardian === agency ||
-      this.proceedings.has(agency) ||
-      this.referrals.involving().includes(agency)
-    );
+    this.involvedNow ??= this.workOutInvolved();
+    return this.involvedNow.has(agency);
+  }
+
+  /** @returns {Set<string>} */
+  workOutInvolved() {
+    const grounds = new Set([...this.proceedings, ...this.referrals.involving()]);
+    if (this.opener !== null && !this.openerLeft) grounds.add(this.opener);
+    if (this.guardian !== null) grounds.add(this.guardian);
+    if (this.outgoingGuardian !== null) grounds.add(this.outgoingGuardian);
+    for (const agency of this.left) grounds.delete(agency);
+    return grounds;
   }
 
   /** 2.2 @param {string} agency @param {CaseEvent} event @returns {boolean} */
@@ -181,7 +190,12 @@ export class Case {
 
   /** Events before this one whose content was not destroyed. @param {CaseEvent} event */
   earlier(event) {
-    return this.events.slice(this.erasedBelow).filter((one) => one.position < event.position);
+    return this.events.filter((one) => !this.erased(one) && one.position < event.position);
+  }
+
+  /** Whether its content was destroyed (6.4). @param {CaseEvent} event @returns {boolean} */
+  erased(event) {
+    return event.position < this.erasedBefore;
   }
 }
 
@@ -232,7 +246,7 @@ const CHANGES = {
     if (!["complaint", "safeguarding_concern"].includes(facts.kind)) return;
     if (!theCase.complaints.has(about)) theCase.complaints.set(about, position);
   },
-  SubjectRequestDecided(theCase, { facts }) {
-    if (facts.action === "key_destroyed") theCase.erasedBelow = theCase.events.length - 1;
+  SubjectRequestDecided(theCase, { position, facts }) {
+    if (facts.action === "key_destroyed") theCase.erasedBefore = position;
   },
 };

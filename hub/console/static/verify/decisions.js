@@ -59,6 +59,7 @@ function decideAgain(theCase, row, settled, register, schemas, effort) {
   const recorded = settled.json.settlement;
   const event = caseEvent(row);
   must(recorded.event === event.id, "decision_differs", where);
+  must(!theCase.byId.has(event.id), "decision_differs", where);
   const profile = register.profileBefore(row.position);
   must(profile, "register_incomplete", where);
   const parties = register.partiesBefore(row.position);
@@ -74,10 +75,14 @@ function decideAgain(theCase, row, settled, register, schemas, effort) {
   const lines = decisions(recorded, again, parties.values(), event.emitter);
   const wrong = lines.find((line) => line.recorded !== line.again);
   must(!wrong, "decision_differs", `${where}: ${wrong?.agency}, ${wrong?.category}`);
-  const stranger = recorded.named.find(
-    (/** @type {string} */ agency) => agency === event.emitter || !parties.has(agency),
-  );
-  must(!stranger, "decision_differs", `${where}: ${stranger}`);
+  const carried = new Set(recorded.categories);
+  for (const [agency, names] of recorded.named) {
+    const takesPart = agency !== event.emitter && parties.has(agency);
+    const all = names.length === carried.size && names.every((name) => carried.has(name));
+    must(takesPart && all, "decision_differs", `${where}: ${agency}`);
+  }
+  const asked = recorded.recalls.map((one) => one.to);
+  must(new Set(asked).size === asked.length, "decision_differs", where);
   const [other] = differences(recorded, again);
   must(!other, "decision_differs", `${where}: ${other?.part}`);
   const released = lines.filter((line) => line.again.startsWith("released"));

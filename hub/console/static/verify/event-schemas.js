@@ -16,9 +16,9 @@ export class EventSchemas {
   constructor() {
     /** @type {Map<string, string>} id → type */
     this.types = new Map();
-    /** @type {Map<string, string>} type → group */
+    /** @type {Map<string, string>} id → group */
     this.groups = new Map();
-    /** @type {Map<string, string>} "<type> <field>" → category */
+    /** @type {Map<string, string>} "<id or type> <field>" → category */
     this.categories = new Map();
   }
 
@@ -42,9 +42,10 @@ export class EventSchemas {
   take(id, schema) {
     if (typeof schema.name !== "string" || typeof schema.group !== "string") throw new TypeError();
     this.types.set(id, schema.name);
-    this.groups.set(schema.name, schema.group);
+    this.groups.set(id, schema.group);
     for (const { name, category } of schema.fields) {
-      this.categories.set(`${schema.name} ${name}`, category ?? "unreleasable");
+      const told = category ?? "unreleasable";
+      this.categories.set(`${id} ${name}`, told).set(`${schema.name} ${name}`, told);
     }
   }
 
@@ -54,9 +55,16 @@ export class EventSchemas {
     must(type === value.event_type, "unknown_schema", place(position));
   }
 
-  /** @type {import("./case.js").GroupOf} */
-  groupOf = ({ type }) => this.groups.get(type) ?? "";
+  /**
+   * Of the schema the event was signed under: no other can speak for it.
+   * @type {import("./case.js").GroupOf}
+   */
+  groupOf = ({ schema = "" }) => this.groups.get(schema) ?? "";
 
-  /** @type {import("./case.js").FieldCategory} */
-  fieldCategory = ({ type }, field) => this.categories.get(`${type} ${field}`) ?? null;
+  /**
+   * By the event's own schema; of a field added since, by another one of its type.
+   * @type {import("./case.js").FieldCategory}
+   */
+  fieldCategory = ({ type, schema }, field) =>
+    this.categories.get(`${schema} ${field}`) ?? this.categories.get(`${type} ${field}`) ?? null;
 }

@@ -28,6 +28,8 @@ import { checkOwners, checkVersions } from "./streams.js";
  */
 
 const ENTRY = Uint8Array.of(1);
+const MOST_ROW_BYTES = 16 * 1024 * 1024;
+const [MOST_EVENT_BYTES, MOST_PARTS, MOST_LEAVES] = [1024 * 1024, 64, 256]; // as admitted
 const DEEPEST = 32;
 
 /** What a row of a topic is in a bundle for. @type {Record<string, string[]>} */
@@ -114,6 +116,8 @@ function readRow(raw, position, why) {
   const named = raw[20] ?? 0;
   const [topic, state] = [ascii(raw.subarray(21, 21 + named)), raw.subarray(21 + named)];
   must(Object.hasOwn(TOPICS, topic), "newer_version", where);
+  const event = topic === "nrm.Case.EventAccepted";
+  must(raw.length <= (event ? MOST_EVENT_BYTES : MOST_ROW_BYTES), "bad_row", where);
   must(TOPICS[topic].includes(why), "bad_row", where);
   must(state[0] === 0xc3 && state[1] === 1, "bad_row", where);
   const form = forms().get(hex(state.subarray(2, 10)));
@@ -124,6 +128,9 @@ function readRow(raw, position, why) {
   } catch {
     throw new Refusal("bad_row", where);
   }
+  const { compartments = [], leaves = [] } = value;
+  const most = compartments.length <= MOST_PARTS && leaves.length <= MOST_LEAVES;
+  must(!event || most, "bad_row", where);
   return {
     position,
     why,

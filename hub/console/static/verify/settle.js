@@ -20,17 +20,21 @@ import { decide } from "./rules.js";
  * }} Law
  */
 
-const MOST_ANSWERS = 20_000_000;
+const MOST_STEPS = 20_000_000;
+
+const RECALLING = new Set([
+  "ConsentWithdrawn", "ConsentAmended", "RecordCorrected", "SubjectRequestDecided",
+]);
 
 /** A bound on how long one file can keep the verifier at work. */
 export class Effort {
   constructor() {
-    this.left = MOST_ANSWERS;
+    this.left = MOST_STEPS;
   }
 
-  /** One more answer. */
-  spend() {
-    this.left -= 1;
+  /** @param {number} steps */
+  spend(steps) {
+    this.left -= steps;
     must(this.left >= 0, "too_large");
   }
 }
@@ -46,6 +50,7 @@ export class Effort {
  */
 export function settle(theCase, incoming, law, given = {}) {
   const event = theCase.enter(incoming);
+  law.effort?.spend(theCase.age.said.length + theCase.referrals.latest.size);
   const clockTrusted = given.clockTrusted ?? true;
   const now = clockTrusted ? event.at : FOREVER;
   const known = theCase.birthDatesSealed ? given.age : undefined;
@@ -53,7 +58,7 @@ export function settle(theCase, incoming, law, given = {}) {
 
   /** @param {import("./case.js").CaseEvent} about @param {Party} party @param {string} category */
   const asked = (about, party, category, first = false, windows = true) => {
-    law.effort?.spend();
+    law.effort?.spend(1 + theCase.windows.length);
     const { agency, role } = party;
     const { profile, groupOf } = law;
     return withAgreement(
@@ -69,6 +74,7 @@ export function settle(theCase, incoming, law, given = {}) {
     const [party, about] = [law.parties.get(agency), theCase.byId.get(id)];
     return party && about ? asked(about, party, name, false, false) : undefined;
   };
+  if (RECALLING.has(event.type)) law.effort?.spend(theCase.holdings.all().length);
   Object.assign(settlement, recallsOf(theCase, event, settlement, again));
   if (event.type === "ConsentWithdrawn" && event.facts.leave_nrm === true) {
     const leaving = clockTrusted || known ? age : theCase.age.view(event.at, law.profile.enforcementRoles);
@@ -163,7 +169,7 @@ function settlementOf(event, law, age, clockTrusted, decided) {
     rebased: new Map(),
     backfill: new Map(),
     windows,
-    named: [...decided.keys()],
+    named: [],
     outcome(agency, _role, category) {
       const outcome = decided.get(agency)?.get(category);
       if (!outcome) return undefined;

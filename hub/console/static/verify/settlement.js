@@ -13,7 +13,7 @@
  *   event: string, policy: string, parties: number, age: import("./age.js").AgeView,
  *   clockTrusted: boolean, categories: string[], left: string[],
  *   released: Map<string, Map<string, string>>,
- *   recalls: Recall[], rebased: Bases, backfill: Bases, windows: Bases, named: string[],
+ *   recalls: Recall[], rebased: Bases, backfill: Bases, windows: Bases, named: Array<[string, string[]]>,
  *   outcome: (agency: string, role: string, category: string) => string | undefined
  * }} Settlement
  */
@@ -49,7 +49,7 @@ export function readSettlement(record) {
     rebased: readBases(record.rebased),
     backfill: readBases(record.backfill),
     windows: readBases(record.windows),
-    named: [...decided.keys()],
+    named: [...decided].map(([agency, outcomes]) => [agency, Object.keys(outcomes)]),
     outcome(agency, role, category) {
       const outcomes = decided.get(agency) ?? byRole.get(role) ?? {};
       return Object.hasOwn(outcomes, category) ? written(outcomes[category]) : undefined;
