@@ -81,7 +81,11 @@ def test_frozen_bundles_are_told_as_they_are_listed() -> None:
     assert [verdict(one) for one in by_the_page(good)] == [(0, 0, "")] * len(good)
     bad = [
         Question(
-            f"{one['file']} {one['at']}", folder / one["file"], key, flip=(one["at"], one["xor"])
+            str(one),
+            folder / one["file"],
+            key,
+            flip=(one["at"], one["xor"]) if "at" in one else None,
+            cut=one.get("cut"),
         )
         for one in listed["bad"]
     ]
