@@ -68,6 +68,7 @@ export class RowJson {
   get recall() {
     const { items, action } = this.once("items");
     for (const [event, names] of items) textsOf([event, ...names]);
+    textsOf([action]);
     return { items, action };
   }
 }
