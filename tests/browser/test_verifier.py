@@ -67,7 +67,9 @@ def check(page: Page, file: Path, key: str = "") -> None:
     page.set_input_files("#file", file)
     page.get_by_label("The log's key").fill(key)
     page.get_by_role("button", name="Check the bundle").click()
-    expect(page.locator("#verdict")).to_have_attribute("data-code", re.compile(".*"))
+    expect(page.locator("#verdict")).to_have_attribute(
+        "data-code", re.compile(".*"), timeout=60_000
+    )
 
 
 def state(page: Page) -> str | None:

@@ -34,7 +34,6 @@ function choose(file) {
 
 /** What stops a check before it begins: said, and the field that is wrong gets the focus. */
 function stop(/** @type {string} */ key, /** @type {string} */ field, values = {}) {
-  clear();
   showVerdict("stopped", say("verdict_stopped"), say(key, values));
   const wrong = byId(field);
   wrong.setAttribute("aria-invalid", "true");
@@ -43,6 +42,8 @@ function stop(/** @type {string} */ key, /** @type {string} */ field, values = {
 }
 
 function clear() {
+  delete byId("verdict").dataset.code;
+  delete byId("verdict").dataset.step;
   for (const part of ["steps-part", "path-part", "cannot-part", "keys-part"]) byId(part).hidden = true;
   for (const part of ["steps", "path", "claims", "cannot", "keys"]) byId(part).replaceChildren();
   for (const wrong of document.querySelectorAll("[aria-invalid]")) wrong.removeAttribute("aria-invalid");
@@ -61,6 +62,7 @@ function typed() {
 async function check(event) {
   event.preventDefault();
   if (busy) return;
+  clear();
   if (!chosen) return stop("no_file", "file");
   if (chosen.size > MOST_BYTES) return stop("too_large_here", "file");
   if (!(await available())) return stop("no_ed25519", "check");
@@ -69,7 +71,6 @@ async function check(event) {
   try {
     const trust = await readTrust(typed());
     keepTyped();
-    clear();
     byId("steps-part").hidden = false;
     await verifyChosen(chosen, trust);
   } catch (error) {
@@ -85,14 +86,25 @@ async function check(event) {
 async function verifyChosen(file, trust) {
   const data = new Uint8Array(await file.arrayBuffer());
   const list = byId("steps");
-  showVerdict("checking", say("verdict_checking", { number: 1, name: say("step_1") }));
+  let said = performance.now();
+  showChecking(1);
   const verdict = await verify(data, trust, async (step) => {
     list.append(stepView(step));
+    // Once a second at most: every change is read aloud.
+    if (step.number < STEPS && performance.now() - said > 1000) {
+      said = performance.now();
+      showChecking(step.number + 1);
+    }
     await new Promise((painted) => setTimeout(painted, 0));
   });
   list.replaceChildren(...verdict.steps.map(stepView));
   showFound(verdict);
   showEnd(verdict);
+}
+
+/** @param {number} number of the step that is being checked */
+function showChecking(number) {
+  showVerdict("checking", say("verdict_checking", { number, name: say(`step_${number}`) }));
 }
 
 /** @param {import("./verify.js").Step} step @returns {HTMLElement} */
