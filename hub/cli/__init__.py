@@ -40,12 +40,9 @@ from hub.cli import (
     scenario,
     serve,
     statistics,
-<<<<<<< HEAD
     transparency,
-    witness,
-=======
     verifier,
->>>>>>> e845613 (Tests of the verifier's page in a real browser; the command, its page in the documents)
+    witness,
     work,
 )
 

@@ -524,6 +524,35 @@ export const STORE = {
    ]
   }
  },
+ "ed1d2c7256ab53d7": {
+  "topic": "nrm.DeliveryLog.RedriveOrdered",
+  "schema": {
+   "type": "record",
+   "name": "RedriveOrdered",
+   "namespace": "nrm.DeliveryLog",
+   "fields": [
+    {
+     "name": "timestamp",
+     "type": {
+      "type": "long",
+      "logicalType": "timestamp-micros"
+     }
+    },
+    {
+     "name": "agency",
+     "type": "string"
+    },
+    {
+     "name": "sequence",
+     "type": "long"
+    },
+    {
+     "name": "by",
+     "type": "string"
+    }
+   ]
+  }
+ },
  "cd71235d4a866173": {
   "topic": "nrm.DeliveryLog.Sending",
   "schema": {
