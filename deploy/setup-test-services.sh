@@ -84,6 +84,30 @@ if [ ! "$oidc/node_modules/.package-lock.json" -nt "$oidc/package-lock.json" ]; 
   touch "$oidc/node_modules/.package-lock.json"
 fi
 
+# need PROGRAM PACKAGE WHAT FOR: a program of the distribution, installed where we may.
+need() {
+  if command -v "$1" >/dev/null; then return; fi
+  echo "$1 is not installed; installing it"
+  if command -v apt-get >/dev/null && as_root true 2>/dev/null; then
+    export DEBIAN_FRONTEND=noninteractive
+    as_root apt-get update -qq
+    as_root apt-get install -y -qq --no-install-recommends "$2" >/dev/null || true
+  fi
+  if ! command -v "$1" >/dev/null; then
+    echo "The tests need $1 ($3) and cannot install it here." >&2
+    echo "Debian, Ubuntu: sudo apt-get install $2. Then try again." >&2
+    exit 1
+  fi
+}
+
+if [ -z "${CHROMIUM:-}" ]; then need chromium chromium 'a browser for the tests of pages'; fi
+need node nodejs 'version 20 or later, for the verifier that runs in browsers'
+if ! node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)'; then
+  echo "The tests need Node.js 20 or later; this is $(node --version). Install a newer one" >&2
+  echo "(https://nodejs.org) before it on PATH. Then try again." >&2
+  exit 1
+fi
+
 "$python" -W ignore - <<'END'
 import sys
 from hub.topics import broker, jars

@@ -42,6 +42,7 @@ from hub.cli import (
     serve,
     statistics,
     transparency,
+    verifier,
     viewers,
     witness,
     work,
@@ -72,6 +73,7 @@ app.add_typer(connector, name="connector")
 transparency.mount(audit.app)
 evidence.mount(audit.app)
 looks.mount(audit.app)
+verifier.mount(audit.app)
 app.add_typer(audit.app, name="audit")
 app.add_typer(case.app, name="case")
 app.add_typer(scenario.app, name="scenario")

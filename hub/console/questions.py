@@ -52,7 +52,6 @@ class Problem(Exception):
         return JSONResponse(body, self.status, media_type=PROBLEM_JSON)
 
 
-NOT_SIGNED_IN: Final = Problem(401, "not_signed_in", "Nobody is signed in", "Sign in first.")
 _NOT_YOURS: Final = Problem(
     403,
     "not_for_this_role",
@@ -181,8 +180,8 @@ class _Answering(APIRoute):
 def question_calls(
     hub: Callable[[], Hub], viewer: Callable[[Request], Viewer], look: Look
 ) -> APIRouter:
-    """The calls. viewer: a dependency that says who is signed in, or raises NOT_SIGNED_IN. look:
-    records the look (viewer, question, about whom); what it raises leaves nothing shown."""
+    """The calls. viewer: a dependency that says who asks (`Console.admit_caller`). look: records
+    the look (viewer, question, about whom); what it raises leaves nothing shown."""
     calls = APIRouter(prefix="/api/questions", route_class=_Answering)
     signed_in = Depends(viewer)
 

@@ -15,8 +15,9 @@ from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
 
 from hub.audit.questions import QUESTIONS, Hub
+from hub.console.app import create_console
 from hub.console.desk import Console, LooksUnrecorded
-from hub.console.questions import NOT_SIGNED_IN, question_calls
+from hub.console.questions import question_calls
 from hub.console.viewer import Viewer
 from hub.home import Home
 from hub.hub import Deciding
@@ -52,7 +53,7 @@ class Calls:
     """The calls in an application of their own, and whoever is signed in at the moment."""
 
     def __init__(self, console: Console) -> None:
-        self.viewer: Viewer | None = AUDITOR
+        self.viewer = AUDITOR
         self.looks: list[tuple[str, str, str]] = []
         self.fails: Exception | None = None
         app = FastAPI()
@@ -61,8 +62,6 @@ class Calls:
         self.client = TestClient(app)
 
     def _who(self, request: Request) -> Viewer:
-        if self.viewer is None:
-            raise NOT_SIGNED_IN
         return self.viewer
 
     def _look(self, viewer: Viewer, question: str, about: str) -> None:
@@ -122,11 +121,15 @@ def test_each_role_may_ask_its_own(viewer: Viewer, allowed: set[str], calls: Cal
         calls.problem(403, "not_for_this_role", f"/{id_}")
 
 
-def test_nobody_asks_without_signing_in(calls: Calls) -> None:
-    calls.viewer = None
-    calls.problem(401, "not_signed_in", "")
-    calls.problem(401, "not_signed_in", "/Q06")
-    assert calls.looks == []
+def test_nobody_asks_without_signing_in(console: Console) -> None:
+    with TestClient(create_console(console)) as stranger:
+        for path in ("", "/Q06"):
+            answer = stranger.get(f"/api/questions{path}")
+            assert answer.status_code == 401
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["code"] == "sign_in_needed"
+    assert isinstance(console.looks, LooksUnrecorded)
+    assert console.looks.seen == []
 
 
 def test_an_officer_asks_about_the_own_agency_alone(calls: Calls) -> None:
