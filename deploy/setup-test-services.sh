@@ -2,6 +2,7 @@
 # setup-test-services.sh PYTHON: the servers that tests start, installed where they are missing
 # and where we may (root, or sudo without a password). Kafka is fetched into the user's cache, and
 # so are the Go modules of the independent judges of the audit log, so that no test downloads.
+# Node runs a certified OpenID provider and the verifier for browsers; Chromium shows the pages.
 # Quick when everything is there. Nothing is started here, and nothing is left running.
 set -euo pipefail
 python=$1
@@ -62,27 +63,6 @@ fi
 (cd "$(dirname "$0")/../tests/tlog/go" &&
   GOTOOLCHAIN=local GOFLAGS=-mod=readonly CGO_ENABLED=0 "$go" mod download &&
   GOTOOLCHAIN=local GOFLAGS=-mod=readonly CGO_ENABLED=0 "$go" build -trimpath -o /dev/null ./...)
-# A certified OpenID provider for the tests of signing in (node), and a browser for passkeys.
-if ! command -v npm >/dev/null || ! { command -v chromium || command -v chromium-browser; } >/dev/null; then
-  if command -v apt-get >/dev/null && as_root true 2>/dev/null; then
-    echo "node or Chromium is not installed; installing them"
-    export DEBIAN_FRONTEND=noninteractive
-    as_root apt-get update -qq
-    command -v npm >/dev/null || as_root apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null
-    { command -v chromium || command -v chromium-browser; } >/dev/null ||
-      as_root apt-get install -y -qq --no-install-recommends chromium >/dev/null
-  fi
-  if ! command -v npm >/dev/null || ! { command -v chromium || command -v chromium-browser; } >/dev/null; then
-    echo "The tests need node with npm, and Chromium, and cannot install them here." >&2
-    echo "Debian: sudo apt-get install nodejs npm chromium. Then try again." >&2
-    exit 1
-  fi
-fi
-oidc=$(dirname "$0")/../tests/console/oidc
-if [ ! "$oidc/node_modules/.package-lock.json" -nt "$oidc/package-lock.json" ]; then
-  (cd "$oidc" && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
-  touch "$oidc/node_modules/.package-lock.json"
-fi
 
 # need PROGRAM PACKAGE WHAT FOR: a program of the distribution, installed where we may.
 need() {
@@ -102,10 +82,17 @@ need() {
 
 if [ -z "${CHROMIUM:-}" ]; then need chromium chromium 'a browser for the tests of pages'; fi
 need node nodejs 'version 20 or later, for the verifier that runs in browsers'
-if ! node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)'; then
+if ! node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)'; then
   echo "The tests need Node.js 20 or later; this is $(node --version). Install a newer one" >&2
   echo "(https://nodejs.org) before it on PATH. Then try again." >&2
   exit 1
+fi
+need npm npm 'for a certified OpenID provider to sign in at'
+
+oidc=$(dirname "$0")/../tests/console/oidc
+if [ ! "$oidc/node_modules/.package-lock.json" -nt "$oidc/package-lock.json" ]; then
+  (cd "$oidc" && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
+  touch "$oidc/node_modules/.package-lock.json"
 fi
 
 "$python" -W ignore - <<'END'

@@ -117,9 +117,13 @@ def _tables(page: Element) -> Iterator[str]:
 
 
 def _forms(page: Element) -> Iterator[str]:
-    labelled = {one.attrs["for"] for one in page.all("label") if "for" in one.attrs}
+    labels = list(page.all("label"))
+    labelled = {one.attrs["for"] for one in labels if "for" in one.attrs}
+    inside = {id(one) for label in labels if label.text for one in label.all()}
     for one in page.all("input", "select", "textarea"):
-        if one.attrs.get("type") != "hidden" and one.attrs.get("id") not in labelled:
+        if one.attrs.get("type") == "hidden" or id(one) in inside:
+            continue
+        if one.attrs.get("id") not in labelled:
             yield f"the field {one.attrs.get('name')} has no label"
     for form in page.all("form"):
         if form.attrs.get("method") == "post":
