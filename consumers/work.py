@@ -59,7 +59,6 @@ ANSWERED: Final = frozenset({"deleted", "restricted", "kept_own_basis"})
 DEAD_LETTER_DUE: Final = timedelta(days=1)
 AGE_TYPES: Final = frozenset({"CaseOpened", "IdentityRecorded", "RecordCorrected", "AgeAssessed"})
 CASE_TYPES: Final = frozenset({"CaseOpened", "CaseClosed", "CaseReopened"})
-_RECALL = re.compile(r"r([0-9]{1,18})", re.ASCII)
 _CODE = re.compile(r"[a-z][a-z_]{0,39}", re.ASCII)
 
 

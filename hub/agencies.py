@@ -14,13 +14,22 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hub.domain.parties import Parties, Party
 from hub.store import events as stored
 
 if TYPE_CHECKING:
     from hub.store.events import StoreEvent
+
+CHANGES: Final[tuple[type[StoreEvent], ...]] = (  # what changes the register
+    stored.AgencyEnrolled,
+    stored.AgencyKeyAdded,
+    stored.AgencyKeyRevoked,
+    stored.AgencySealingKeyChanged,
+    stored.AgreementSigned,
+    stored.AgreementEnded,
+)
 
 
 @dataclass(frozen=True)

@@ -92,13 +92,10 @@ def setting(name: Path) -> str:
 def versions(log: HubLog) -> list[Version]:
     """Every version ever in force, oldest first."""
     found: list[Version] = []
-    after = 0
-    while page := log.read(after, 500, _TOPICS):
-        for one in page:
-            event = one.event
-            assert isinstance(event, stored.PolicyPublished)
-            found.append(Version(one.position, event.timestamp, event.version, event.document))
-        after = page[-1].position
+    for one in log.every(_TOPICS):
+        event = one.event
+        assert isinstance(event, stored.PolicyPublished)
+        found.append(Version(one.position, event.timestamp, event.version, event.document))
     return found
 
 

@@ -123,6 +123,17 @@ class Road:
         self.hub.stop()
 
 
+def shelter_joins(road: Road, *categories: str, valid_until: str = "2027-03-01") -> None:
+    """In case C1 of NGO-1: agreed to, referred and accepted."""
+    scope = {"SH-1": list(categories)}
+    consent = {**CONSENT, "valid_until": valid_until}
+    road.publish("NGO-1", "ConsentGiven", "C1", consent_id="c1", scope=scope, **consent)
+    referral = {"referral_id": "r1", "to_agency": "SH-1", "services": ["accommodation"]}
+    when = {"urgency": "3_hours", "respond_by": "2026-03-02T15:00:00Z", "basis": "c1"}
+    road.publish("NGO-1", "ReferralMade", "C1", **referral, **when)
+    assert road.publish("SH-1", "ReferralAccepted", "C1", referral_id="r1").accepted
+
+
 class _Stepping:
     """A transport whose waiting moves the hub, so that tests need no threads."""
 

@@ -75,16 +75,6 @@ class Alive(BaseModel):
     alive: bool
 
 
-class Readiness(BaseModel):
-    """Whether the hub can do its work; each part is "ok" or says in one word what is wrong."""
-
-    ready: bool
-    store: str
-    topics: str
-    loops: str
-    checkpoint: str
-
-
 class ProblemDocument(BaseModel):
     """RFC 9457 problem details."""
 

@@ -20,9 +20,8 @@ from hub.domain.breakglass import Declaration, Invocation, Invocations
 from hub.domain.case import CaseEvent
 from hub.domain.policy import PolicyProfile
 from hub.exchange import Exchange
+from hub.profiles import versions
 from hub.store import events as stored
-
-PAGE = 5_000
 
 
 @dataclass
@@ -104,11 +103,7 @@ def _of_case(
 
 def _profiles(exchange: Exchange) -> dict[str, PolicyProfile]:
     """Every profile ever in force, by version."""
-    profiles, after = {}, 0
-    while page := exchange.log.read(after, PAGE, frozenset({stored.PolicyPublished.TOPIC})):
-        for one in page:
-            assert isinstance(one.event, stored.PolicyPublished)
-            profile = PolicyProfile.from_document(json.loads(one.event.document))
-            profiles[profile.version] = profile
-        after = page[-1].position
-    return profiles
+    return {
+        one.version: PolicyProfile.as_recorded(json.loads(one.document))
+        for one in versions(exchange.log)
+    }

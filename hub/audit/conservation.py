@@ -35,7 +35,6 @@ from hub.store.log import HubLog
 from schemas import wire
 from schemas.avro import AvroError
 
-PAGE: Final = 5_000
 MOST_PROBLEMS: Final = 100
 
 RELEASED, WITHHELD, PENDING, QUARANTINED, PURGED = CLASSES = (
@@ -273,17 +272,15 @@ class _Books:
 
 def conservation(log: HubLog) -> Balance:
     """Account for everything recorded up to the log's head."""
-    books, after = _Books(), 0
+    books = _Books()
     marked = log.tracking(FOLLOWER)  # before reading: what is marked later is read as pending
-    while page := log.read(after, PAGE):
-        for one in page:
-            event = one.event
-            books.agencies.apply(one.position, event)
-            rule = _RULES.get(type(event))
-            if rule is not None:
-                rule(books, one.position, event)
-        after = page[-1].position
-    books.balance.head = after
+    for one in log.every():
+        event = one.event
+        books.agencies.apply(one.position, event)
+        rule = _RULES.get(type(event))
+        if rule is not None:
+            rule(books, one.position, event)
+        books.balance.head = one.position
     return books.close(marked)
 
 

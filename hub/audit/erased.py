@@ -13,7 +13,6 @@ from hub.accepted import next_secret
 from hub.store import events as stored
 from hub.store.log import HubLog
 
-PAGE = 5_000
 _TOPICS = frozenset({stored.SubjectShredded.TOPIC})
 
 
@@ -21,16 +20,11 @@ def destroyed(log: HubLog, end: int) -> dict[UUID, int]:
     """Id of each secret destroyed up to `end` → position at which that was recorded."""
     found: dict[UUID, int] = {}
     times: Counter[UUID] = Counter()
-    after = 0
-    while page := log.read(after, PAGE, _TOPICS):
-        for one in page:
-            if one.position > end:
-                return found
-            assert isinstance(one.event, stored.SubjectShredded)
-            subject = secret = UUID(bytes=one.event.subject_id)
-            for _ in range(times[subject]):  # each erasure of a person destroys the next secret
-                secret = next_secret(secret)
-            times[subject] += 1
-            found[secret] = one.position
-        after = page[-1].position
+    for one in log.every(_TOPICS, until=end):
+        assert isinstance(one.event, stored.SubjectShredded)
+        subject = secret = UUID(bytes=one.event.subject_id)
+        for _ in range(times[subject]):  # each erasure of a person destroys the next secret
+            secret = next_secret(secret)
+        times[subject] += 1
+        found[secret] = one.position
     return found

@@ -19,7 +19,6 @@ from hub.store import events as stored
 from hub.store.events import StoreEvent
 from hub.store.log import HubLog
 
-PAGE: Final = 5_000
 # The strongest basis first: what rests on law no withdrawal ends, a window ends within a day.
 STRENGTH: Final = (
     "legal_obligation",
@@ -163,17 +162,14 @@ def across_cases(log: HubLog, agency: str) -> Across:
     topics = frozenset({stored.Settled.TOPIC, stored.HeldBack.TOPIC})
     named = json.dumps(agency).encode()
     by_case: dict[UUID, Holdings] = {}
-    after = 0
-    while page := log.read(after, PAGE, topics):
-        for one in page:
-            event = one.event
-            if isinstance(event, stored.Settled):
-                concerned = named in event.settlement
-            else:
-                concerned = isinstance(event, stored.HeldBack) and event.agency == agency
-            if concerned:
-                by_case.setdefault(event.originator_id, Holdings(agency)).take(event)
-        after = page[-1].position
+    for one in log.every(topics):
+        event = one.event
+        if isinstance(event, stored.Settled):
+            concerned = named in event.settlement
+        else:
+            concerned = isinstance(event, stored.HeldBack) and event.agency == agency
+        if concerned:
+            by_case.setdefault(event.originator_id, Holdings(agency)).take(event)
     counted: dict[str, tuple[int, int]] = {}
     cases = 0
     for found in by_case.values():

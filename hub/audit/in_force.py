@@ -12,7 +12,7 @@ from collections import OrderedDict
 from typing import Final
 
 from hub import profiles
-from hub.agencies import Agencies
+from hub.agencies import CHANGES, Agencies
 from hub.domain.parties import HUB_ROLE, Parties
 from hub.domain.policy import PolicyProfile
 from hub.domain.settlement import Settlement
@@ -21,20 +21,9 @@ from hub.store import events as stored
 from hub.store.events import StoreEvent
 from hub.store.log import HubLog, Recorded
 
-PAGE: Final = 5_000
 KEPT: Final = 64  # registers of agencies kept in memory, each as of one position
 
-REGISTER: Final = frozenset(
-    one.TOPIC
-    for one in (
-        stored.AgencyEnrolled,
-        stored.AgencyKeyAdded,
-        stored.AgencyKeyRevoked,
-        stored.AgencySealingKeyChanged,
-        stored.AgreementSigned,
-        stored.AgreementEnded,
-    )
-)
+REGISTER: Final = frozenset(one.TOPIC for one in CHANGES)
 TOPICS: Final = REGISTER | {stored.PolicyPublished.TOPIC}
 
 
@@ -48,13 +37,9 @@ class InForce:
     @classmethod
     def at(cls, log: HubLog, position: int) -> InForce:
         """As after everything recorded up to and with a position."""
-        found, after = cls(), 0
-        while after < position and (page := log.read(after, PAGE, TOPICS)):
-            for one in page:
-                if one.position > position:
-                    return found
-                found.apply(one.position, one.event)
-            after = page[-1].position
+        found = cls()
+        for one in log.every(TOPICS, until=position):
+            found.apply(one.position, one.event)
         return found
 
     def apply(self, position: int, event: StoreEvent) -> None:
@@ -77,12 +62,8 @@ class Register:
     """The register of agencies as of any position, a few of them kept."""
 
     def __init__(self, log: HubLog) -> None:
-        self._events: list[Recorded] = []
+        self._events: list[Recorded] = list(log.every(REGISTER))
         self._kept: OrderedDict[int, Parties] = OrderedDict()
-        after = 0
-        while page := log.read(after, PAGE, REGISTER):
-            self._events.extend(page)
-            after = page[-1].position
         self._positions = [one.position for one in self._events]
 
     def as_of(self, position: int) -> Parties:

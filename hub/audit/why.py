@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from hub.accepted import case_event
-from hub.agencies import Agencies
+from hub.audit.in_force import InForce
 from hub.cases import fold
 from hub.deliveries import Settlement, settle
 from hub.domain.case import Case, birth_date_erased
@@ -20,24 +20,10 @@ from hub.domain.parties import Parties
 from hub.domain.policy import PolicyProfile
 from hub.domain.settlement import Outcome, Released
 from hub.draft import stream_id
-from hub.errors import Inconsistent, Refused
+from hub.errors import Refused
 from hub.exchange import Exchange
 from hub.store import events as stored
 from hub.store.log import HubLog, Recorded
-
-PAGE = 5_000
-REGISTER = frozenset(
-    one.TOPIC
-    for one in (
-        stored.AgencyEnrolled,
-        stored.AgencyKeyAdded,
-        stored.AgencyKeyRevoked,
-        stored.AgencySealingKeyChanged,
-        stored.AgreementSigned,
-        stored.AgreementEnded,
-        stored.PolicyPublished,
-    )
-)
 
 
 @dataclass
@@ -161,21 +147,8 @@ def accepted_event(exchange: Exchange, event: str) -> Recorded:
 
 def as_of_position(log: HubLog, position: int) -> tuple[Parties, PolicyProfile]:
     """Register and profile as they stood just before a position."""
-    agencies, profile, after = Agencies(), None, 0
-    while after < position - 1:
-        page = log.read(after, PAGE, REGISTER)
-        if not page:
-            break
-        for one in page:
-            if one.position >= position:
-                break
-            agencies.apply(one.position, one.event)
-            if isinstance(one.event, stored.PolicyPublished):
-                profile = PolicyProfile.as_recorded(json.loads(one.event.document))
-        after = page[-1].position
-    if profile is None:
-        raise Inconsistent("no policy profile was recorded before this event")
-    return agencies.parties(), profile
+    found = InForce.at(log, position - 1)
+    return found.parties, found.profile
 
 
 def _told(outcome: Outcome | None) -> str:

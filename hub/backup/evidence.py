@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from consumers.receipts import RECEIPTS_TOPIC, ReceiptError, receipts_from, verify_receipt
 from hub.agencies import Agencies
-from hub.audit.why import REGISTER
+from hub.audit.in_force import REGISTER
 from hub.crypto import signing
 from hub.crypto.pseudonyms import Pseudonyms
 from hub.draft import stream_id
@@ -35,7 +35,6 @@ from hub.topics.port import Received, Topics, UnknownTopicError
 from schemas import wire
 from schemas.avro import AvroError
 
-PAGE = 5_000
 LAST = 200  # messages looked at from the end of each topic
 
 
@@ -156,11 +155,9 @@ class Search:
 
 def agencies_of(log: HubLog) -> Agencies:
     """Who takes part, by this log."""
-    agencies, after = Agencies(), 0
-    while page := log.read(after, PAGE, REGISTER):
-        for one in page:
-            agencies.apply(one.position, one.event)
-        after = page[-1].position
+    agencies = Agencies()
+    for one in log.every(REGISTER):
+        agencies.apply(one.position, one.event)
     return agencies
 
 

@@ -139,25 +139,22 @@ def refusals(
 
     found: deque[dict[str, Any]] = deque(maxlen=last)
     with Reading.open(Home(home)) as reading:
-        log, after = reading.exchange.log, 0
-        while page := log.read(after, 5_000, frozenset({stored.Refused.TOPIC})):
-            for one in page:
-                event = one.event
-                assert isinstance(event, stored.Refused)
-                if agency in (None, event.agency):
-                    found.append(
-                        {
-                            "position": one.position,
-                            "at": event.timestamp.isoformat(),
-                            "agency": event.agency,
-                            "event_id": str(UUID(bytes=event.event_id)) if event.event_id else None,
-                            "step": event.step,
-                            "reason": event.reason,
-                            "guard": event.guard,
-                            "detail": event.detail,
-                        }
-                    )
-            after = page[-1].position
+        for one in reading.exchange.log.every(frozenset({stored.Refused.TOPIC})):
+            event = one.event
+            assert isinstance(event, stored.Refused)
+            if agency in (None, event.agency):
+                found.append(
+                    {
+                        "position": one.position,
+                        "at": event.timestamp.isoformat(),
+                        "agency": event.agency,
+                        "event_id": str(UUID(bytes=event.event_id)) if event.event_id else None,
+                        "step": event.step,
+                        "reason": event.reason,
+                        "guard": event.guard,
+                        "detail": event.detail,
+                    }
+                )
     if json_:
         typer.echo(json.dumps(list(found), indent=1))
         return

@@ -20,8 +20,6 @@ from hub.store.keystore import KeyStore
 from hub.store.log import Recorded
 from schemas.registry import EventSchema, Schemas
 
-PAGE = 2_000  # log rows read at once
-
 
 def consent_records(exchange: Exchange, case_ref: str, today: date) -> list[ConsentRecord]:
     """Every consent record of a case, by its common reference. Refused if there is no such case."""
@@ -62,25 +60,23 @@ def consents_to_review(exchange: Exchange) -> list[dict[str, Any]]:
     The note is a plain fact: it is found without opening anything, also after an erasure. The
     case's common reference is not, and is None then.
     """
-    found, after = [], 0
-    while page := exchange.log.read(after, PAGE, frozenset({stored.EventAccepted.TOPIC})):
-        for one in page:
-            event = one.event
-            if not isinstance(event, stored.EventAccepted) or event.event_type != "ConsentGiven":
-                continue
-            facts = json.loads(event.facts)
-            if facts.get("coercion_risk") in RISKY:
-                found.append(
-                    {
-                        "position": one.position,
-                        "recorded": event.timestamp.isoformat(),
-                        "case": _case_reference(event, exchange.secrets),
-                        "consent": facts["consent_id"],
-                        "agency": event.emitter,
-                        "coercion_risk": facts["coercion_risk"],
-                    }
-                )
-        after = page[-1].position
+    found = []
+    for one in exchange.log.every(frozenset({stored.EventAccepted.TOPIC})):
+        event = one.event
+        if not isinstance(event, stored.EventAccepted) or event.event_type != "ConsentGiven":
+            continue
+        facts = json.loads(event.facts)
+        if facts.get("coercion_risk") in RISKY:
+            found.append(
+                {
+                    "position": one.position,
+                    "recorded": event.timestamp.isoformat(),
+                    "case": _case_reference(event, exchange.secrets),
+                    "consent": facts["consent_id"],
+                    "agency": event.emitter,
+                    "coercion_risk": facts["coercion_risk"],
+                }
+            )
     return found
 
 

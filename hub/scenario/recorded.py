@@ -18,7 +18,6 @@ from hub.scenario.story import Scenario
 from hub.store import events as stored
 from hub.store.log import HubLog
 
-PAGE = 2_000
 TOPICS = frozenset(
     one.TOPIC for one in (stored.EventAccepted, stored.Settled, stored.Refused, stored.HeldBack)
 )
@@ -97,11 +96,7 @@ def read(log: HubLog, scenario: Scenario) -> Record:
 
 
 def _rows(log: HubLog) -> Iterator[stored.StoreEvent]:
-    position = 0
-    while page := log.read(position, PAGE, TOPICS):
-        for one in page:
-            yield one.event
-        position = page[-1].position
+    return (one.event for one in log.every(TOPICS))
 
 
 def _renamed(written: Any, texts: Mapping[str, str]) -> Any:

@@ -33,7 +33,6 @@ from hub.store.log import HubLog
 MOST: Final = 6
 BUDGET: Final = Decimal("2")
 SUPPRESSIONS: Final = ("lt5", "k10", "dp")
-PAGE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +76,12 @@ class Ledger:
 
     @classmethod
     def read(cls, log: HubLog) -> Ledger:
-        found, after = [], 0
-        while page := log.read(after, PAGE, frozenset({stored.TablePublished.TOPIC})):
-            found += [
-                Edition.of(o.event) for o in page if isinstance(o.event, stored.TablePublished)
-            ]
-            after = page[-1].position
-        return cls(found)
+        published = log.every(frozenset({stored.TablePublished.TOPIC}))
+        return cls(
+            Edition.of(one.event)
+            for one in published
+            if isinstance(one.event, stored.TablePublished)
+        )
 
     def of(self, table: Table, period: Period) -> list[Edition]:
         """Editions of a table for a period, oldest first."""

@@ -46,6 +46,7 @@ __all__ = ["AdmissionKey", "Counts", "HubLog", "Recorded", "leaf_entry"]
 
 _UNSAFE = "POSTGRES_ENABLE_DB_FUNCTIONS"
 MOST = 2**62  # no limit
+PAGE = 5_000  # rows in memory at once where the whole log is read
 _OFF = ("", "n", "no", "f", "false", "off", "0")
 
 
@@ -165,6 +166,17 @@ class HubLog(Application[UUID]):
     def read(self, after: int, limit: int, topics: frozenset[str] | None = None) -> list[Recorded]:
         """Up to `limit` events at positions greater than `after`, in order."""
         return [Recorded(one.id, self._event(one)) for one in self.rows(after, limit, topics)]
+
+    def every(
+        self, topics: frozenset[str] | None = None, *, after: int = 0, until: int = MOST
+    ) -> Iterator[Recorded]:
+        """Every event after one position up to and with another, in order, read page by page."""
+        while after < until and (page := self.read(after, PAGE, topics)):
+            for one in page:
+                if one.position > until:
+                    return
+                yield one
+            after = page[-1].position
 
     def rows(
         self, after: int, limit: int, topics: frozenset[str] | None = None

@@ -25,7 +25,7 @@ from hub.crypto.signing import SigningKey
 from hub.topics import open_topics
 from tests.cli.programs import nrm
 from tests.played import NAMES, play, scenario
-from tests.road import CONSENT, Road
+from tests.road import CONSENT, Road, shelter_joins
 
 OPENED = {"jurisdiction": "XX", "channel": "outreach", "age_status": "adult"}
 ROLES = {"NGO-1": "ngo_support", "SH-1": "shelter", "IMM-1": "immigration_enforcement"}
@@ -77,14 +77,9 @@ def road(tmp_path: Path) -> Iterator[Road]:
     road.close()
 
 
-def shelter_joins(road: Road, *categories: str) -> None:
-    scope = {"SH-1": list(categories)}
+def case_with_shelter(road: Road, *categories: str) -> None:
     road.publish("NGO-1", "CaseOpened", "C1", **OPENED)
-    road.publish("NGO-1", "ConsentGiven", "C1", consent_id="c1", scope=scope, **CONSENT)
-    referral = {"referral_id": "r1", "to_agency": "SH-1", "services": ["accommodation"]}
-    when = {"urgency": "3_hours", "respond_by": "2026-03-02T15:00:00Z", "basis": "c1"}
-    road.publish("NGO-1", "ReferralMade", "C1", **referral, **when)
-    assert road.publish("SH-1", "ReferralAccepted", "C1", referral_id="r1").accepted
+    shelter_joins(road, *categories)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -108,7 +103,7 @@ def test_a_case_step_by_step(tmp_path: Path, where: str, request: pytest.Fixture
     try:
         for agency in ("SH-1", "IMM-1"):
             road.partner(agency, new() if new else None)
-        shelter_joins(road, "identity", "health", "financial")
+        case_with_shelter(road, "identity", "health", "financial")
         named = road.publish("NGO-1", "IdentityRecorded", "C1", **NAME)
         assert named.accepted
         road.publish("NGO-1", "NeedsAssessed", "C1", **COSTS)
@@ -153,7 +148,7 @@ def corrected(road: Road, data: dict[str, Any]) -> Any:
 )
 def test_answers_to_recalls(road: Road, tmp_path: Path, recalls: RecallPolicy) -> None:
     partner(road, "SH-1", f"sqlite:///{tmp_path / 'sh.db'}", recalls)
-    shelter_joins(road, "identity", "health")
+    case_with_shelter(road, "identity", "health")
     road.publish("NGO-1", "IdentityRecorded", "C1", **NAME)
     road.publish("NGO-1", "NeedsAssessed", "C1", **COSTS)
     before = assert_same(road)["SH-1"]
@@ -167,7 +162,7 @@ def test_what_lies_in_quarantine_is_not_there_until_it_is_redriven(
     road: Road, tmp_path: Path
 ) -> None:
     road.partner("SH-1")
-    shelter_joins(road, "identity", "health")
+    case_with_shelter(road, "identity", "health")
     road.settle()
     [sink] = road.sinks
     with sink.database.writing() as db:
@@ -195,7 +190,7 @@ def test_what_lies_in_quarantine_is_not_there_until_it_is_redriven(
 
 def test_no_content_is_written_and_no_value_can_be_tried_out(road: Road) -> None:
     road.partner("SH-1")
-    shelter_joins(road, "identity", "health")
+    case_with_shelter(road, "identity", "health")
     road.publish("NGO-1", "NeedsAssessed", "C1", **COSTS)
     road.publish("NGO-1", "NeedsAssessed", "C1", **COSTS)
     lines = assert_same(road)["SH-1"]
@@ -211,7 +206,7 @@ def test_no_content_is_written_and_no_value_can_be_tried_out(road: Road) -> None
 def test_as_of_a_position_it_stays_the_same(road: Road) -> None:
     """Later events change nothing; an erasure leaves everything but the digests."""
     road.partner("SH-1")
-    shelter_joins(road, "identity", "health")
+    case_with_shelter(road, "identity", "health")
     road.publish("NGO-1", "NeedsAssessed", "C1", **COSTS)
     assert_same(road)
     end, before = road.hub.exchange.log.head, rebuilt(road, "SH-1")
@@ -234,7 +229,7 @@ def test_begun_again_it_goes_on(
     road: Road, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     road.partner("SH-1")
-    shelter_joins(road, "identity", "health")
+    case_with_shelter(road, "identity", "health")
     road.publish("NGO-1", "NeedsAssessed", "C1", **COSTS)
     whole = assert_same(road)["SH-1"]
     monkeypatch.setattr("hub.audit.walk.PAGE", 3)
@@ -260,7 +255,7 @@ def settings(road: Road, agency: str) -> Path:
 
 def test_auditor_and_partner_compare_by_files(road: Road, tmp_path: Path) -> None:
     road.partner("SH-1")
-    shelter_joins(road, "identity", "health")
+    case_with_shelter(road, "identity", "health")
     road.publish("NGO-1", "IdentityRecorded", "C1", **NAME)
     road.publish("NGO-1", "NeedsAssessed", "C1", **COSTS)
     road.settle()
@@ -294,7 +289,7 @@ def test_auditor_and_partner_compare_by_files(road: Road, tmp_path: Path) -> Non
 
 def test_only_the_tables_asked_for(road: Road, tmp_path: Path) -> None:
     road.partner("SH-1")
-    shelter_joins(road, "identity")
+    case_with_shelter(road, "identity")
     road.settle()
     out = tmp_path / "one.jsonl"
     asked = ("--agency", "SH-1", "--table", "nrm_timeline", "--out", out)
@@ -305,7 +300,7 @@ def test_only_the_tables_asked_for(road: Road, tmp_path: Path) -> None:
 
 def test_states_that_cannot_be_compared_are_refused(road: Road, tmp_path: Path) -> None:
     road.partner("SH-1")
-    shelter_joins(road, "identity")
+    case_with_shelter(road, "identity")
     road.settle()
     early, late = tmp_path / "early.jsonl", tmp_path / "late.jsonl"
     early.write_bytes(b"".join(rebuilt(road, "SH-1")))
@@ -348,7 +343,7 @@ def test_a_key_of_somebody_elses_choosing_is_not_used(road: Road) -> None:
 def test_a_cases_status_is_of_what_is_left(road: Road) -> None:
     """A case as its last events say, told late or early."""
     road.partner("SH-1")
-    shelter_joins(road, "identity", "health")
+    case_with_shelter(road, "identity", "health")
     road.time.at += timedelta(days=2)
     road.publish("NGO-1", "NeedsAssessed", "C1", **COSTS)
     lines = assert_same(road)["SH-1"]

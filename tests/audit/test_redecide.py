@@ -31,7 +31,7 @@ from hub.exchange import Exchange
 from hub.store import events as stored
 from tests.cli.programs import nrm
 from tests.played import NAMES, play, scenario
-from tests.road import CONSENT, Road
+from tests.road import Road, shelter_joins
 
 OPENED = {"jurisdiction": "XX", "channel": "outreach", "age_status": "adult"}
 NEEDS = {"domains": ["medical"], "health_needs": "x"}
@@ -56,16 +56,6 @@ def own(tmp_path: Path) -> Iterator[Road]:
     road = Road.open(tmp_path, {"NGO-1": "ngo_support", "SH-1": "shelter", "POL-1": "police"})
     yield road
     road.close()
-
-
-def shelter_joins(road: Road, *categories: str, valid_until: str = "2027-03-01") -> None:
-    scope = {"SH-1": list(categories)}
-    consent = {**CONSENT, "valid_until": valid_until}
-    road.publish("NGO-1", "ConsentGiven", "C1", consent_id="c1", scope=scope, **consent)
-    referral = {"referral_id": "r1", "to_agency": "SH-1", "services": ["accommodation"]}
-    when = {"urgency": "3_hours", "respond_by": "2026-03-02T15:00:00Z", "basis": "c1"}
-    road.publish("NGO-1", "ReferralMade", "C1", **referral, **when)
-    assert road.publish("SH-1", "ReferralAccepted", "C1", referral_id="r1").accepted
 
 
 # -- nothing differs -------------------------------------------------------------------------

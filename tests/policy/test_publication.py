@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -22,15 +21,6 @@ from hub.officers import OfficerKey, Officers, read_request, request
 from hub.proposals import APPROVED, OPEN, STALE
 from hub.publication import Publication
 from tests.policy.officers import changed, founded, officer, publication
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    home = Home(tmp_path / "hub")
-    home.init()
-    hub = Hub.open(home)
-    yield hub
-    hub.stop()
 
 
 def refused(reason: str, call: Any, *args: Any, **kwargs: Any) -> str:

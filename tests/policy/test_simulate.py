@@ -32,7 +32,7 @@ from hub.scenarios import load
 from hub.scenarios.play import play
 from hub.store import events as stored
 from tests.policy.officers import changed, in_force, write
-from tests.road import CONSENT, Road
+from tests.road import CONSENT, Road, shelter_joins
 
 OPENED = {"jurisdiction": "XX", "channel": "outreach", "age_status": "adult"}
 PROFILE = PolicyProfile.from_document(default_document())
@@ -244,16 +244,6 @@ def road(tmp_path: Path) -> Iterator[Road]:
     road = Road.open(tmp_path, roles)
     yield road
     road.close()
-
-
-def shelter_joins(road: Road, *categories: str, valid_until: str = "2027-03-01") -> None:
-    scope = {"SH-1": list(categories)}
-    consent = {**CONSENT, "valid_until": valid_until}
-    road.publish("NGO-1", "ConsentGiven", "C1", consent_id="c1", scope=scope, **consent)
-    referral = {"referral_id": "r1", "to_agency": "SH-1", "services": ["accommodation"]}
-    when = {"urgency": "3_hours", "respond_by": "2026-03-02T15:00:00Z", "basis": "c1"}
-    road.publish("NGO-1", "ReferralMade", "C1", **referral, **when)
-    assert road.publish("SH-1", "ReferralAccepted", "C1", referral_id="r1").accepted
 
 
 NEEDS = {"domains": ["medical"], "health_needs": "x"}

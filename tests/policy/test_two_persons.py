@@ -7,7 +7,7 @@ is sound, its checkpoints verify, and only the signatures tell.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +20,6 @@ from hub import profiles
 from hub.audit import Verdict, verify_log
 from hub.domain.policy import default_document
 from hub.draft import Draft, stream_id
-from hub.home import Home
 from hub.hub import Hub
 from hub.officers import Ballot, OfficerKey, request
 from hub.store import events as stored
@@ -30,15 +29,6 @@ from tests.policy.officers import changed, founded, officer, publication
 
 STRICT = profiles.written(changed(default_document(), "strict-1", shelter__health="N"))
 DIGEST = sha256(STRICT).digest()
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    home = Home(tmp_path / "hub")
-    home.init()
-    hub = Hub.open(home)
-    yield hub
-    hub.stop()
 
 
 def verdict(hub: Hub) -> Verdict:

@@ -240,3 +240,12 @@ class Story:
     def child(self) -> bool:
         """A child in procedure, now."""
         return self.case.age.view(self.now, self.profile.enforcement_roles).in_procedure
+
+
+def adult(scope: dict[str, list[str]], *joined: str) -> Story:
+    """An adult's case of NGO-1 in which these agencies take part."""
+    story = Story()
+    story.opened()
+    story.consents(scope)
+    story.involves("NGO-1", *joined)
+    return story

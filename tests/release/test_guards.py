@@ -9,16 +9,7 @@ import pytest
 
 from hub.domain import guards, reasons
 from schemas.registry import Schemas
-from tests.release.story import Story
-
-
-def adult(scope: dict[str, list[str]], *joined: str) -> Story:
-    story = Story()
-    story.opened()
-    story.consents(scope)
-    story.involves("NGO-1", *joined)
-    return story
-
+from tests.release.story import Story, adult
 
 # -- the case and the emitter ----------------------------------------------------------------
 

@@ -9,15 +9,7 @@ import pytest
 from hub.domain.parties import Party
 from hub.domain.policy import PolicyProfile, default_document
 from hub.release import RULES, Ask, Withheld, decide
-from tests.release.story import PROFILE, Story
-
-
-def adult(scope: dict[str, list[str]], *joined: str) -> Story:
-    story = Story()
-    story.opened()
-    story.consents(scope)
-    story.involves("NGO-1", *joined)
-    return story
+from tests.release.story import PROFILE, Story, adult
 
 
 def child(*joined: str) -> Story:

@@ -65,6 +65,21 @@ def test_topics_narrow_a_read(log: HubLog) -> None:
     assert log.read(0, 10, frozenset({"nrm.Hub.Initialised"})) == []
 
 
+def test_every_row_between_two_positions_across_pages(
+    log: HubLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.store.log.PAGE", 3)
+    log.append([sending("a", n) for n in range(1, 11)], expected_head=0)
+    log.append([accepted("c", 1)], expected_head=10)
+    kinds = frozenset({Sending.TOPIC})
+    assert [one.position for one in log.every()] == list(range(1, 12))
+    assert [one.position for one in log.every(kinds)] == list(range(1, 11))
+    assert [one.position for one in log.every(kinds, after=2, until=6)] == [3, 4, 5, 6]
+    assert [one.position for one in log.every(kinds, until=6)] == [1, 2, 3, 4, 5, 6]
+    assert list(log.every(kinds, after=6, until=6)) == []
+    assert list(log.every(after=11)) == []
+
+
 def test_a_stream_is_read_by_version(log: HubLog) -> None:
     log.append([sending("a", 1), sending("b", 1), sending("a", 2)], expected_head=0)
     log.append([sending("a", n) for n in range(3, 40)], expected_head=3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -22,8 +22,8 @@ class Doctored:
         self._log = log
         self._change = change
 
-    def read(self, after: int, limit: int) -> list[Recorded]:
-        return [one for row in self._log.read(after, limit) if (one := self._change(row))]
+    def every(self) -> Iterator[Recorded]:
+        return (one for row in self._log.every() if (one := self._change(row)))
 
     def tracking(self, name: str) -> int:
         return self._log.tracking(name)

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import Notification
 
+from hub.agencies import CHANGES
 from hub.audit.evidence.asked import WAIT, Question
 from hub.audit.evidence.opened import tells_more
 from hub.draft import stream_id
@@ -24,14 +25,6 @@ from hub.store import events as stored
 from hub.store.events import StoreEvent
 
 Tell = Callable[[str, int, int], None]
-REGISTER = (
-    stored.AgencyEnrolled,
-    stored.AgencyKeyAdded,
-    stored.AgencyKeyRevoked,
-    stored.AgencySealingKeyChanged,
-    stored.AgreementSigned,
-    stored.AgreementEnded,
-)
 POLICY = (stored.PolicyPublished, stored.PolicyProposed, stored.PolicyApproved)
 
 
@@ -98,7 +91,7 @@ class Reader:
         """What every bundle stands on: whose log, who takes part, which profile decides."""
         kept = self.stream(stream_id("hub", origin), "hub", (stored.HubInitialised,))
         for agency in self.exchange.agencies:
-            kept += self.stream(stream_id("agency", agency.agency), "register", REGISTER)
+            kept += self.stream(stream_id("agency", agency.agency), "register", CHANGES)
         if policy:
             kept += self.stream(stream_id("policy", origin), "policy", POLICY)
         return kept

@@ -31,7 +31,6 @@ from hub.store.log import HubLog, Recorded
 
 Kind = Literal["first", "backfill", "recall", "sending"]
 OUTCOMES: Final = ("released", "withheld", "recalled", "kept", "held_back", "rebased")
-FATES: Final = ("none", "pending", "held_back", "sent", "quarantined", "applied", "recalled")
 READ: Final = TOPICS | {
     one.TOPIC for one in (stored.EventAccepted, stored.Settled, stored.HeldBack)
 }

@@ -14,29 +14,18 @@ from pathlib import Path
 from typing import Final, Literal
 from uuid import UUID
 
-from hub.agencies import Agencies
+from hub.agencies import CHANGES, Agencies
 from hub.audit.questions.answer import Answer, Column, Found, verdict_of
 from hub.audit.replay import case_named, position_of
 from hub.draft import stream_id
 from hub.errors import Refused
 from hub.exchange import Exchange
-from hub.store import events as stored
 from hub.store.events import StoreEvent
 from hub.store.log import Recorded
 from hub.tlog.note import VerifierKey
 
 PAGE: Final = 5_000
 _OF_AN_AGENCY: Final = ("deliveries", "receipts")
-REGISTER: Final = frozenset(
-    {
-        stored.AgencyEnrolled,
-        stored.AgencyKeyAdded,
-        stored.AgencyKeyRevoked,
-        stored.AgencySealingKeyChanged,
-        stored.AgreementSigned,
-        stored.AgreementEnded,
-    }
-)
 Who = Literal["auditor", "rapporteur", "IT team"]
 Tell = Callable[[int, int], None]
 
@@ -159,7 +148,7 @@ class Asked:
     def register(self) -> Agencies:
         """Who took part, as of the position."""
         agencies = Agencies()
-        for one in self.walk(*REGISTER):
+        for one in self.walk(*CHANGES):
             agencies.apply(one.position, one.event)
         return agencies
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from hub.agencies import CHANGES
 from hub.audit.questions.answer import Column, Found, Row, moment
-from hub.audit.questions.asking import AGENCY, AS_OF, REGISTER, Asked, Question
+from hub.audit.questions.asking import AGENCY, AS_OF, Asked, Question
 from hub.domain.settlement import Released, Settlement, Withheld
 from hub.store import events as stored
 from schemas.registry import Schemas
@@ -80,7 +81,7 @@ class _Changes:
             if self._policy is not None:
                 self._policy.until = one.position
             self._policy, self._version = one, event.version
-        elif type(event) in REGISTER:
+        elif type(event) in CHANGES:
             agency: str = event.agency  # type: ignore[attr-defined]
             before = self._agency.get(agency)
             if before is not None:
@@ -178,7 +179,7 @@ def _told(position: int, event: stored.StoreEvent) -> Iterator[_Change]:
 
 def _changed(asked: Asked) -> Found:
     changes = _Changes(asked.agency)
-    kinds = (*_TRAFFIC, *_POLICY, *_OFFICERS, *REGISTER, stored.HubInitialised, stored.HubRestored)
+    kinds = (*_TRAFFIC, *_POLICY, *_OFFICERS, *CHANGES, stored.HubInitialised, stored.HubRestored)
     for one in asked.walk(*kinds):
         changes.take(one.position, one.event)
     found = Found(findings=changes.wrong)

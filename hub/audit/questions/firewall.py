@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 from uuid import UUID
 
-from hub.agencies import Agencies
+from hub.agencies import CHANGES, Agencies
 from hub.audit.questions.answer import Cell, Column, Found, Row, listed, moment
-from hub.audit.questions.asking import AS_OF, REGISTER, Asked, Question
+from hub.audit.questions.asking import AS_OF, Asked, Question
 from hub.audit.questions.items import Items
 from hub.domain.settlement import Released, Settlement
 from hub.store import events as stored
@@ -96,7 +96,7 @@ class _Wall:
 
 def _crossed(asked: Asked) -> Found:
     wall = _Wall()
-    kinds = (stored.EventAccepted, stored.Settled, stored.Sending, stored.InFlight, *REGISTER)
+    kinds = (stored.EventAccepted, stored.Settled, stored.Sending, stored.InFlight, *CHANGES)
     for one in asked.walk(*kinds):
         wall.take(one.position, one.event)
     found = Found(wall.rows, len(wall.rows))

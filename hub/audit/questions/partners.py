@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from hub.agencies import CHANGES
 from hub.audit.questions.answer import Column, Found, Row, days_between, moment
-from hub.audit.questions.asking import AGENCY, AS_OF, REGISTER, Asked, Question, required
+from hub.audit.questions.asking import AGENCY, AS_OF, Asked, Question, required
 from hub.audit.questions.items import QUARANTINED, reason_of
 from hub.recall_book import ANSWERS, KEPT
 from hub.store import events as stored
@@ -100,7 +101,7 @@ class Account:
 def accounts(asked: Asked, only: str | None = None) -> dict[str, Account]:
     """Every recipient's account, or one's, as of the position."""
     found: dict[str, Account] = {}
-    for one in asked.walk(stored.Sending, stored.Received, stored.EventAccepted, *REGISTER):
+    for one in asked.walk(stored.Sending, stored.Received, stored.EventAccepted, *CHANGES):
         event = one.event
         if isinstance(event, stored.EventAccepted):
             if event.event_type == "DeliveryAcknowledged" and only in (None, event.emitter):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from hub.agencies import Agencies
+from hub.agencies import CHANGES, Agencies
 from hub.audit.questions.answer import Cell, Column, Found, listed, moment
-from hub.audit.questions.asking import AS_OF, CASE, REGISTER, Asked, Parameter, Question
+from hub.audit.questions.asking import AS_OF, CASE, Asked, Parameter, Question
 from hub.domain.settlement import Settlement, Withheld
 from hub.store import events as stored
 
@@ -37,7 +37,7 @@ Key = tuple[str, str, str, str, str, str]  # kind, who, event type, category or 
 
 def _refusals(asked: Asked) -> Found:
     case, agency = asked.case, asked.agency
-    kinds = (stored.EventAccepted, stored.Settled, stored.HeldBack, stored.Refused, *REGISTER)
+    kinds = (stored.EventAccepted, stored.Settled, stored.HeldBack, stored.Refused, *CHANGES)
     lines: dict[Key, _Line] = {}
     register = Agencies()
     last: stored.EventAccepted | None = None
@@ -47,7 +47,7 @@ def _refusals(asked: Asked) -> Found:
         event = one.event
         if isinstance(event, stored.EventAccepted):
             last = event
-        elif type(event) in REGISTER:
+        elif type(event) in CHANGES:
             register.apply(one.position, event)
         for key, count in _of(event, last, roles, agency):
             lines.setdefault(key, _Line()).add(one.position, event.timestamp, count)
