@@ -453,7 +453,8 @@ class Publisher:
             order = one.event
             assert isinstance(order, stored.RedriveOrdered)
             try:
-                self._send_again(order.agency, order.sequence)
+                if not self._send_again(order.agency, order.sequence):
+                    break  # its recall is marked first, with the next step
             except TopicUnavailable as away:
                 if isinstance(away, UnknownTopicError):
                     self._again(order.agency)  # all it lacks is sent, this with it or after it
@@ -464,16 +465,31 @@ class Publisher:
             done += 1
         return done
 
-    def _send_again(self, agency: str, sequence: int) -> None:
+    def _send_again(self, agency: str, sequence: int) -> bool:
+        """False: a withdrawal was recorded whose recall is not marked yet."""
         known = self._exchange.agencies.get(agency)
         if known is None or known.shut_out:
-            return  # nothing is sealed to it; back with new keys it gets all it has not answered
-        stream = delivery_stream(agency)
-        [found] = self._exchange.log.stream(stream, after_version=sequence - 1, limit=1)
-        assert isinstance(found.event, stored.Sending)
-        recalled = self._recalled.since(agency, sequence, self._exchange.last_version(stream))
-        sealed = self._messages(agency, known.sealing_public, [found.event], recalled)
+            return True  # nothing is sealed to it; back with new keys it gets all it lacks
+        sending = redrives.delivery(self._exchange, agency, sequence)
+        self._exchange.catch_up()  # no send starts on what was withdrawn before this moment
+        marked = self._exchange.last_version(delivery_stream(agency))
+        recalled = self._recalled.since(agency, sequence, marked)
+
+        def asked(draft: Draft) -> tuple[frozenset[str], bool]:
+            gone = redrives.ended(self._exchange, sending, recalled, draft.now)
+            return gone, self._marked_to < draft.head
+
+        gone, behind = self._exchange.commit(asked)
+        if gone and behind:
+            return False
+        if gone:
+            log.warning("redrive_no_longer_stands", agency=agency, sequence=sequence)
+            return True
+        crash.point("before_redrive")
+        sealed = self._messages(agency, known.sealing_public, [sending], recalled)
         self._topics.append(self._exchange.pseudonyms.topic("nrm.d", agency), sealed)
+        crash.point("after_redrive")
+        return True
 
     def _due_for(self, agency: str) -> OrderedDict[int, stored.Sending]:
         """Marked and not yet sent, from memory where it continues there, else from the log."""

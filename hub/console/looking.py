@@ -73,6 +73,7 @@ class RecordedLooks:
         """Record a look. Raises TooManyLooks, or what the store raises: then nothing is shown."""
         granted, now = self._grants.of(viewer), self._exchange.clock.now()
         with self._books:
+            self._follow()  # what was opened at another console counts before this is shown
             crossing = self._browsing.shut(granted, now, plain_id(about))
         if crossing is not None:
             # Once per hour: a program that keeps asking must not fill the log.

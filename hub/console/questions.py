@@ -28,9 +28,11 @@ from hub.console.viewer import Viewer
 from hub.errors import HubError, Refused
 
 Look = Callable[[Viewer, str, str], None]
+TurnedAway = Callable[[Viewer, str], None]
 Given = Mapping[str, str | None]
 
 EVERYTHING: Final = ("auditor", "operator")
+ROUTE: Final = "/api/questions/{question_id}"
 CSV: Final = "text/csv; charset=utf-8"
 
 
@@ -178,10 +180,14 @@ class _Answering(APIRoute):
 
 
 def question_calls(
-    hub: Callable[[], Hub], viewer: Callable[[Request], Viewer], look: Look
+    hub: Callable[[], Hub],
+    viewer: Callable[[Request], Viewer],
+    look: Look,
+    turned_away: TurnedAway = lambda *_: None,
 ) -> APIRouter:
     """The calls. viewer: a dependency that says who asks (`Console.admit_caller`). look: records
-    the look (viewer, question, about whom); what it raises leaves nothing shown."""
+    the look (viewer, question, about whom); what it raises leaves nothing shown. turned_away:
+    records that somebody asked what is not for them."""
     calls = APIRouter(prefix="/api/questions", route_class=_Answering)
     signed_in = Depends(viewer)
 
@@ -207,6 +213,12 @@ def question_calls(
         format_ = given.pop("format", "json")
         if format_ not in ("json", "csv"):
             raise Refused(0, "bad_parameter_value", "format is json or csv")
-        return handed_out(put(hub(), who, look, question_id, given), format_)
+        try:
+            found = put(hub(), who, look, question_id, given)
+        except Problem as problem:
+            if problem.status == 403:
+                turned_away(who, ROUTE)
+            raise
+        return handed_out(found, format_)
 
     return calls

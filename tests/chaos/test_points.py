@@ -49,6 +49,7 @@ CONNECTOR = {
 }
 ELSEWHERE = {
     *("after_own_event", "after_fired"),  # tests/timers/test_killed.py
+    *("before_redrive", "after_redrive"),  # tests/exchange/test_redrives_late.py
     "witness_after_persist",  # tests/witness/test_processes.py
 }
 PLACES = ["embedded", SERVERS]

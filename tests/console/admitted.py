@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,12 +26,13 @@ from tests.policy.officers import HUB_ID, of_exchange, officer
 class Office:
     """Two officers of a hub, and what they sign."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, keys: Sequence[OfficerKey] = ()) -> None:
+        """keys: of the hub's two officers, if it has them already."""
         self.exchange = exchange
         self.granting = Granting(exchange, HUB_ID)
-        self.first: OfficerKey = officer("justice-1")
-        self.second: OfficerKey = officer("justice-2")
-        of_exchange(exchange).found([request(self.first), request(self.second)])
+        self.first, self.second = keys or (officer("justice-1"), officer("justice-2"))
+        if not keys:
+            of_exchange(exchange).found([request(self.first), request(self.second)])
 
     def grant(self, grant: Grant) -> tuple[Granted, str]:
         """The grant, signed by both, and the whole one-time code (empty for oidc)."""

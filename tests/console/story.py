@@ -16,6 +16,7 @@ from hub.clock import Clock, ScenarioTime
 from hub.domain.policy import default_document
 from hub.home import Home
 from hub.hub import Deciding
+from hub.officers import OfficerKey
 from schemas.registry import Schemas
 from tests.consent.stage import close, needs, partner, sink_of, withdraw
 from tests.policy.officers import changed, founded, publication
@@ -25,6 +26,7 @@ CANARY = "Kanarie Zjevnova"
 FLOW = [0, 1, 2, 0, 0, 1, 3, 1, 0, 2] * 6  # events accepted by the minute, the last hour
 
 
+SIGNING: list[OfficerKey] = []  # the two officers of the story last lived
 END = at(2026, 3, 12, 9)
 BASIS = RecallPolicy(own_basis={"health": "Legal Aid Act s. 4"})
 
@@ -193,7 +195,7 @@ def _proposed(made: Story) -> None:
     """A second version is in force; a third waits for a second officer."""
     document = changed(default_document(), "coe-2", police__identity="N")
     document["timers"]["T08_subject_request_days"] = 20
-    first, second = founded(made.hub, "Ana Officer", "Ben Officer")
+    SIGNING[:] = first, second = founded(made.hub, "Ana Officer", "Ben Officer")
     votes = publication(made.hub)
     proposal = votes.propose(document, first, "order 12")
     votes.approve(proposal.digest.hex(), second)

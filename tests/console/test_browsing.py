@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from consumers.work import WorkList
 from hub.clock import Clock, ScenarioTime
 from hub.console.browsing import Browsing, BrowsingLimits
+from hub.console.grants import GrantsOnRecord
 from hub.console.looking import ALARM, RecordedLooks, TooManyLooks
 from hub.domain.work import KINDS, WorkItem
 from hub.home import Home
+from hub.hub import Deciding
 from hub.store.events import ConsoleLooked
 from tests.console.test_looks import Desk
+from tests.policy.officers import HUB_ID
 from tests.store.samples import stream
 
 DAY = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
@@ -230,3 +233,18 @@ def test_looks_at_another_console_of_the_same_hub_count_too(desk: Desk) -> None:
     other.record(viewer, "case", case(0))
     with pytest.raises(TooManyLooks):
         other.record(viewer, "case", case(7))
+
+
+def test_a_console_that_stood_by_knows_what_was_opened_at_another(home: Home) -> None:
+    limits = {"cases_per_hour_stop": 3, "looks_per_hour_stop": 3}
+    one = Desk(home, **limits)
+    viewer = one.viewer()
+    with Deciding.open(home) as other:
+        exchange = other.reading.exchange
+        grants = GrantsOnRecord(exchange.log, HUB_ID)
+        beside = RecordedLooks(exchange, grants, BrowsingLimits(**limits))
+        for number in range(3):
+            one.looks.record(viewer, "timeline", f"{number:032x}")
+        with pytest.raises(TooManyLooks):
+            beside.record(viewer, "timeline", f"{9:032x}")
+    one.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,12 +94,47 @@ def test_a_look_that_cannot_be_recorded_shows_nothing(
     client.close()
 
 
+def test_a_full_disk_shows_nothing_and_the_next_look_is_shown_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = desk.client(desk.viewer())
+    append = desk.deciding.reading.exchange.log.append
+    for wrong in (sqlite3.OperationalError("database or disk is full"), OSError(28, "full")):
+
+        def fails(*_: Any, wrong: Exception = wrong, **__: Any) -> Any:
+            raise wrong
+
+        with monkeypatch.context() as full:
+            full.setattr(desk.deciding.reading.exchange.log, "append", fails)
+            for path in ("/cases", "/looks", "/api/questions", "/api/questions/Q06"):
+                answer = client.get(path)
+                assert answer.status_code >= 500, path
+                assert "full" not in answer.text
+                assert "<table" not in answer.text
+        assert desk.deciding.reading.exchange.log.append == append
+        assert client.get("/cases").status_code == 200
+
+
 def test_what_is_for_another_role_is_recorded_as_refused(desk: Desk) -> None:
     client = desk.client(desk.viewer("operator-1", "operator"))
     answer = client.get("/looks?about=C1")
     assert answer.status_code == 403
     assert "for another role" in answer.text
     assert desk.recorded() == [("operator-1", "/looks", "", "not_for_this_role")]
+
+
+def test_a_question_of_another_role_is_recorded_as_refused_on_each_way(desk: Desk) -> None:
+    client = desk.client(desk.viewer("rapporteur-1", "rapporteur"))
+    session = desk.console.sessions.find(client.cookies[COOKIE])
+    assert session is not None
+    assert client.get("/questions/Q06").status_code == 403
+    assert client.post("/questions/Q06", data={"token": session.token}).status_code == 403
+    assert client.get("/api/questions/Q06").status_code == 403
+    assert [(page, why) for _, page, _, why in desk.recorded()] == [
+        ("/questions/{question_id}", "not_for_this_role"),
+        ("/questions/{question_id}", "not_for_this_role"),
+        ("/api/questions/{question_id}", "not_for_this_role"),
+    ]
 
 
 def test_an_id_is_recorded_in_one_spelling(desk: Desk) -> None:

@@ -132,6 +132,7 @@ def test_sent_again_it_is_applied_and_gone_from_the_page(lived: Story) -> None:
         assert done.status_code == 303
         [letter] = list(read(client.get("/dead-letters").text).all("article"))
         assert "sent again, no answer yet" in letter.text
+        assert "overdue" in letter.text, "an order alone ends nothing"
         lived.attend()  # the partner still cannot read it
         [letter] = list(read(client.get("/dead-letters").text).all("article"))
         assert "set aside again" in letter.text

@@ -40,6 +40,9 @@ def questions_pages(console: Console) -> APIRouter:
     def caller(request: Request) -> Viewer:
         return console.admit_caller(request)
 
+    def turned_away(viewer: Viewer, route: str = "/questions/{question_id}") -> None:
+        console.looks.refused(viewer, route, "not_for_this_role")
+
     def about(request: Request, viewer: Viewer, one: Question, **names: Any) -> Response:
         return console.page(
             request,
@@ -60,6 +63,7 @@ def questions_pages(console: Console) -> APIRouter:
         viewer = console.admit(request)
         one = named(question_id)
         if one not in offered(viewer):
+            turned_away(viewer)
             raise NotForYou("not_for_this_role")
         console.look(viewer, "questions")
         return about(request, viewer, one)
@@ -75,6 +79,7 @@ def questions_pages(console: Console) -> APIRouter:
         except (Problem, Refused) as wrong:
             problem = refused(wrong) if isinstance(wrong, Refused) else wrong
             if problem.status == 403:
+                turned_away(viewer)
                 raise NotForYou(problem.code) from None
             return about(request, viewer, one, given=said, problem=problem, status=problem.status)
         if format_ in ("json", "csv"):
@@ -82,5 +87,5 @@ def questions_pages(console: Console) -> APIRouter:
         rows = [[shown(cell) for cell in row] for row in found.rows[:SHOWN]]
         return about(request, viewer, one, given=said, found=found, rows=rows, shown=shown)
 
-    pages.include_router(question_calls(hub, caller, console.look))
+    pages.include_router(question_calls(hub, caller, console.look, turned_away))
     return pages
