@@ -64,12 +64,17 @@ def required(parameter: Parameter) -> Parameter:
 
 @dataclass(frozen=True)
 class Hub:
-    """What a home gives to answer from. upcoming: folder of schemas that are to come."""
+    """What a home gives to answer from.
+
+    upcoming: folder of schemas that are to come. rebuild: (agency, log position) → a file of the
+    row digests the agency should hold; None where content may not be opened, as in the console.
+    """
 
     exchange: Exchange
     hub_id: str
     verifier: VerifierKey
     upcoming: Path | None = None
+    rebuild: Callable[[str, int], Path] | None = None
 
 
 @dataclass
@@ -183,7 +188,7 @@ class Question:
     id, who, asked: as in the catalogue. must_be_empty: whether any finding is an alarm; of some
     questions any row is one. rests_on: what the answer is made from. cannot_tell: what nobody
     should read into it. agency_own: an officer of an agency may ask it about that agency. shown:
-    optional parameters in its example.
+    optional parameters in its example. proof: the commands that make what others can check.
     """
 
     id: str
@@ -197,6 +202,7 @@ class Question:
     must_be_empty: bool = False
     agency_own: bool = False
     shown: tuple[str, ...] = ()
+    proof: str = ""
 
     @property
     def command(self) -> str:
@@ -260,6 +266,7 @@ def answer(
         position=end,
         as_of=asked.now,
         must_be_empty=question.must_be_empty,
+        proof=question.proof,
     )
 
 
