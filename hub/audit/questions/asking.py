@@ -260,7 +260,7 @@ def answer(
         verdict=verdict_of(found.findings, question.must_be_empty, len(found.rows)),
         findings=found.findings,
         summary=found.summary,
-        notes=found.notes,
+        notes=[*found.notes, *_beyond(values.get("as_of"), end, asked.now)],
         rests_on=question.rests_on,
         cannot_tell=question.cannot_tell,
         position=end,
@@ -270,11 +270,23 @@ def answer(
     )
 
 
+def _beyond(as_of: str | None, end: int, now: datetime) -> list[str]:
+    """If more was asked for than there is."""
+    if as_of and as_of.isdigit() and int(as_of) > end:
+        return [f"The log ends at position {end}: that is what was answered from."]
+    if as_of and not as_of.isdigit() and instant_of(as_of, "as_of") > now:
+        return ["That moment is still to come: this is how it stands now."]
+    return []
+
+
 def _now(exchange: Exchange, as_of: str | None, end: int) -> datetime:
-    """What "now" is: the clock, the instant asked for, or that of the row at the position."""
+    """What "now" is: the clock, the instant asked for, or that of the row at the position.
+
+    What is still to come cannot be asked about: nothing would be late by then that is not late now.
+    """
     if not as_of:
         return exchange.clock.now()
     if as_of.isdigit():
         last = exchange.log.read(end - 1, 1) if end else []
         return last[0].event.timestamp if last else exchange.clock.now()
-    return instant_of(as_of, "as_of")
+    return min(instant_of(as_of, "as_of"), exchange.clock.now())

@@ -263,6 +263,9 @@ def _owed(asked: Asked) -> Found:
         "nothing and is answered with the same receipt. Without a topic, ask over HTTP from any "
         "sequence on; what was set aside is tried again with: nrm-hub connector redrive.",
     ]
+    if again:
+        last = listed(f"{sequence} at {at}" for sequence, at in again[-20:])
+        found.notes.append(f"The hub was told to send again what was set aside: {last}.")
     return found
 
 
