@@ -220,8 +220,10 @@ def digest(
         for text in lines:
             stream.write(text)
     else:
-        with out.open("wb") as file:
+        part = out.with_name(out.name + ".part")  # the file gets its name once it is whole
+        with part.open("wb") as file:
             file.writelines(lines)
+        part.replace(out)
         typer.echo(f"Written to {out}: give it to the auditor.", err=True)
     sink.close()
 

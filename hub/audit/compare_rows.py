@@ -7,7 +7,7 @@ side has alone, or that differs, is named with the columns that do; nobody's con
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +28,15 @@ class RowDifference:
     row: str
     what: str
     columns: tuple[str, ...] = ()
+
+
+def whose(path: Path) -> str:
+    """The agency whose rows a file tells. Refused: `not_row_digests`."""
+    rows = _read(path)
+    try:
+        return str(next(rows, {}).get("agency", ""))
+    finally:
+        rows.close()
 
 
 def compare(ours: Path, theirs: Path) -> Iterator[RowDifference]:
@@ -64,8 +73,9 @@ def _place(row: dict[str, Any]) -> Place:
     return (row["table"], *(str(row[name]) for name in names))
 
 
-def _read(path: Path) -> Iterator[dict[str, Any]]:
+def _read(path: Path) -> Generator[dict[str, Any]]:
     with path.open("rb") as file:
+        number = -1
         for number, text in enumerate(file):
             try:
                 row = json.loads(text)
@@ -73,14 +83,19 @@ def _read(path: Path) -> Iterator[dict[str, Any]]:
                     _place(row)
                 elif row["nrm"] != "rows":
                     raise ValueError("no heading")
-            except (ValueError, KeyError, TypeError):
-                raise Refused(
-                    0,
-                    "not_row_digests",
-                    f"{path}, line {number + 1}: not made by `audit replay --agency` or by "
-                    "`connector digest`",
-                ) from None
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise _none_of_ours(path, number) from None
             yield row
+        if number < 0:
+            raise _none_of_ours(path, 0)
+
+
+def _none_of_ours(path: Path, number: int) -> Refused:
+    return Refused(
+        0,
+        "not_row_digests",
+        f"{path}, line {number + 1}: not made by `audit replay --agency` or by `connector digest`",
+    )
 
 
 def _same(mine: dict[str, Any], other: dict[str, Any]) -> None:

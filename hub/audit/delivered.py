@@ -7,7 +7,9 @@ deliveries: no content. Begun again after an interruption, it goes on where it w
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from typing import Any, Final, Self
 
 from hub.audit.in_force import TOPICS, InForce
 from hub.audit.walk import pages
+from hub.errors import Refused
 from hub.store import events as stored
 from hub.store.log import HubLog
 from schemas import wire
@@ -70,17 +73,32 @@ class Delivered:
 
     def __init__(self, path: Path | str, log: HubLog, end: int, agency: str | None = None) -> None:
         """ ":memory:" or a file, which is made; one that is there is gone on with."""
-        self._log, self.end, self._agency = log, end, agency
+        self._path, self._log, self.end, self._agency = path, log, end, agency
         self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(_TABLES)
+        try:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_TABLES)
+        except sqlite3.DatabaseError as wrong:
+            self.__exit__(type(wrong), wrong)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *failure: object) -> None:
+    def __exit__(self, _type: object = None, wrong: object = None, _trace: object = None) -> None:
+        """Refused(spool_unreadable) for a file that was cut short or is none of ours."""
         self._db.close()
+        if isinstance(wrong, sqlite3.DatabaseError):
+            if wrong.sqlite_errorcode in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path)) from wrong
+            if wrong.sqlite_errorcode in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise Refused(
+                    0,
+                    "spool_unreadable",
+                    f"{self._path} cannot be used: remove it (it is made again from the log), with "
+                    "the .part and .mark beside it, and run the same command again",
+                ) from wrong
+            raise wrong
 
     # -- reading the log -----------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """Output of long audits: JSON Lines in a file, and a mark that says how far they are.
 
-    FILE        one canonical JSON object a line: keys sorted, no spaces, UTF-8
-    FILE.mark   while the work is under way: what is asked, and where it goes on
+    FILE        one canonical JSON object a line: keys sorted, no spaces, UTF-8; whole, or not there
+    FILE.part   while the work is under way: what is written so far
+    FILE.mark   beside it: what is asked, and where it goes on
 
 A mark is written only after the lines before it are on disk, and replaces the one before at once.
 Whoever was killed runs the same command again: lines after the last mark are cut off and written
@@ -50,13 +51,18 @@ class Output:
         """Begin, or go on from the mark beside the file. Refused: `output_exists`, `other_log`,
         `other_question`, `mark_unreadable`."""
         self._path, self._log, self._asked = path, log, asked
+        self._part = path.with_name(path.name + ".part")
         self._mark = path.with_name(path.name + ".mark")
+        if path.exists():
+            raise Refused(0, "output_exists", f"{path} is there already: choose another file")
         self.position, self.end, self.kept = 0, asked.end or log.head, {}
         self.resumed = self._mark.exists()
         self._digest = hashlib.sha256()
         if self.resumed:
             size = self._resume()
-            self._file: BinaryIO = path.open("r+b")
+            if not self._part.exists():
+                raise self._unreadable(f"{self._part.name} is gone")
+            self._file: BinaryIO = self._part.open("r+b")
             left = size
             while left and (some := self._file.read(min(left, _READ))):
                 self._digest.update(some)
@@ -66,10 +72,8 @@ class Output:
             self._file.truncate(size)
             self._file.seek(size)
         else:
-            if path.exists():
-                raise Refused(0, "output_exists", f"{path} is there already: choose another file")
-            self._file = path.open("xb")
-            os.chmod(path, 0o600)
+            self._file = self._part.open("wb")
+            os.chmod(self._part, 0o600)
             self.mark(0)
 
     kept: dict[str, Any]
@@ -106,11 +110,12 @@ class Output:
         fresh.replace(self._mark)
 
     def finish(self) -> str:
-        """The file is whole: the mark goes. Returns the SHA-256 of the file, hexadecimal."""
+        """The file is whole: it gets its name, the mark goes. Returns its SHA-256, hexadecimal."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
         self._mark.unlink()
+        self._part.replace(self._path)
         return self._digest.hexdigest()
 
     def __enter__(self) -> Self:
@@ -136,14 +141,14 @@ class Output:
                 0,
                 "other_question",
                 f"{self._mark} belongs to another question or another --as-of: ask the same again, "
-                "or remove it and the file to begin anew",
+                f"or remove it and {self._part.name} to begin anew",
             )
         if self._row(position) != row or self._checkpoint(position, checkpoint) != checkpoint:
             raise Refused(
                 0,
                 "other_log",
                 f"{self._mark} was made on another log: run `nrm-hub audit verify`; to begin anew, "
-                "remove it and the file",
+                f"remove it and {self._part.name}",
             )
         self.position, self.end, self.kept = position, end, kept
         return size
@@ -166,5 +171,5 @@ class Output:
         return Refused(
             0,
             "mark_unreadable",
-            f"{self._mark} cannot be used ({why}): remove it and the file, and begin anew",
+            f"{self._mark} cannot be used ({why}): remove it and {self._part.name}, and begin anew",
         )

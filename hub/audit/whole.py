@@ -1,4 +1,4 @@
-"""The whole hub, rebuilt from its log as of a position: register, cases, delivery logs, work list.
+"""The whole hub, rebuilt from its log as of a position: register, cases, deliveries, work, looks.
 
 One JSON object a line, each part closed by a line with its digest: SHA-256 chained over its lines,
 digest = SHA-256(digest before ‖ line), from 32 zero bytes on. No content: what was recorded about
@@ -9,6 +9,7 @@ was recorded since; docs/replay.md says what an erasure leaves equal.
     {"part":"case","case":"<id>",…}            … one such group a case, in the order of opening
     {"part":"deliveries","agency":"SH-1",…}    … one such group a recipient
     {"part":"work","item":"<id>",…}
+    {"part":"looks","position":…,"viewer":…}   who signed in at the console and opened what
     {"part":"hub","position":…,"digest":…}     over the digests of all parts
 """
 
@@ -48,10 +49,14 @@ _OFFICE: Final = frozenset(
         stored.OfficerRevoked,
         stored.SubjectShredded,
         stored.HubRestored,
+        stored.ViewerGranted,
+        stored.ViewerRevoked,
+        stored.RedriveOrdered,
     )
 )
+_LOOKS: Final = frozenset({stored.ViewerSignedIn.TOPIC, stored.ConsoleLooked.TOPIC})
 _OPENING: Final = frozenset({stored.EventAccepted.TOPIC})
-PHASES: Final = ("register", "cases", "deliveries", "work")
+PHASES: Final = ("register", "cases", "deliveries", "work", "looks")
 
 
 @dataclass
@@ -97,6 +102,9 @@ class Whole:
                 self._next_phase("")
             if self._phase == 3:
                 yield from self._work(spool.with_name(spool.name + ".work"))
+                self._next_phase()
+            if self._phase == 4:
+                yield from self._looks()
                 self._next_phase()
         if self._phase == len(PHASES):
             self._out.write({"part": "hub", "position": self.end, "digest": self._hub})
@@ -223,6 +231,25 @@ class Whole:
                 self._mark()
             self._close({"part": "work"})
 
+    # -- looks ---------------------------------------------------------------------------------
+
+    def _looks(self) -> Iterator[tuple[str, int, int]]:
+        for reached, rows in pages(self._log, self._after, self.end, _LOOKS):
+            for row in rows:
+                self._write({"part": "looks", "position": row.position, **_look(row.event)})
+            self._after = reached
+            self._mark()
+            yield "looks", reached, self.end
+        self._close({"part": "looks"})
+
+
+def _look(event: Any) -> dict[str, Any]:
+    told = {"at": event.timestamp.isoformat(), "viewer": event.viewer}
+    if isinstance(event, stored.ViewerSignedIn):
+        return {**told, "kind": "signed_in", "how": event.how}
+    names = ("role", "agency", "page", "about", "seen", "refused")
+    return {**told, "kind": "looked", **{name: getattr(event, name) for name in names}}
+
 
 def _chained(before: str, text: bytes) -> str:
     return hashlib.sha256(bytes.fromhex(before) + text).hexdigest()
@@ -260,4 +287,20 @@ _OFFICES: Final[Mapping[type, Callable[[Any], dict[str, Any]]]] = {
         "subject": event.subject_id.hex(),
     },
     stored.HubRestored: lambda event: {"kind": "restored", "backup": event.backup},
+    stored.ViewerGranted: lambda event: {
+        "kind": "viewer",
+        "viewer": event.viewer,
+        "proposal": event.proposal,
+    },
+    stored.ViewerRevoked: lambda event: {
+        "kind": "viewer_revoked",
+        "viewer": event.viewer,
+        "reason": event.reason,
+    },
+    stored.RedriveOrdered: lambda event: {
+        "kind": "redrive",
+        "agency": event.agency,
+        "sequence": event.sequence,
+        "by": event.by,
+    },
 }

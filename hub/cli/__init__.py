@@ -9,6 +9,7 @@ error. Commands import what they need late, so that help is quick.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -50,6 +51,7 @@ from hub.cli import (
 
 P = ParamSpec("P")
 R = TypeVar("R")
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PACKAGES = ("hub", "schemas", "connectors", "consumers")
 
 app = typer.Typer(
@@ -138,6 +140,8 @@ def in_one_line(run: Callable[P, R]) -> Callable[P, R]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
         except OSError as wrong:
+            if wrong.errno in FULL:
+                _fail(f"{wrong.strerror}: make room, then run the same command again")
             if wrong.filename is None:
                 raise
             _fail(f"{wrong.filename}: {wrong.strerror}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import typer
 
 from hub.cli.options import HUB_HOME, AsOf, HubHome
 from hub.cli.printed import progress
+from hub.errors import Refused
 from hub.home import Home
 from hub.hub import Reading
 
@@ -146,7 +148,6 @@ def _walk(
     from hub.audit.delivered import Delivered
     from hub.audit.export.decided import Decided, Wanted
     from hub.audit.replay import case_named, position_of
-    from hub.errors import Refused
 
     with Reading.open(Home(home)) as reading, tempfile.TemporaryDirectory() as folder:
         exchange = reading.exchange
@@ -169,9 +170,25 @@ def _walk(
 
 @contextmanager
 def _opened(out: Path | None) -> Iterator[BinaryIO]:
+    """Standard output, or a file that gets its name once it is whole."""
     if out is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
-    else:
+        return
+    if out.exists() and not out.is_file():  # a pipe, a terminal
         with out.open("wb") as file:
             yield file
+        return
+    if out.exists():
+        raise Refused(0, "output_exists", f"{out} is there already: choose another file")
+    part = out.with_name(out.name + ".part")
+    try:
+        with part.open("wb") as file:
+            os.chmod(part, 0o600)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(out)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,6 +47,10 @@ def ask(
     schemas: Annotated[
         Path | None, typer.Option("--schemas", help="Folder of schema files that are to come.")
     ] = None,
+    theirs: Annotated[
+        Path | None,
+        typer.Option("--theirs", help="What the partner's `connector digest` wrote."),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Tell what the question takes and rests on.")
     ] = False,
@@ -78,6 +83,7 @@ def ask(
         "table": table_,
         "mapping": str(mapping) if mapping else None,
         "schemas": str(schemas) if schemas else None,
+        "theirs": str(theirs) if theirs else None,
     }
     wanted.checked(given)  # before the hub is opened
     found = _answer(wanted, home, given, quiet=json_ or csv_)
@@ -96,12 +102,23 @@ def _answer(question: Question, home: Path, given: dict[str, str | None], *, qui
     from hub.home import Home
     from hub.hub import Reading
 
-    with Reading.open(Home(home)) as reading, progress(disable=quiet) as bar:
+    with (
+        Reading.open(Home(home)) as reading,
+        progress(disable=quiet) as bar,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+
+        def rows_of(agency: str, end: int) -> Path:
+            from hub.audit.rebuilt import rebuild
+
+            return rebuild(reading.exchange, reading.settings.hub_id, agency, end, Path(folder))
+
         hub = Hub(
             reading.exchange,
             reading.settings.hub_id,
             reading.log_verifier,
             reading.settings.upcoming,
+            rows_of,
         )
         task = bar.add_task(question.id, total=None)
         return answer(
@@ -167,6 +184,8 @@ def _explain(question: Question) -> None:
         out.print(f"  {column.name}: {column.means}", markup=False)
     out.print(f"Rests on: {question.rests_on}", markup=False)
     out.print(f"Cannot tell: {question.cannot_tell}", markup=False)
+    if question.proof:
+        out.print(f"To prove it: {question.proof}", markup=False)
     out.print(f"Example: {question.command} --home hub-home", markup=False)
 
 
@@ -186,6 +205,8 @@ def _tell(found: Answer) -> None:
         out.print(f"{name}: {shown(value)}", markup=False)
     for note in found.notes:
         out.print(note, markup=False)
+    if found.proof:
+        out.print(f"To prove it: {found.proof}", markup=False)
     if found.verdict:
         out.print(f"Verdict: {found.verdict}", markup=False)
     out.print(f"As of log position {found.position}, {found.as_of.isoformat()[:19]}")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from copy import deepcopy
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,9 +20,18 @@ from jsonschema import Draft202012Validator, FormatChecker
 from pyld import jsonld
 
 from connectors.submit import Publisher
+from hub.audit.delivered import Delivered
 from hub.audit.export import decisions as log_form
+from hub.audit.export.decided import Decided, Wanted
+from hub.audit.export.fhir_audit import AuditEvents
+from hub.audit.export.prov import Provenance
+from hub.audit.output import line
+from hub.audit.redecide import Redecision
 from hub.domain.settlement import Released, Settlement
+from hub.exchange import Exchange
 from hub.store import events as stored
+from hub.store.copying import copy_in, copy_out
+from hub.store.log import HubLog
 from tests.audit.balp import faults
 from tests.cli.programs import nrm
 from tests.played import play, scenario
@@ -45,6 +55,7 @@ def road(
 
 def exported(road: Road, form: str, *how: str) -> bytes:
     out = road.folder / "export.out"
+    out.unlink(missing_ok=True)
     done = nrm("audit", "export", form, "--home", road.folder / "hub", "--out", out, *how)
     assert done.code == 0, done.err
     return out.read_bytes()
@@ -339,29 +350,60 @@ def test_what_is_not_there_is_said_plainly(road: Road) -> None:
     assert "bad_as_of" in nrm("audit", "export", "prov", *home, "--as-of", "soon").err
 
 
+def test_a_file_is_whole_or_not_there(
+    road: Road, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, out = ("--home", road.folder / "hub"), ("--out", tmp_path / "d.jsonl")
+    full = nrm("audit", "export", "decisions", *home, "--out", "/dev/full")
+    assert (full.code, full.err.count("\n")) == (1, 1)
+    assert "No space left on device: make room" in full.err
+    with monkeypatch.context() as patch:
+
+        def interrupted(_one: object) -> dict[str, object]:
+            raise KeyboardInterrupt
+
+        patch.setattr("hub.audit.export.decisions.line", interrupted)
+        assert nrm("audit", "export", "decisions", *home, *out).code != 0
+    assert list(tmp_path.iterdir()) == []
+    assert nrm("audit", "export", "decisions", *home, *out).code == 0
+    assert [one.name for one in tmp_path.iterdir()] == ["d.jsonl"]
+    assert "output_exists" in nrm("audit", "export", "decisions", *home, *out).err
+
+
 @pytest.mark.postgres
 def test_on_the_other_database_the_same_bytes(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    from hub.audit.delivered import Delivered
-    from hub.audit.export.decided import Decided, Wanted
-    from hub.store.copying import copy_in, copy_out
-    from hub.store.log import HubLog
-
+    """The decision log, FHIR, provenance, and every decision made again."""
     new = request.getfixturevalue("new_postgres_database")
     road = play(tmp_path, scenario("S1"))
     try:
-        ours = road.hub.exchange.log
-        copy_out(ours.url, tmp_path / "copy.db")
+        exchange = road.hub.exchange
+        copy_out(exchange.log.url, tmp_path / "copy.db")
         with HubLog.open(new()) as other:
             copy_in(tmp_path / "copy.db", other)
-            found = []
-            for log in (ours, other):
-                with Delivered(":memory:", log, log.head) as delivered:
-                    list(delivered.read())
-                    groups = Decided(log, delivered, log.head, Wanted(outsiders=True)).groups()
-                    found.append([log_form.line(one) for group in groups for one in group])
-            assert found[0] == found[1]
-            assert len(found[0]) > 100
+            ours, theirs = (_all_forms(log, exchange) for log in (exchange.log, other))
+        assert ours == theirs
+        decisions, fhir, provenance, (divergences, counts) = ours
+        assert min(len(decisions), len(fhir)) > 100
+        assert len(provenance) > 10
+        assert divergences == []
+        assert counts["decisions"] > 100
     finally:
         road.close()
+
+
+def _all_forms(log: HubLog, exchange: Exchange) -> tuple[Any, ...]:
+    with Delivered(":memory:", log, log.head) as delivered:
+        list(delivered.read())
+        groups = list(Decided(log, delivered, log.head, Wanted(outsiders=True)).groups())
+    writer = AuditEvents("nrm-hub")
+    provenance = Provenance("nrm-hub", partial(exchange.pseudonyms.pseudonym, "prov"))
+    again = Redecision(log, exchange.secrets, log.head)
+    found = [line(one.as_dict()) for page in again.run() for one in page]
+    return (
+        [line(log_form.line(one)) for group in groups for one in group],
+        [line(event) for group in groups for event in writer.of(group)],
+        [line(provenance.document(group)) for group in groups],
+        (found, vars(again.counts)),
+    )

@@ -301,6 +301,7 @@ def test_a_mark_of_another_log_or_question_is_refused(tmp_path: Path) -> None:
             output.write({"a": 1})
             output.mark(100, {"x": 2})
             output.write({"lost": 1})
+        assert not out.exists()
         with pytest.raises(Refused, match="other_log"):
             Output(out, other, Asked("redecide", "hub", 0))
         with pytest.raises(Refused, match="other_question"):
@@ -317,6 +318,12 @@ def test_a_mark_of_another_log_or_question_is_refused(tmp_path: Path) -> None:
         out.with_name("new.jsonl.mark").write_text("{", encoding="utf-8")
         with pytest.raises(Refused, match="mark_unreadable"):
             Output(out.with_name("new.jsonl"), one, Asked("redecide", "hub", 0))
+        gone = tmp_path / "gone.jsonl"
+        with Output(gone, one, Asked("redecide", "hub", 0)) as output:
+            output.mark(100)
+        gone.with_name("gone.jsonl.part").unlink()
+        with pytest.raises(Refused, match=r"gone.jsonl.part is gone"):
+            Output(gone, one, Asked("redecide", "hub", 0))
     finally:
         for road in roads:
             road.close()

@@ -5,13 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hub.audit.conservation import conservation
 from hub.audit.output import Asked, Output
+from hub.audit.redecide import Redecision
 from hub.audit.whole import BEGIN, Whole
+from hub.errors import Refused
 from hub.exchange import Exchange
 from hub.store.copying import copy_in, copy_out
 from hub.store.log import HubLog
@@ -19,6 +24,7 @@ from tests.cli.programs import nrm
 from tests.played import play, scenario
 from tests.privacy.canaries import planted
 from tests.road import Road
+from tests.store import samples
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +59,7 @@ def test_twice_the_same_bytes_and_every_part_there(road: Road, tmp_path: Path) -
     whole = rebuilt(road.hub.exchange, tmp_path / "a")
     assert rebuilt(road.hub.exchange, tmp_path / "b") == whole
     found, counts = parts(whole), road.hub.exchange.log.counts().by_topic
-    assert set(found) == {"register", "case", "deliveries", "work", "hub"}
+    assert set(found) == {"register", "case", "deliveries", "work", "looks", "hub"}
     events = [one for one in found["case"] if "digest" not in one]
     assert len(events) == counts["nrm.Case.EventAccepted"]
     sent = [one for one in found["deliveries"] if "digest" not in one]
@@ -102,16 +108,52 @@ def test_no_content_is_in_it(tmp_path: Path) -> None:
         road.close()
 
 
+@contextmanager
+def looked_at(exchange: Exchange, folder: Path) -> Iterator[Exchange]:
+    """A copy of a hub, with viewers, looks and a redrive after all else."""
+    copy_out(exchange.log.url, folder / "copy.db")
+    with HubLog.open(f"sqlite:///{folder / 'looked.db'}") as log:
+        copy_in(folder / "copy.db", log)
+        kinds = ("Viewer", "Looked", "Redrive")
+        found = [e for e in samples.one_of_each() if any(k in type(e).__name__ for k in kinds)]
+        added = [replace(event, originator_version=n) for n, event in enumerate(found, start=1)]
+        log.append(added, expected_head=log.head)
+        yield Exchange(log, exchange.secrets, exchange.pseudonyms, exchange.clock)
+
+
+def test_looks_viewers_and_redrives_are_told_and_change_nothing_else(
+    road: Road, tmp_path: Path
+) -> None:
+    exchange = road.hub.exchange
+    before = rebuilt(exchange, tmp_path / "before")
+    with looked_at(exchange, tmp_path) as later:
+        then, now = parts(before), parts(rebuilt(later, tmp_path / "after"))
+        assert rebuilt(later, tmp_path / "then", exchange.log.head) == before
+        even = conservation(exchange.log)
+        assert conservation(later.log) == replace(even, head=later.log.head)
+        again = Redecision(later.log, later.secrets, later.log.head)
+        assert [one for page in again.run() for one in page] == []
+        assert again.counts.decisions > 100
+    assert [one["kind"] for one in now["looks"][:-1]] == ["signed_in", "looked"]
+    new = [one["kind"] for one in now["register"][:-1] if one not in then["register"]]
+    assert sorted(new) == ["redrive", "viewer", "viewer_revoked"]
+    for part in ("case", "deliveries", "work"):
+        assert now[part] == then[part]
+
+
 @pytest.mark.postgres
 def test_on_the_other_database_the_same_bytes(
     road: Road, tmp_path: Path, new_postgres_database: Callable[[], str]
 ) -> None:
-    exchange, copy = road.hub.exchange, tmp_path / "copy.db"
-    copy_out(exchange.log.url, copy)
-    with HubLog.open(new_postgres_database()) as log:
-        copy_in(copy, log)
-        other = Exchange(log, exchange.secrets, exchange.pseudonyms, exchange.clock)
-        assert rebuilt(other, tmp_path / "b") == rebuilt(exchange, tmp_path / "a")
+    with (
+        looked_at(road.hub.exchange, tmp_path) as ours,
+        HubLog.open(new_postgres_database()) as log,
+    ):
+        copy_out(ours.log.url, tmp_path / "again.db")
+        copy_in(tmp_path / "again.db", log)
+        other = Exchange(log, ours.secrets, ours.pseudonyms, ours.clock)
+        assert rebuilt(other, tmp_path / "b") == rebuilt(ours, tmp_path / "a")
+        assert conservation(log) == conservation(ours.log)
 
 
 def test_what_happens_later_changes_nothing(tmp_path: Path) -> None:
@@ -183,3 +225,15 @@ def test_as_a_command(road: Road, tmp_path: Path) -> None:
     assert "output_exists" in nrm("audit", "replay", "--home", home, "--all", "--out", out).err
     assert nrm("audit", "replay", "--home", home, "--all").code == 2
     assert nrm("audit", "replay", "--home", home, "--all", "--case", "C1").code == 2
+
+
+def test_a_spool_that_was_cut_short_is_refused(road: Road, tmp_path: Path) -> None:
+    exchange, out = road.hub.exchange, tmp_path / "whole.jsonl"
+    for spoiled in (b"no database", b"SQLite format 3\0" + bytes(200)):
+        (tmp_path / "spool").write_bytes(spoiled)
+        with (
+            Output(out, exchange.log, Asked("whole", "hub", 0)) as output,
+            pytest.raises(Refused, match="spool_unreadable"),
+        ):
+            list(Whole(exchange, output).make(tmp_path / "spool"))
+    assert not out.exists()

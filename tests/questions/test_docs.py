@@ -20,7 +20,7 @@ from tests.questions.test_rapporteur import build_town, road_of
 from tests.road import Road
 from tests.test_docs import commands
 
-COMMAND = re.compile(r"nrm-hub ([a-z]+ [a-z]+)")
+COMMAND = re.compile(r"nrm-hub ([a-z]+ [a-z]+(?:-[a-z]+)*)")
 PAGE = ROOT / "docs" / "questions.md"
 
 

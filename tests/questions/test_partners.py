@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
+from hub.audit.rebuilt import rebuild
 from hub.draft import stream_id
 from hub.errors import Refused
+from hub.home import Home
+from hub.hub import Reading
 from hub.store import events as stored
+from tests.cli.programs import nrm
 from tests.played import NAMES
 from tests.questions.asked import Told, hub_of
 from tests.questions.conftest import Played
@@ -148,3 +155,70 @@ def test_q14_is_about_children_only_and_counts_those_who_wait(read: Played) -> N
     [row] = told.rows("Q14", as_of=str(before))
     assert (row["guardian"], row["days"]) == (None, None)
     assert row["waiting_days"] > 0
+
+
+def test_q23_tells_of_redrives_ordered_at_the_hub(unanswered: Road) -> None:
+    told = Told(hub_of(unanswered.hub), {})
+    assert told.ask("Q23", agency="SH-1").summary["redrives ordered at the hub"] == 0
+    log, stream = unanswered.hub.exchange.log, stream_id("redrives", "all")
+    now = unanswered.hub.exchange.clock.now()
+    told.write(
+        stored.RedriveOrdered(
+            originator_id=stream,
+            originator_version=log.last_version(stream) + 1,
+            timestamp=now,
+            agency="SH-1",
+            sequence=1,
+            by="A. Operator",
+        )
+    )
+    found = told.ask("Q23", agency="SH-1")
+    assert found.summary["redrives ordered at the hub"] == 1
+    assert any(note.startswith("The hub was told to send again") for note in found.notes)
+    assert told.ask("Q23", agency="NGO-1").summary["redrives ordered at the hub"] == 0
+
+
+def test_q10_names_the_rows_in_which_a_partners_tables_differ(
+    folders: Callable[[str], Path], tmp_path: Path
+) -> None:
+    place = tmp_path / "S1"
+    shutil.copytree(folders("S1"), place)
+    home, theirs = place / "hub", tmp_path / "theirs.jsonl"
+
+    def ask(*more: object) -> Any:
+        done = nrm("audit", "ask", "Q10", "--home", home, "--theirs", theirs, "--json", *more)
+        assert done.code == 0, done.err
+        return json.loads(done.out)
+
+    with Reading.open(Home(home)) as reading:
+        ours = rebuild(
+            reading.exchange, reading.settings.hub_id, "SH-1", reading.exchange.log.head, tmp_path
+        )
+        lines = ours.read_bytes().splitlines(keepends=True)
+    theirs.write_bytes(b"".join(lines))
+    [row] = ask()["rows"]
+    assert (row["agency"], row["rows"], row["which"]) == ("SH-1", 0, "")
+    assert row["state"] == "row by row the same"
+    told = json.loads(lines[1])
+    changed = json.dumps({**told, "content": "0" * 64}).encode() + b"\n"
+    theirs.write_bytes(b"".join([lines[0], changed, *lines[2:-1]]))
+    found = ask("--agency", "SH-1")
+    [row] = found["rows"]
+    assert (row["rows"], row["state"], found["findings"]) == (2, "differs", 1)
+    assert f"{told['table']} {told['event_ref']}: differs (content)" in row["which"]
+    assert row["which"].endswith(": missing")
+    refused = ("audit", "ask", "Q10", "--home", home, "--theirs")
+    assert "other_rows" in nrm(*refused, theirs, "--agency", "NGO-1").err
+    for wrong in (b"", b"[1]\n", b'{"nrm":"rows"'):
+        theirs.write_bytes(wrong)
+        assert "not_row_digests" in nrm(*refused, theirs).err
+
+
+def test_what_is_still_to_come_makes_nothing_late(read: Played) -> None:
+    told = read("S1")
+    found = told.ask("Q04", as_of="2999-01-01")
+    assert found.as_of.year < 2999
+    assert any("still to come" in note for note in found.notes)
+    beyond = told.ask("Q04", as_of="999999")
+    assert any(f"ends at position {beyond.position}" in note for note in beyond.notes)
+    assert told.ask("Q04", as_of="2026-03-20").notes == []

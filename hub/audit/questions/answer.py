@@ -5,7 +5,8 @@ one, so nothing an agency said of a person can stand in it.
 
     {"question": "Q06", "position": 812, "as_of": "…", "verdict": "empty as it must be",
      "findings": 0, "summary": {"deliveries looked at": 12}, "columns": [{"name": …, "means": …}],
-     "rows": [{"position": 7, …}], "rests_on": "…", "cannot_tell": "…", "notes": []}
+     "rows": [{"position": 7, …}], "rests_on": "…", "cannot_tell": "…", "notes": [],
+     "proof": "…"}
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class Answer:
     position: int | None
     as_of: datetime
     must_be_empty: bool
+    proof: str = ""
 
     @property
     def alarming(self) -> bool:
@@ -82,6 +84,7 @@ class Answer:
             columns=tuple(self.columns[index] for index in kept),
             rows=[tuple(row[index] for index in kept) for row in self.rows],
             position=None,
+            proof="",  # its commands are run at the hub
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -102,6 +105,7 @@ class Answer:
             "notes": list(self.notes),
             "rests_on": self.rests_on,
             "cannot_tell": self.cannot_tell,
+            "proof": self.proof,
         }
 
     def as_csv(self) -> str:

@@ -64,12 +64,17 @@ def required(parameter: Parameter) -> Parameter:
 
 @dataclass(frozen=True)
 class Hub:
-    """What a home gives to answer from. upcoming: folder of schemas that are to come."""
+    """What a home gives to answer from.
+
+    upcoming: folder of schemas that are to come. rebuild: (agency, log position) → a file of the
+    row digests the agency should hold; None where content may not be opened, as in the console.
+    """
 
     exchange: Exchange
     hub_id: str
     verifier: VerifierKey
     upcoming: Path | None = None
+    rebuild: Callable[[str, int], Path] | None = None
 
 
 @dataclass
@@ -183,7 +188,7 @@ class Question:
     id, who, asked: as in the catalogue. must_be_empty: whether any finding is an alarm; of some
     questions any row is one. rests_on: what the answer is made from. cannot_tell: what nobody
     should read into it. agency_own: an officer of an agency may ask it about that agency. shown:
-    optional parameters in its example.
+    optional parameters in its example. proof: the commands that make what others can check.
     """
 
     id: str
@@ -197,6 +202,7 @@ class Question:
     must_be_empty: bool = False
     agency_own: bool = False
     shown: tuple[str, ...] = ()
+    proof: str = ""
 
     @property
     def command(self) -> str:
@@ -254,20 +260,33 @@ def answer(
         verdict=verdict_of(found.findings, question.must_be_empty, len(found.rows)),
         findings=found.findings,
         summary=found.summary,
-        notes=found.notes,
+        notes=[*found.notes, *_beyond(values.get("as_of"), end, asked.now)],
         rests_on=question.rests_on,
         cannot_tell=question.cannot_tell,
         position=end,
         as_of=asked.now,
         must_be_empty=question.must_be_empty,
+        proof=question.proof,
     )
 
 
+def _beyond(as_of: str | None, end: int, now: datetime) -> list[str]:
+    """If more was asked for than there is."""
+    if as_of and as_of.isdigit() and int(as_of) > end:
+        return [f"The log ends at position {end}: that is what was answered from."]
+    if as_of and not as_of.isdigit() and instant_of(as_of, "as_of") > now:
+        return ["That moment is still to come: this is how it stands now."]
+    return []
+
+
 def _now(exchange: Exchange, as_of: str | None, end: int) -> datetime:
-    """What "now" is: the clock, the instant asked for, or that of the row at the position."""
+    """What "now" is: the clock, the instant asked for, or that of the row at the position.
+
+    What is still to come cannot be asked about: nothing would be late by then that is not late now.
+    """
     if not as_of:
         return exchange.clock.now()
     if as_of.isdigit():
         last = exchange.log.read(end - 1, 1) if end else []
         return last[0].event.timestamp if last else exchange.clock.now()
-    return instant_of(as_of, "as_of")
+    return min(instant_of(as_of, "as_of"), exchange.clock.now())

@@ -41,6 +41,8 @@ def _section(one: Question, example: str) -> Iterator[str]:
     yield ""
     yield f"Rests on: {one.rests_on}\n"
     yield f"Cannot tell: {one.cannot_tell}\n"
+    if one.proof:
+        yield f"To prove it: {one.proof}\n"
     yield f"{example}\n"
 
 

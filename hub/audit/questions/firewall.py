@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 from uuid import UUID
 
@@ -26,30 +26,29 @@ _TELLING: Final = ("name", "phone", "email", "address", "birth", "document", "co
 class _Wall:
     """Looks at every row for something other than the hold flag crossing to enforcement."""
 
-    def __init__(self) -> None:
+    def __init__(self, emitter_of: Callable[[int], str]) -> None:
         self.register = Agencies()
         self.ever: dict[str, int] = {}  # agency → position at which it was enrolled so
         self.rows: list[Row] = []
         self.looked = {"decisions": 0, "deliveries": 0, "hold flags sent": 0}
-        self._emitter: tuple[int, str] = (0, "")
+        self._emitter_of = emitter_of
 
     def take(self, position: int, event: stored.StoreEvent) -> None:
         if isinstance(event, stored.AgencyEnrolled) and event.role == ENFORCEMENT:
             self.ever[event.agency] = position
         self.register.apply(position, event)
-        if isinstance(event, stored.EventAccepted):
-            self._emitter = (position, event.emitter)
-        elif isinstance(event, stored.Settled):
+        if isinstance(event, stored.Settled):
             self.looked["decisions"] += 1
             settlement = Settlement.from_record(json.loads(event.settlement))
             for agency, category, basis in self._crossing(settlement):
                 self._find(position, event, "decided", agency, category, basis, event.position)
         elif isinstance(event, stored.Sending) and event.agency in self.ever:
             self._sent(position, event)
-        elif isinstance(event, stored.InFlight) and self._emitter[1] in self.ever:
-            for _, _, names in json.loads(event.told):
+        elif isinstance(event, stored.InFlight):
+            told = json.loads(event.told)
+            agency = self._emitter_of(event.position) if told and self.ever else ""
+            for _, _, names in told if agency in self.ever else ():
                 for category in names:
-                    agency = self._emitter[1]
                     self._find(position, event, "told", agency, category, "", event.position)
 
     def _crossing(self, settlement: Settlement) -> Iterator[tuple[str, str, str]]:
@@ -95,8 +94,12 @@ class _Wall:
 
 
 def _crossed(asked: Asked) -> Found:
-    wall = _Wall()
-    kinds = (stored.EventAccepted, stored.Settled, stored.Sending, stored.InFlight, *CHANGES)
+    def emitter_of(position: int) -> str:
+        event = asked.exchange.log.read(position - 1, 1)[0].event
+        return event.emitter if isinstance(event, stored.EventAccepted) else ""
+
+    wall = _Wall(emitter_of)
+    kinds = (stored.Settled, stored.Sending, stored.InFlight, *CHANGES)
     for one in asked.walk(*kinds):
         wall.take(one.position, one.event)
     found = Found(wall.rows, len(wall.rows))

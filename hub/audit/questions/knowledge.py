@@ -131,4 +131,7 @@ Q02: Final = Question(
     "The agency's own events, its delivery log and its signed receipts, up to the position.",
     "What it learned outside the hub; what its people remember of what its system deleted.",
     agency_own=True,
+    proof="All it was sent, with its receipts, to be checked offline: nrm-hub audit bundle "
+    "--agency; that it was told nothing of a case: nrm-hub audit absence; that its tables hold "
+    "this and nothing else: nrm-hub audit ask Q10 --theirs.",
 )

@@ -125,4 +125,6 @@ Q07: Final = Question(
     "A history rewritten together with every checkpoint: compare one kept elsewhere, or a "
     "witness's. What was never submitted to the hub.",
     must_be_empty=True,
+    proof="Files that others check without this hub: nrm-hub audit export-log, then nrm-hub audit "
+    "check-log; of one entry: nrm-hub audit proof, then nrm-hub audit check-proof.",
 )

@@ -6,12 +6,22 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 from hub.agencies import CHANGES
-from hub.audit.questions.answer import Column, Found, Row, days_between, moment
-from hub.audit.questions.asking import AGENCY, AS_OF, Asked, Question, required
+from hub.audit.compare_rows import compare, whose
+from hub.audit.questions.answer import Column, Found, Row, days_between, listed, moment
+from hub.audit.questions.asking import (
+    AGENCY,
+    AS_OF,
+    Asked,
+    Parameter,
+    Question,
+    required,
+)
 from hub.audit.questions.items import QUARANTINED, reason_of
+from hub.errors import Refused
 from hub.recall_book import ANSWERS, KEPT
 from hub.store import events as stored
 from hub.store.events import StoreEvent
@@ -114,18 +124,48 @@ def accounts(asked: Asked, only: str | None = None) -> dict[str, Account]:
     return found
 
 
+THEIRS: Final = Parameter(
+    "theirs",
+    "What the partner's `connector digest` wrote: its rows are compared one by one.",
+    "theirs.jsonl",
+    local=True,
+)
+MOST: Final = 100  # rows that differ, told one by one
 NO_HASH: Final = (
-    "A receipt carries no hash of the partner's records, so equality of two copies cannot be "
-    "proved from here: what is proved is which deliveries a partner signed for as applied. What "
-    "its tables hold can be seen at the partner's site only."
+    "A receipt carries no hash of the partner's records: what is proved here is which deliveries a "
+    "partner signed for as applied. To compare its tables too, row by row and without content: "
+    "nrm-hub audit replay --agency {agency} --out rebuilt.jsonl; at the partner nrm-hub connector "
+    "digest partner.toml --key rebuilt.jsonl.key --out theirs.jsonl; then nrm-hub audit ask Q10 "
+    "--theirs theirs.jsonl."
 )
 
 
+def _compared(asked: Asked, theirs: Path) -> tuple[str, list[str]]:
+    """Whose rows they are, and every row that differs from the log's."""
+    agency = whose(theirs)
+    if asked.agency not in (None, agency):
+        raise Refused(0, "other_rows", f"{theirs} is of {agency}, not of {asked.agency}")
+    if asked.hub.rebuild is None:
+        raise Refused(0, "unknown_parameter", "files are for the command: nrm-hub audit ask")
+    ours = asked.hub.rebuild(agency, asked.end)
+    return agency, [
+        f"{one.table} {one.row}: {one.what}" + (f" ({listed(one.columns)})" if one.columns else "")
+        for one in compare(ours, theirs)
+    ]
+
+
 def _copies(asked: Asked) -> Found:
-    found, roles = Found(findings=0, notes=[NO_HASH]), asked.register()
+    found, roles = Found(findings=0), asked.register()
+    theirs, rows = asked.get("theirs"), list[str]()
+    only = asked.agency
+    if theirs is not None:
+        only, rows = _compared(asked, Path(theirs))
+    else:
+        found.notes.append(NO_HASH.format(agency=only or AGENCY.example))
     totals: Counter[str] = Counter()
-    for agency, account in sorted(accounts(asked, asked.agency).items()):
+    for agency, account in sorted(accounts(asked, only).items()):
         differs = len(account.quarantined) + len(account.skipped) + len(account.missing)
+        differs += len(rows)
         assert found.findings is not None
         found.findings += bool(differs)
         known = roles.get(agency)
@@ -140,6 +180,7 @@ def _copies(asked: Asked) -> Found:
         oldest = min((one.at for one in account.open.values()), default=None)
         kept = sum(how == KEPT for how in account.recalls.values())
         unanswered = sum(not how for how in account.recalls.values())
+        signed = "not proved yet" if account.open else "all signed for"
         found.rows.append(
             (
                 agency,
@@ -150,11 +191,15 @@ def _copies(asked: Asked) -> Found:
                 unanswered,
                 kept,
                 account.hashes,
-                "differs" if differs else "not proved yet" if account.open else "all signed for",
+                None if theirs is None else len(rows),
+                "; ".join([*rows[:MOST], *(["…"] if len(rows) > MOST else [])]),
+                "differs" if differs else signed if theirs is None else "row by row the same",
             )
         )
         totals.update(sent=account.last, applied=account.applied, not_applied=len(account.open))
     found.summary = dict(totals)
+    if len(rows) > MOST:
+        found.notes.append(f"The first {MOST} rows are named; nrm-hub audit compare names all.")
     return found
 
 
@@ -162,7 +207,7 @@ Q10: Final = Question(
     "Q10",
     "auditor",
     "Which partner copies differ from the hub projection?",
-    (AGENCY, AS_OF),
+    (AGENCY, AS_OF, THEIRS),
     (
         Column("agency", "The recipient."),
         Column("role", "Its role."),
@@ -177,13 +222,18 @@ Q10: Final = Question(
         Column("recalls_open", "Of these, not answered."),
         Column("kept", "Of these, answered with: kept, on a law it names."),
         Column("acknowledged", "DeliveryAcknowledged events of it; their hashes are content."),
+        Column("rows", "With --theirs: rows of its tables that differ from the log's."),
+        Column("which", "Each: missing, unexpected, differs (and in what), or erased meanwhile."),
         Column(
-            "state", "differs (quarantined, skipped, missing), not proved yet, or all signed for."
+            "state",
+            "differs (quarantined, skipped, missing, rows), not proved yet, all signed for, or, "
+            "with --theirs, row by row the same.",
         ),
     ),
     _copies,
-    "The gapless delivery log of each recipient, and its signed receipts.",
-    "What a partner changed in its own system after it applied a delivery.",
+    "The gapless delivery log of each recipient, and its signed receipts; with --theirs, also its "
+    "own tables, by digests (docs/replay.md).",
+    "Without --theirs, what a partner changed in its own system after it applied a delivery.",
 )
 
 
@@ -192,6 +242,11 @@ def _owed(asked: Asked) -> Found:
     account = Account()
     for one in asked.deliveries_of(agency):
         account.take(one.event)
+    again = [
+        (one.event.sequence, moment(one.event.timestamp))
+        for one in asked.walk(stored.RedriveOrdered)
+        if isinstance(one.event, stored.RedriveOrdered) and one.event.agency == agency
+    ]
     found = Found([_owed_row(asked, account, one) for _, one in sorted(account.open.items())])
     gaps = sorted({*account.missing, *(one.sequence for one in account.skipped)})
     found.summary = {
@@ -200,6 +255,7 @@ def _owed(asked: Asked) -> Found:
         "applied": account.applied,
         "not applied": len(account.open),
         "gaps": ", ".join(map(str, gaps[:20])) or "none",
+        "redrives ordered at the hub": len(again),
     }
     found.notes = [
         "Replay is safe from any sequence: the connector keeps the last applied sequence and each "
@@ -207,6 +263,9 @@ def _owed(asked: Asked) -> Found:
         "nothing and is answered with the same receipt. Without a topic, ask over HTTP from any "
         "sequence on; what was set aside is tried again with: nrm-hub connector redrive.",
     ]
+    if again:
+        last = listed(f"{sequence} at {at}" for sequence, at in again[-20:])
+        found.notes.append(f"The hub was told to send again what was set aside: {last}.")
     return found
 
 

@@ -170,4 +170,6 @@ Q01: Final = Question(
     "Decisions, deliveries and signed receipts in the log, joined.",
     "What an agency told others outside the hub, or what it knew before.",
     shown=("case",),
+    proof="The rows with their signatures, to be checked offline: nrm-hub audit bundle --case; "
+    "that an agency was told nothing of a case: nrm-hub audit absence.",
 )
