@@ -74,6 +74,30 @@ class Reading:
 
 
 @dataclass
+class ReadingLog:
+    """The log of a home as it is stored, and its key: nothing is replayed, so that a row which
+    cannot be read stops nobody from telling which."""
+
+    settings: Settings
+    log: HubLog
+    log_verifier: VerifierKey
+    transparency: LogSettings
+
+    @classmethod
+    def open(cls, home: Home) -> ReadingLog:
+        settings = home.settings()
+        verifier = NoteSigner(settings.hub_id, home.keys().log).verifier
+        transparency = read_log(settings.log, settings.witnesses)
+        return cls(settings, HubLog.open(settings.store_url), verifier, transparency)
+
+    def __enter__(self) -> ReadingLog:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.log.close()
+
+
+@dataclass
 class Deciding:
     """A home opened for what is decided at a desk: to revoke, to erase, to sign for a policy.
 
