@@ -21,6 +21,7 @@ from consumers.witnesses import Witnesses
 from consumers.witnesses.settings import LogSettings, read_log
 from consumers.work import WorkList
 from hub import profiles
+from hub.audit.evidence.bundle import Signing
 from hub.clock import Clock
 from hub.crypto.pseudonyms import Pseudonyms
 from hub.enrolment import RECEIPTS_TOPIC, REGISTRY_TOPIC, Enrolment
@@ -108,17 +109,24 @@ class Deciding:
     enrolment: Enrolment
     shredder: Shredder
     publication: Publication
+    signing: Signing
 
     @classmethod
     def open(cls, home: Home) -> Deciding:
-        reading = Reading.open(home)
-        enrolment = Enrolment(reading.exchange, reading.settings, home.keys())
+        reading, keys = Reading.open(home), home.keys()
+        enrolment = Enrolment(reading.exchange, reading.settings, keys)
         enrolment.initialise(profiles.named(reading.settings.profile))
         return cls(
             reading,
             enrolment,
             Shredder(reading.exchange),
             Publication(reading.exchange, reading.settings.hub_id),
+            Signing(
+                reading.settings.hub_id,
+                reading.log_verifier,
+                keys.signing,
+                reading.transparency.keys,
+            ),
         )
 
     def __enter__(self) -> Deciding:

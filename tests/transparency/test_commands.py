@@ -169,7 +169,7 @@ def test_a_row_that_is_none_any_more_is_told_with_its_position(
     database.close()
     with sqlite3.connect(tmp_path / "hub" / "events.db") as database:
         database.execute(
-            f"UPDATE stored_events SET {column} = ? WHERE rowid = ?",  # noqa: S608 - as listed
+            f"UPDATE stored_events SET {column} = ? WHERE rowid = ?",
             (written, position),
         )
     database.close()
