@@ -168,6 +168,14 @@ def signed_damage(place: Place) -> Damaged:
     yield tell("member_missing", "earlier", put("log/earlier", note.encode()))
     yield tell("bad_checkpoint", "no-note", put("log/checkpoint", b"nothing"))
     yield tell("bad_checkpoint", "no-text", put("log/checkpoint", b"\xff\n\n"))
+    for name in ("a b", "a\tb", "a+b"):
+        line = f"\N{EM DASH} {name} {base64.b64encode(bytes(76)).decode()}\n"
+        told = tell(
+            "bad_checkpoint",
+            f"name-{name.encode().hex()}",
+            put("log/checkpoint", (note + line).encode()),
+        )
+        yield told
     yield tell("bad_checkpoint", "vkey", put("log/vkey", b"nrm-hub+00000000+AAAA\n"))
     yield tell("bad_checkpoint", "origin", claim(origin="other-hub"))
     size = json.loads(parts["manifest.json"])["tree_size"]

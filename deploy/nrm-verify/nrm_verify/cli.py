@@ -11,7 +11,7 @@ from pathlib import Path
 from nrm_verify import FORMAT, __version__, told
 from nrm_verify.container import LARGEST_FILE
 from nrm_verify.failure import EXITS, STEPS, USAGE, Failure
-from nrm_verify.log import WITNESS, Checkpoint, Key, Malformed, Trust
+from nrm_verify.log import Checkpoint, Key, Malformed, Trust, witness_keys
 from nrm_verify.verify import Report, verify
 
 FAULT = 1  # this program failed; nothing is proved
@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _trust(options: argparse.Namespace) -> Trust:
     try:
-        witnesses = [Key.parse(_key(one)) for one in options.witness]
+        witnesses = witness_keys(map(_key, options.witness))
         trust = Trust(
             log_key=Key.parse(_key(options.log_key)) if options.log_key else None,
             witnesses=witnesses,
@@ -100,8 +100,6 @@ def _trust(options: argparse.Namespace) -> Trust:
         )
     except Malformed as wrong:
         raise Unusable(f"a key is not usable: {wrong}") from None
-    if any(one.kind != WITNESS for one in witnesses):
-        raise Unusable("--witness takes a witness's key, and one given is a log's")
     if trust.quorum < 0:
         raise Unusable("--quorum is a number of witnesses, 0 or more")
     if options.earlier is not None:
