@@ -21,6 +21,7 @@ from consumers.witnesses import Witnesses
 from consumers.witnesses.settings import LogSettings, read_log
 from consumers.work import WorkList
 from hub import profiles
+from hub.audit.evidence.bundle import Signing
 from hub.clock import Clock
 from hub.crypto.pseudonyms import Pseudonyms
 from hub.enrolment import RECEIPTS_TOPIC, REGISTRY_TOPIC, Enrolment
@@ -74,6 +75,30 @@ class Reading:
 
 
 @dataclass
+class ReadingLog:
+    """The log of a home as it is stored, and its key: nothing is replayed, so that a row which
+    cannot be read stops nobody from telling which."""
+
+    settings: Settings
+    log: HubLog
+    log_verifier: VerifierKey
+    transparency: LogSettings
+
+    @classmethod
+    def open(cls, home: Home) -> ReadingLog:
+        settings = home.settings()
+        verifier = NoteSigner(settings.hub_id, home.keys().log).verifier
+        transparency = read_log(settings.log, settings.witnesses)
+        return cls(settings, HubLog.open(settings.store_url), verifier, transparency)
+
+    def __enter__(self) -> ReadingLog:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.log.close()
+
+
+@dataclass
 class Deciding:
     """A home opened for what is decided at a desk: to revoke, to erase, to sign for a policy.
 
@@ -84,17 +109,24 @@ class Deciding:
     enrolment: Enrolment
     shredder: Shredder
     publication: Publication
+    signing: Signing
 
     @classmethod
     def open(cls, home: Home) -> Deciding:
-        reading = Reading.open(home)
-        enrolment = Enrolment(reading.exchange, reading.settings, home.keys())
+        reading, keys = Reading.open(home), home.keys()
+        enrolment = Enrolment(reading.exchange, reading.settings, keys)
         enrolment.initialise(profiles.named(reading.settings.profile))
         return cls(
             reading,
             enrolment,
             Shredder(reading.exchange),
             Publication(reading.exchange, reading.settings.hub_id),
+            Signing(
+                reading.settings.hub_id,
+                reading.log_verifier,
+                keys.signing,
+                reading.transparency.keys,
+            ),
         )
 
     def __enter__(self) -> Deciding:

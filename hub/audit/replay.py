@@ -55,7 +55,7 @@ def position_of(log: HubLog, as_of: str | None) -> int:
     """
     if not as_of:
         return log.head
-    if as_of.isdigit():
+    if as_of.isascii() and as_of.isdigit() and len(as_of) < 19:
         return min(int(as_of), log.head)
     try:
         moment = datetime.fromisoformat(as_of)

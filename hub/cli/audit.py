@@ -26,7 +26,7 @@ from hub.cli.options import HUB_HOME, AsJson, HubHome
 from hub.cli.printed import console, lines, progress, table
 from hub.domain.breakglass import Invocation
 from hub.home import Home
-from hub.hub import Reading
+from hub.hub import Reading, ReadingLog
 
 DIVERGED = 3  # exit code: a decision made again differs, or the log does not stand
 
@@ -194,10 +194,10 @@ def verify(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
     Example: nrm-hub audit verify --home hub-home
     """
     verdict = Verdict(0, 0, 0)
-    with Reading.open(Home(home)) as reading, progress(disable=json_) as bar:
+    with ReadingLog.open(Home(home)) as reading, progress(disable=json_) as bar:
         verifier, hub_id = reading.log_verifier, reading.settings.hub_id
-        task = bar.add_task("verifying", total=max(reading.exchange.log.head, 1))
-        for verdict in verify_log(reading.exchange.log, hub_id, verifier):
+        task = bar.add_task("verifying", total=max(reading.log.head, 1))
+        for verdict in verify_log(reading.log, hub_id, verifier):
             bar.update(task, completed=verdict.checked)
     if json_:
         typer.echo(json.dumps(verdict.as_dict()))

@@ -107,7 +107,13 @@ def _make(home: Path, out: Path, work: Work) -> Made:
         f"{out}: {made.rows} rows, {len(made.content)} bytes, as of position {made.as_of} under "
         f"the checkpoint of {made.tree_size} entries."
     )
-    typer.echo(f"To check it: nrm-verify {out} --log-key '{by.log_key}'")
+    if len(made.cosigned) < len(by.witnesses):
+        typer.echo(
+            f"Cosigned by {len(made.cosigned)} of {len(by.witnesses)} witnesses; for one that all "
+            "have cosigned see nrm-hub status, then ask again."
+        )
+    keys = [f"--log-key '{by.log_key}'", *(f"--witness '{one}'" for one in made.cosigned)]
+    typer.echo(f"To check it: nrm-verify {out} {' '.join(keys)}")
     return made
 
 

@@ -47,16 +47,16 @@ def export_log(
     """
     from hub.clock import wall_clock
     from hub.home import Home
-    from hub.hub import Reading
+    from hub.hub import ReadingLog
     from hub.transparency.export import Exported, ForkFound
     from hub.transparency.export import export_log as export
 
     done = Exported(0, 0)
-    with Reading.open(Home(home)) as reading, progress(disable=json_) as bar:
+    with ReadingLog.open(Home(home)) as reading, progress(disable=json_) as bar:
         task = bar.add_task("exporting", total=None)
         try:
             for done in export(
-                reading.exchange.log,
+                reading.log,
                 folder,
                 key=reading.log_verifier,
                 witnesses=reading.transparency.keys,
@@ -205,7 +205,7 @@ def check_proof(
         f"{', '.join(proved.witnesses) or 'no known witness'}"
     )
     if home is not None and not _same_row(home, proved):
-        typer.echo("PROBLEM: the row at this position makes another entry", err=True)
+        typer.echo(f"PROBLEM: position {proved.position}: row and leaf differ", err=True)
         typer.echo("The proof holds, and the hub's row was changed.")
         raise typer.Exit(DIFFERS)
     typer.echo("The proof holds." if home is None else "The proof holds, and the row is the same.")
@@ -213,8 +213,8 @@ def check_proof(
 
 def _same_row(home: Path, proved: Any) -> bool:
     from hub.home import Home
-    from hub.hub import Reading
+    from hub.hub import ReadingLog
     from hub.transparency.prove import entry_of_row
 
-    with Reading.open(Home(home)) as reading:
-        return entry_of_row(reading.exchange.log, proved.position) == bytes(proved.entry)
+    with ReadingLog.open(Home(home)) as reading:
+        return entry_of_row(reading.log, proved.position) == bytes(proved.entry)

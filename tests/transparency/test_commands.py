@@ -152,6 +152,36 @@ def test_a_row_changed_since_is_told(hub: tuple[Path, str, str], tmp_path: Path)
     assert "the hub's row was changed" in done.out
 
 
+@pytest.mark.parametrize("written", ["a text", None])
+@pytest.mark.parametrize("column", ["state", "originator_id"])
+def test_a_row_that_is_none_any_more_is_told_with_its_position(
+    hub: tuple[Path, str, str], tmp_path: Path, column: str, written: str | None
+) -> None:
+    """An operator puts a text, or nothing, where bytes belong: still exit code 3."""
+    home, event, vkey = hub
+    shutil.copytree(home, tmp_path / "hub")
+    out = tmp_path / "event.tlog-proof"
+    nrm("audit", "proof", event, "--home", home, "--out", out)
+    position = int(out.read_bytes().partition(b"index ")[2].partition(b"\n")[0]) + 1
+    with sqlite3.connect(tmp_path / "hub" / "events.db") as database:
+        database.execute("PRAGMA writable_schema = ON")
+        database.execute("UPDATE sqlite_master SET sql = replace(sql, 'BLOB NOT NULL', 'BLOB')")
+    database.close()
+    with sqlite3.connect(tmp_path / "hub" / "events.db") as database:
+        database.execute(
+            f"UPDATE stored_events SET {column} = ? WHERE rowid = ?",
+            (written, position),
+        )
+    database.close()
+    whole = nrm("audit", "verify", "--home", tmp_path / "hub")
+    assert whole.code == 3, whole.err
+    assert f"PROBLEM: position {position}: row and leaf differ" in whole.err
+    assert f"position {position + 1}:" not in whole.err
+    one = nrm("audit", "check-proof", out, "--vkey", vkey, "--home", tmp_path / "hub")
+    assert one.code == 3, one.err
+    assert f"position {position}: row and leaf differ" in one.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

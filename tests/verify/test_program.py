@@ -131,6 +131,7 @@ def test_an_earlier_checkpoint(
         [".", "--log-key", "x"],
         ["x.zip", "--log-key", "a+b+c"],
         ["x.zip", "--witness", "nonsense+1+2"],
+        ["x.zip", "--quorum", "-1"],
     ],
 )
 def test_wrong_use_is_exit_code_2(
@@ -142,6 +143,15 @@ def test_wrong_use_is_exit_code_2(
     assert code == 2
     assert "Traceback" not in told
     assert told.startswith("nrm-verify: ")
+
+
+def test_a_log_is_not_its_own_witness(
+    home: tuple[Path, Road], capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = str(home[1].hub.checkpoints.verifier)
+    code, told = program(capsys, "x.zip", "--log-key", key, "--witness", key, "--quorum", "1")
+    assert code == 2
+    assert "a log's key where a witness's is asked for" in told
 
 
 def test_control_characters_never_reach_the_terminal(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -63,3 +63,17 @@ def test_random_stories_on_the_whole_road(seed: int, tmp_path: Path) -> None:
             assert report.sent.releases
     finally:
         hub.stop()
+
+
+@pytest.mark.postgres
+def test_of_a_hub_on_postgresql_with_embedded_topics(
+    tmp_path: Path, new_postgres_database: Callable[[], str]
+) -> None:
+    road = play(tmp_path, scenario("S1"), store=new_postgres_database())
+    try:
+        for case in cases(road.hub):
+            for asked in ({"case": case}, {"case": case, "holder": "NGO-1"}, {"agency": "SH-1"}):
+                report = checked(made(road.hub, **asked), road.hub)
+                assert report.statements
+    finally:
+        road.close()

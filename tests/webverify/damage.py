@@ -122,6 +122,19 @@ def _manifests(good: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "case", {**good, "scope": {"case": "C1"}}
     yield "holder", {**good, "holder": 5}
     yield "list", {**good, "rows": 5}
+    yield "twice", json.dumps(good)[:-1].encode() + b', "as_of": %d}' % good["as_of"]
+    yield "fraction", json.dumps(good).replace('"as_of": ', '"as_of": 1.0e0, "x": ').encode()
+    yield (
+        "whole-fraction",
+        json.dumps({**good, "more": 0}).replace('"more": 0', '"more": 1.0').encode(),
+    )
+    [name, length, digest] = good["members"][0]
+    yield "upper-case", {**good, "members": [[name, length, digest.upper()], *good["members"][1:]]}
+    yield "short-digest", {**good, "members": [[name, length, digest[:-2]], *good["members"][1:]]}
+    yield "length", {**good, "members": [[name, str(length), digest], *good["members"][1:]]}
+    yield "row-of-three", {**good, "rows": [[*one, 0] for one in good["rows"]]}
+    yield "claims-object", {**good, "claims": {**good["claims"], "receipts": {}}}
+    yield "null-case", {**good, "scope": {"case": None}}
     yield "claims", {**good, "claims": {**good["claims"], "decisions": [2, 1]}}
     yield "members", {**good, "members": [["../x", 1, "00"]]}
 
@@ -155,6 +168,14 @@ def signed_damage(place: Place) -> Damaged:
     yield tell("member_missing", "earlier", put("log/earlier", note.encode()))
     yield tell("bad_checkpoint", "no-note", put("log/checkpoint", b"nothing"))
     yield tell("bad_checkpoint", "no-text", put("log/checkpoint", b"\xff\n\n"))
+    for name in ("a b", "a\tb", "a+b"):
+        line = f"\N{EM DASH} {name} {base64.b64encode(bytes(76)).decode()}\n"
+        told = tell(
+            "bad_checkpoint",
+            f"name-{name.encode().hex()}",
+            put("log/checkpoint", (note + line).encode()),
+        )
+        yield told
     yield tell("bad_checkpoint", "vkey", put("log/vkey", b"nrm-hub+00000000+AAAA\n"))
     yield tell("bad_checkpoint", "origin", claim(origin="other-hub"))
     size = json.loads(parts["manifest.json"])["tree_size"]
@@ -251,6 +272,10 @@ def forged_damage(place: Place) -> Damaged:
 
     [accepted, settled] = forger.of(ACCEPTED), forger.of(SETTLED)
     event, decision = accepted[len(accepted) // 2], settled[len(settled) // 2]
+    again = rows[accepted[-1]][:20] + rows[accepted[0]][20:]
+    yield tell("bad_evidence", "said-twice", {accepted[-1]: again})
+    yield tell("bad_row", "stream-of-1", {1: bytes(16) + rows[1][16:]})
+    yield tell("bad_row", "long-number", {decision: _long_numbers(rows[decision])})
     yield tell("bad_row", "left-over", {event: rows[event] + b"\0"})
     yield tell("gap_in_stream", "twice", {accepted[-1]: rows[settled[-1]]})
     topic = rows[event].replace(b"nrm.Case.EventAccepted", b"nrm.Case.EventAcceptex")
@@ -290,6 +315,13 @@ def forged_damage(place: Place) -> Damaged:
 
     yield from _decisions(tell, settlement, forger)
     yield from _deliveries(tell, forger, place)
+
+
+def _long_numbers(row: bytes) -> bytes:
+    """The row with the number its state begins with written in a byte more than it needs."""
+    at = row.index(b"\xc3\x01", 21) + 10
+    end = next(place for place in range(at, len(row)) if row[place] < 0x80)
+    return row[:end] + bytes([row[end] | 0x80, 0]) + row[end + 1 :]
 
 
 def _decisions(tell: Any, settlement: Any, forger: Forger) -> Damaged:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nrm_verify.failure import Failure
-from nrm_verify.log import Checkpoint, Key, Malformed, Trust, parse_keys
+from nrm_verify.log import Checkpoint, Key, Malformed, Trust, witness_keys
 from nrm_verify.verify import verify
 
 HERE = Path(__file__).parent
@@ -73,7 +73,7 @@ def by_the_program(question: Question) -> Verdict:
     try:
         trust = Trust(
             log_key=Key.parse(question.log_key) if question.log_key else None,
-            witnesses=parse_keys(question.witnesses),
+            witnesses=witness_keys(question.witnesses),
             quorum=question.quorum,
             earlier=Checkpoint.parse(question.earlier.encode()) if question.earlier else None,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +12,9 @@ from nrm_verify.failure import Failure
 from nrm_verify.log import Checkpoint
 from nrm_verify.manifest import STATEMENT, Manifest
 from nrm_verify.rows import ACCEPTED, HELD_BACK, RECEIVED, SENDING, SETTLED, Row
+from nrm_verify.strict_json import read_json
 
-_LARGEST = 64 * 1024
+_LARGEST, _DEEPEST = 64 * 1024, 8
 
 
 @dataclass(frozen=True)
@@ -102,15 +102,22 @@ def _signed(document: bytes, public: bytes) -> Any:
     try:
         if len(document) > _LARGEST:
             raise ValueError
-        envelope = json.loads(document)
+        envelope = read_json(document, _DEEPEST)
         [entry] = envelope["signatures"]
-        body = base64.b64decode(envelope["payload"], validate=True)
-        sign = base64.b64decode(entry["sig"], validate=True)
-        payload = json.loads(body)
+        body = _base64(envelope["payload"])
+        sign = _base64(entry["sig"])
+        payload = read_json(body, _DEEPEST)
         right = envelope["payloadType"] == signature.ABSENCE
         named = entry["keyid"] == signature.key_id(public).hex()
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise Failure(14, "bad_statement", "it is no signed statement") from None
     if not (right and named and signature.stands_typed(public, signature.ABSENCE, body, sign)):
         raise Failure(14, "bad_hub_signature", "the statement is not signed by the hub in row 1")
     return payload
+
+
+def _base64(text: str) -> bytes:
+    raw = base64.b64decode(text.encode("ascii"), validate=True)
+    if base64.b64encode(raw).decode() != text:
+        raise ValueError("not base64 as it is written")
+    return raw

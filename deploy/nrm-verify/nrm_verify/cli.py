@@ -11,18 +11,19 @@ from pathlib import Path
 from nrm_verify import FORMAT, __version__, told
 from nrm_verify.container import LARGEST_FILE
 from nrm_verify.failure import EXITS, STEPS, USAGE, Failure
-from nrm_verify.log import Checkpoint, Key, Malformed, Trust
+from nrm_verify.log import Checkpoint, Key, Malformed, Trust, witness_keys
 from nrm_verify.verify import Report, verify
 
 FAULT = 1  # this program failed; nothing is proved
 _LARGEST_TEXT = 1_000_000
 
 _CODES = """exit codes:
-  0 verifies                  6 something in it is not in the log
-  2 wrong use                 7 a decision, delivery or claim is not what rules and rows say
-  3 not a bundle, too large   8 made by a newer version
-  4 damaged                   9 another log, or another key than the one given
-  5 a signature fails        10 the log was forked
+  0 verifies                          6 something in it is not in the log
+  1 a fault of this program           7 decision, delivery or claim not what rules and rows say
+  2 wrong use, or a file unreadable   8 made by a newer version
+  3 not a bundle, or too large        9 another log, or another key than the one given
+  4 damaged                          10 the log was forked
+  5 a signature fails
 """
 
 
@@ -89,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _trust(options: argparse.Namespace) -> Trust:
     try:
-        witnesses = [Key.parse(_key(one)) for one in options.witness]
+        witnesses = witness_keys(map(_key, options.witness))
         trust = Trust(
             log_key=Key.parse(_key(options.log_key)) if options.log_key else None,
             witnesses=witnesses,
@@ -99,6 +100,8 @@ def _trust(options: argparse.Namespace) -> Trust:
         )
     except Malformed as wrong:
         raise Unusable(f"a key is not usable: {wrong}") from None
+    if trust.quorum < 0:
+        raise Unusable("--quorum is a number of witnesses, 0 or more")
     if options.earlier is not None:
         try:
             trust.earlier = Checkpoint.parse(_bytes(options.earlier, _LARGEST_TEXT))

@@ -45,7 +45,7 @@ class Key:
         name, plus, rest = text.strip().partition("+")
         digits, second, material = rest.partition("+")
         raw = _base64(material)
-        if not (name and plus and second) or any(c.isspace() for c in name) or len(raw) != 33:
+        if not (plus and second and _named(name)) or len(raw) != 33:
             raise Malformed("not a verifier key: NAME+8 DIGITS+BASE64")
         key = cls(name, raw[0], raw[1:], text.strip())
         if key.kind not in (LOG, WITNESS) or key.id.hex() != digits:
@@ -77,6 +77,8 @@ class Checkpoint:
         if not blank or lines[-1] or not 1 < len(lines) <= _MOST_LINES + 1:
             raise Malformed("it has no signatures below")
         told = body.split("\n")
+        if any(one < " " and one != "\n" for one in body):
+            raise Malformed("it has control characters")
         if len(told) < 3 or not all(told) or not _SIZE.fullmatch(told[1]):
             raise Malformed("it has not origin, size and root")
         root = _base64(told[2])
@@ -197,9 +199,14 @@ def _parsed(step: int, raw: bytes | memoryview) -> Checkpoint:
 def _line(line: str) -> tuple[str, bytes, bytes]:
     name, space, text = line.removeprefix(_DASH).partition(" ")
     blob = _base64(text)
-    if not line.startswith(_DASH) or not name or not space or len(blob) < 5:
+    if not line.startswith(_DASH) or not space or not _named(name) or len(blob) < 5:
         raise Malformed("a signature line is not one")
     return name, blob[:4], blob[4:]
+
+
+def _named(name: str) -> bool:
+    """Whether it can be the name of a key (C2SP signed-note)."""
+    return bool(name) and not any(one.isspace() or one < " " or one == "+" for one in name)
 
 
 def _base64(text: str) -> bytes:
@@ -216,5 +223,9 @@ def _told(wrong: Exception) -> str:
     return str(wrong) if isinstance(wrong, Malformed) else "not text"
 
 
-def parse_keys(texts: Iterable[str]) -> list[Key]:
-    return [Key.parse(text) for text in texts]
+def witness_keys(texts: Iterable[str]) -> list[Key]:
+    """Witnesses' keys. Malformed for others: the log must not count as its own witness."""
+    keys = [Key.parse(text) for text in texts]
+    if any(one.kind != WITNESS for one in keys):
+        raise Malformed("a log's key where a witness's is asked for")
+    return keys

@@ -5,7 +5,6 @@ Its signature is checked in step 6, when the hub's key is known from the log.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any, Final
 from nrm_verify import FORMAT, __version__
 from nrm_verify.container import MANIFEST, SIGNATURE
 from nrm_verify.failure import Failure
+from nrm_verify.strict_json import read_json
 
 BUNDLE, ABSENCE = "bundle", "absence"
 STATEMENT: Final = "statement.json"
@@ -29,6 +29,7 @@ _OTHER: Final = re.compile(
     re.ASCII,
 )
 _CASE: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _EVENT: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
@@ -67,10 +68,10 @@ def read(members: Mapping[str, memoryview]) -> Manifest:
         if name not in members:
             raise Failure(2, "member_missing", f"{name} is not there")
     raw = bytes(members[MANIFEST])
-    document = _document(raw)
+    told = _document(raw)
     try:
-        manifest = _manifest(raw, bytes(members[SIGNATURE]), document)
-        listed = _listed(document["members"])
+        manifest = _manifest(raw, bytes(members[SIGNATURE]), told)
+        listed = _listed(told["members"])
     except (KeyError, TypeError, ValueError) as wrong:
         raise Failure(2, "bad_manifest", f"it is not complete: {_shown(wrong)}") from None
     _compare(members, listed)
@@ -85,12 +86,12 @@ def place(position: int) -> str:
 
 def _document(raw: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(raw.decode())
-    except (ValueError, RecursionError):
-        raise Failure(2, "bad_manifest", "it is not JSON") from None
-    if not isinstance(document, dict) or not _shallow(document, _DEEPEST):
-        raise Failure(2, "bad_manifest", "it is not an object, or deeper than one may be")
-    version = document.get("format")
+        told = read_json(raw, _DEEPEST, fractions=False)
+    except ValueError as wrong:
+        raise Failure(2, "bad_manifest", f"it is not JSON as it may be: {wrong}"[:120]) from None
+    if not isinstance(told, dict):
+        raise Failure(2, "bad_manifest", "it is not an object")
+    version = told.get("format")
     if not isinstance(version, str) or not version.startswith("nrm-evidence/"):
         raise Failure(2, "bad_manifest", "it is not a manifest of evidence")
     if version != FORMAT:
@@ -100,36 +101,31 @@ def _document(raw: bytes) -> dict[str, Any]:
             f"it is of format {version[:40]}, this is nrm-verify {__version__} for {FORMAT}: "
             "install the nrm-verify that came with the hub's version",
         )
-    return document
+    return told
 
 
-def _shallow(value: Any, left: int) -> bool:
-    if isinstance(value, dict):
-        return left > 0 and all(_shallow(one, left - 1) for one in value.values())
-    if isinstance(value, list):
-        return left > 0 and all(_shallow(one, left - 1) for one in value)
-    return True
-
-
-def _manifest(raw: bytes, signature: bytes, document: dict[str, Any]) -> Manifest:
-    kind = document["kind"]
+def _manifest(raw: bytes, signature: bytes, told: dict[str, Any]) -> Manifest:
+    kind = told["kind"]
     if kind not in (BUNDLE, ABSENCE):
         raise ValueError("kind")
-    claims = document["claims"]
-    rows = {_number(position): _of(REASONS, why) for position, why in document["rows"]}
-    _ascending([position for position, _ in document["rows"]])
-    tree_size, as_of = _number(document["tree_size"]), _number(document["as_of"])
+    claims = told["claims"]
+    listed = _list(told["rows"])
+    rows = {_number(position): _of(REASONS, why) for position, why in map(_list, listed)}
+    _ascending([position for position, _ in listed])
+    tree_size, as_of = _number(told["tree_size"]), _number(told["as_of"])
     if not 0 < max(rows, default=0) <= as_of <= tree_size:
         raise ValueError("as_of")
-    content = tuple((_number(position), _index(at)) for position, at in claims["content"])
+    content = tuple(
+        (_number(position), _index(at)) for position, at in map(_list, _list(claims["content"]))
+    )
     _ascending(content)
-    holder = document["holder"]
+    holder = told["holder"]
     return Manifest(
         raw,
         signature,
         kind,
-        _text(document["origin"]),
-        _scope(kind, document["scope"]),
+        _text(told["origin"]),
+        _scope(kind, told["scope"]),
         None if holder is None else _text(holder),
         as_of,
         tree_size,
@@ -151,21 +147,22 @@ def _scope(kind: str, scope: dict[str, Any]) -> Scope:
         raise ValueError("scope")
     categories = scope.get("categories")
     if categories is not None:
-        categories = tuple(_text(one) for one in categories)
+        categories = tuple(_text(one) for one in _list(categories))
         _ascending(categories)
     return Scope(
-        _matching(_CASE, scope.get("case")),
-        _matching(_EVENT, scope.get("event")),
+        _matching(_CASE, scope["case"]) if "case" in names else None,
+        _matching(_EVENT, scope["event"]) if "event" in names else None,
         None if "agency" not in scope else _text(scope["agency"]),
         categories,
     )
 
 
-def _listed(members: list[Any]) -> dict[str, tuple[int, bytes]]:
+def _listed(members: Any) -> dict[str, tuple[int, bytes]]:
     listed = {}
-    for name, length, digest in members:
-        if not _OTHER.fullmatch(name):
+    for name, length, digest in map(_list, _list(members)):
+        if not _OTHER.fullmatch(name) or type(length) is not int:
             raise ValueError("members")
+        _matching(_DIGEST, digest)
         listed[name] = (length, bytes.fromhex(digest))
     if len(listed) != len(members):
         raise ValueError("members")
@@ -215,7 +212,7 @@ def _index(value: Any) -> int:
 
 
 def _positions(values: Any) -> tuple[int, ...]:
-    positions = tuple(_number(one) for one in values)
+    positions = tuple(_number(one) for one in _list(values))
     _ascending(positions)
     return positions
 
@@ -237,9 +234,13 @@ def _of(known: tuple[str, ...], value: Any) -> str:
     return str(value)
 
 
-def _matching(pattern: re.Pattern[str], value: Any) -> str | None:
-    if value is None:
-        return None
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("not a list")
+    return value
+
+
+def _matching(pattern: re.Pattern[str], value: Any) -> str:
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise ValueError("an id is not one")
     return value

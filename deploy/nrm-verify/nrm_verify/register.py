@@ -5,7 +5,6 @@ All of it by log position: a key or agreement is valid from its row on until the
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 
 from nrm_verify.failure import Failure
 from nrm_verify.rows import PUBLISHED, REGISTER, SETTLED, Row
+from nrm_verify.strict_json import read_json
 
 HUB_ROLE = "hub"
 
@@ -156,6 +156,6 @@ def read(rows: Sequence[Row]) -> Register:
 
 def _profile(row: Row) -> Profile:
     try:
-        return Profile(row.position, row.value["version"], json.loads(row.value["document"]))
-    except (KeyError, TypeError, ValueError, RecursionError):
+        return Profile(row.position, row.value["version"], read_json(row.value["document"]))
+    except (KeyError, TypeError, ValueError):
         raise Failure(6, "bad_row", f"row {row.position} holds no policy profile") from None

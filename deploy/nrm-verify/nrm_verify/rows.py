@@ -23,6 +23,7 @@ from nrm_verify import __version__, signature, tree
 from nrm_verify.failure import Failure
 from nrm_verify.log import Checkpoint
 from nrm_verify.manifest import Manifest, place
+from nrm_verify.strict_json import read_json
 
 _MAGIC: Final = b"\xc3\x01"
 _DEEPEST_PATH: Final = 63
@@ -58,6 +59,14 @@ WHY: Final[Mapping[str, tuple[str, ...]]] = {
     RECEIVED: ("receipt",),
 }
 
+_STREAM_OF: Final = {
+    "hub": "hub",
+    "policy": "policy",
+    "register": "agency",
+    "delivery": "deliveries",
+    "receipt": "receipts",
+}
+
 
 class Undecodable(Exception):
     """Bytes are not what their schema says. newer: their schema is not known here."""
@@ -81,8 +90,8 @@ class Row:
     def json(self, name: str) -> Any:
         """A field that holds JSON. Undecodable if it does not."""
         try:
-            return json.loads(self.value[name])
-        except (ValueError, RecursionError):
+            return read_json(self.value[name])
+        except ValueError:
             raise Undecodable(f"{name} is not JSON") from None
 
 
@@ -90,28 +99,32 @@ class Form:
     """One Avro schema in single-object encoding."""
 
     def __init__(self, text: str) -> None:
-        document = json.loads(text)
-        self.name = f"{document['namespace']}.{document['name']}"
-        self.prefix = _MAGIC + crc(document)
-        self._schema = fastavro.parse_schema(document)
+        schema = json.loads(text)
+        self.name = f"{schema['namespace']}.{schema['name']}"
+        self.prefix = _MAGIC + crc(schema)
+        self._schema = fastavro.parse_schema(schema)
 
     def decode(self, data: bytes) -> dict[str, Any]:
+        """The value, if this is its one proper encoding (docs/formats.md 1). Else Undecodable."""
         if data[: len(self.prefix)] != self.prefix:
             raise Undecodable("of another schema", newer=data[:2] == _MAGIC)
-        body = io.BytesIO(data[len(self.prefix) :])
+        body, again = io.BytesIO(data[len(self.prefix) :]), io.BytesIO()
         try:
             value = fastavro.schemaless_reader(body, self._schema, None)
+            fastavro.schemaless_writer(again, self._schema, value)
         except Exception:  # whatever the library makes of bytes that nobody wrote
             raise Undecodable("it does not decode") from None
         if body.read(1):
             raise Undecodable("bytes are left over")
+        if again.getvalue() != body.getvalue():
+            raise Undecodable("it is not written as Avro has to be (formats.md 1)")
         assert isinstance(value, dict)
         return value
 
 
-def crc(document: Any) -> bytes:
+def crc(schema: Any) -> bytes:
     """CRC-64-AVRO of the Parsing Canonical Form, as it stands on the wire."""
-    return bytes.fromhex(fingerprint(to_parsing_canonical_form(document), "CRC-64-AVRO"))
+    return bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
 
 
 @cache
@@ -158,7 +171,7 @@ def _paths(data: memoryview, count: int) -> Iterator[list[bytes]]:
 def read(members: Mapping[str, memoryview], manifest: Manifest) -> list[Row]:
     """Step 6: the rows in the order of the log."""
     rows = [
-        _row(position, why, bytes(members[f"rows/{place(position)}"]), manifest.origin)
+        _row(position, why, bytes(members[f"rows/{place(position)}"]))
         for position, why in manifest.rows.items()
     ]
     first = rows[0]
@@ -166,6 +179,9 @@ def read(members: Mapping[str, memoryview], manifest: Manifest) -> list[Row]:
         raise Failure(6, "bad_row", "row 1 does not say whose log it is")
     if first.value["hub"] != manifest.origin:
         raise Failure(6, "wrong_hub", "row 1 is of another hub than the manifest")
+    for row in rows:
+        if row.stream != (_stream(row, manifest.origin) or row.stream):
+            raise Failure(6, "bad_row", f"row {row.position} is not in the stream it belongs to")
     public = bytes(first.value["public"])
     if not signature.stands_typed(public, signature.MANIFEST, manifest.raw, manifest.signature):
         raise Failure(6, "bad_hub_signature", "the manifest is not signed by the hub in row 1")
@@ -174,7 +190,7 @@ def read(members: Mapping[str, memoryview], manifest: Manifest) -> list[Row]:
     return rows
 
 
-def _row(position: int, why: str, data: bytes, origin: str) -> Row:
+def _row(position: int, why: str, data: bytes) -> Row:
     named = data[20] if len(data) > 20 else 0
     topic, state = data[21 : 21 + named], data[21 + named :]
     try:
@@ -198,19 +214,15 @@ def _row(position: int, why: str, data: bytes, origin: str) -> Row:
         len(value["compartments"]) > _MOST_PARTS or len(value["leaves"]) > _MOST_LEAVES
     ):
         raise Failure(6, "bad_row", f"row {position} has more parts than a hub would have taken")
-    if data[:16] != (_stream(name, value, origin) or data[:16]):
-        raise Failure(6, "bad_row", f"row {position} is not in the stream it belongs to")
     return Row(position, data[:16], int.from_bytes(data[16:20], "big"), name, why, value)
 
 
-def _stream(topic: str, value: Mapping[str, Any], origin: str) -> bytes | None:
-    """The one stream such a row can be in; None for rows of cases and the first one."""
-    if topic.startswith("nrm.PolicyProfile."):
-        return uuid5(STREAMS, f"policy/{origin}").bytes
-    if topic in (SENDING, RECEIVED):
-        kind = "deliveries" if topic == SENDING else "receipts"
-        return uuid5(STREAMS, f"{kind}/{value['agency']}").bytes
-    return uuid5(STREAMS, f"agency/{value['agency']}").bytes if topic in REGISTER else None
+def _stream(row: Row, origin: str) -> bytes | None:
+    """The one stream such a row can be in; None for rows of cases."""
+    if row.why in ("case", "event"):
+        return None
+    whose = origin if row.why in ("hub", "policy") else row.value["agency"]
+    return uuid5(STREAMS, f"{_STREAM_OF[row.why]}/{whose}").bytes
 
 
 def _streams(rows: Sequence[Row]) -> None:
@@ -235,7 +247,7 @@ def _schemas(members: Mapping[str, memoryview]) -> None:
     for name in members:
         if name.startswith("schemas/store/"):
             try:
-                right = crc(json.loads(bytes(members[name]))).hex()
+                right = crc(read_json(bytes(members[name]))).hex()
             except Exception:  # whatever the library makes of what is no schema
                 right = ""
             if right != name.removeprefix("schemas/store/"):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
 from nrm_verify.failure import Failure
+from nrm_verify.strict_json import read_json
 
 _FOLDER = "schemas/event/"
 
@@ -28,13 +28,13 @@ class Schemas:
         if digest.hex() != name:
             raise Failure(10, "unknown_schema", f"the schema {name[:16]} is another text")
         try:
-            document = json.loads(text)
+            document = read_json(text)
             kind = str(document["name"])
             str(document["group"])
             for field in document["fields"]:
                 category, known = str(field.get("category") or "unreleasable"), str(field["name"])
                 self._own[digest, known] = self._later[kind, known] = category
-        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             raise Failure(10, "unknown_schema", f"the schema {name[:16]} is not one") from None
         self.by_id[digest] = document
 

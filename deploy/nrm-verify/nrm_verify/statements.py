@@ -32,10 +32,17 @@ class Statement:
 
 
 def signed(rows: Sequence[Row], register: Register, origin: str) -> dict[int, Statement]:
-    """Step 8: the events by position."""
-    return {
-        row.position: _statement(row, register, origin) for row in rows if row.topic == ACCEPTED
-    }
+    """Step 8: the events by position. No agency's event is there twice, in whichever case."""
+    found: dict[int, Statement] = {}
+    said: set[tuple[str, bytes]] = set()
+    for row in rows:
+        if row.topic == ACCEPTED:
+            found[row.position] = _statement(row, register, origin)
+            one = (row.value["emitter"], row.value["event_id"])
+            if one in said:
+                raise Failure(8, "bad_evidence", f"row {row.position}: recorded once before")
+            said.add(one)
+    return found
 
 
 def _statement(row: Row, register: Register, origin: str) -> Statement:

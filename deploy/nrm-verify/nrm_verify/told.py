@@ -107,6 +107,10 @@ def unproved(report: Report) -> Iterator[str]:
         )
     if manifest.kind == ABSENCE:
         yield "that nothing was shared outside the log (docs/evidence.md 7)"
+    yield (
+        "that an event's plain facts, case and categories are what its agency committed to, where "
+        "the part is not opened here: the hub read them; the agency's own copy would tell"
+    )
     yield "when it was: times of recording and sending are the hub's, of events the agencies'"
     yield "that what was said is true, and who the person is"
     yield "officers' signatures on policy profiles (nrm-hub audit verify, at the hub)"

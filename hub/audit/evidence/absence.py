@@ -22,6 +22,7 @@ from hub.errors import Refused
 from hub.exchange import Exchange
 from hub.store import events as stored
 from hub.tlog.checkpoint import Checkpoint
+from hub.tlog.cosigning import cosigned_by
 from hub.tlog.note import Note
 from schemas import codelists
 
@@ -54,7 +55,7 @@ def absence(exchange: Exchange, asked: Asked, by: Signing, tell: Tell = silent) 
         if name not in known:
             raise Refused(0, "unknown_category", f"there is no category {name[:64]}")
     categories = sorted(set(asked.categories)) if asked.categories else None
-    end, size, note = until(exchange.log, asked.as_of)
+    end, size, note = until(exchange, asked.as_of, by.witnesses)
     about = Question(
         case_named(exchange, case), None, agency, None, end, size, note, bool(asked.as_of)
     )
@@ -79,7 +80,8 @@ def absence(exchange: Exchange, asked: Asked, by: Signing, tell: Tell = silent) 
         "scope": {"agency": agency, "case": about.case_id.hex, "categories": categories},
     }
     content = written(members, claims, by.key)
-    return Made(content, len(gathered.rows), 0, 0, about.end, about.size)
+    cosigned = tuple(cosigned_by(note.decode(), by.witnesses))
+    return Made(content, len(gathered.rows), 0, 0, about.end, about.size, cosigned)
 
 
 def _gather(exchange: Exchange, origin: str, about: Question, tell: Tell) -> Gathered:

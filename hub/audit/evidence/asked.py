@@ -1,7 +1,7 @@
 """Asked: what a bundle is to show, and up to where the log is looked at.
 
-The first checkpoint that covers that position is the one used, so that the same question gives the
-same bytes however far the log has grown since.
+For a position that is asked for it is the first checkpoint over it, so that the same question gives
+the same bytes however far the log has grown since; else the one this hub shows to the world.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from hub.audit.why import accepted_event
 from hub.errors import Refused
 from hub.exchange import Exchange
 from hub.store import events as stored
-from hub.store.log import HubLog, Recorded
+from hub.store.log import Recorded
+from hub.tlog.note import VerifierKey
+from hub.transparency.export import published_checkpoint
 
 LOOKED_AT = 500  # checkpoints, for one that witnesses have cosigned
 WAIT = (
-    "no checkpoint covers it yet: wait a second, or if the hub is stopped start it once "
-    "(nrm-hub serve), then ask again"
+    "no checkpoint covers it yet: wait a second (a minute if a witness has just gone away), or if "
+    "the hub is stopped start it once (nrm-hub serve), then ask again"
 )
 
 
@@ -65,12 +67,12 @@ class Question:
         return {"agency": self.agency}
 
 
-def question(exchange: Exchange, asked: Asked) -> Question:
+def question(exchange: Exchange, asked: Asked, witnesses: Sequence[VerifierKey]) -> Question:
     """Raises Refused, with what to do, for what cannot be shown."""
     named = [one for one in (asked.case, asked.event, asked.agency) if one]
     if len(named) != 1:
         raise Refused(0, "one_scope", "give one of --case, --agency and --event")
-    end, size, note = until(exchange.log, asked.as_of)
+    end, size, note = until(exchange, asked.as_of, witnesses)
     event = accepted_event(exchange, asked.event) if asked.event else None
     for agency in (asked.agency, asked.holder):
         if agency and agency not in exchange.agencies:
@@ -91,24 +93,26 @@ def question(exchange: Exchange, asked: Asked) -> Question:
     )
 
 
-def until(log: HubLog, as_of: str | None) -> tuple[int, int, bytes]:
-    """The last position looked at, and the first checkpoint that covers it: size and note.
+def until(
+    exchange: Exchange, as_of: str | None, witnesses: Sequence[VerifierKey]
+) -> tuple[int, int, bytes]:
+    """The last position looked at, and a checkpoint that covers it: size and note.
 
-    Where witnesses cosign, the first they have cosigned, if there is one soon after.
+    The first one over a position asked for: of those soon after, the first that most have cosigned.
     """
+    log = exchange.log
     latest = log.latest_checkpoint()
     if latest is None:
         raise Refused(0, "no_checkpoint", WAIT)
-    end = position_of(log, as_of) if as_of else latest[0]
+    if not as_of:
+        now = exchange.clock.now().timestamp()
+        size, note = published_checkpoint(log, witnesses, now) or latest
+        return size, size, note.encode()
+    end = position_of(log, as_of)
     if end < 1:
         raise Refused(0, "bad_as_of", "nothing was recorded by then")
     if end > latest[0]:
         raise Refused(0, "no_checkpoint", WAIT)
     found = log.checkpoints(end - 1, LOOKED_AT)
-    size, note = next((one for one in found if _cosigned(one[1])), found[0])
+    size, note = max(found, key=lambda one: one[1].count("\n\N{EM DASH} "))  # the first of these
     return end, size, note.encode()
-
-
-def _cosigned(note: str) -> bool:
-    """Whether anybody but the log has signed it."""
-    return note.count("\n\N{EM DASH} ") > 1

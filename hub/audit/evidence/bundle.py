@@ -16,6 +16,7 @@ from hub.exchange import Exchange
 from hub.store import events as stored
 from hub.store.mapper import leaf_preimage, row_schema
 from hub.tlog.checkpoint import CheckpointError, open_checkpoint
+from hub.tlog.cosigning import cosigned_by
 from hub.tlog.note import NoteError, VerifierKey
 from hub.tlog.tiles import TileReader
 from schemas.registry import Schemas, canonical_text
@@ -41,13 +42,14 @@ class Made:
     left_out: int
     as_of: int
     tree_size: int
+    cosigned: tuple[VerifierKey, ...] = ()  # the hub's witnesses that cosigned the checkpoint
 
 
 def bundle(exchange: Exchange, asked: Asked, by: Signing, tell: Tell = silent) -> Made:
     """The file for one question. Raises Refused with what to do instead."""
     if asked.holder is not None:
         may_hold(exchange, asked.holder)
-    about = question(exchange, asked)
+    about = question(exchange, asked, by.witnesses)
     gathered = gather(exchange, by.origin, about, tell)
     content = _content(exchange, gathered, asked.holder) if asked.holder else {}
     members = members_of(exchange, gathered, about, by, asked.earlier) | content
@@ -64,6 +66,7 @@ def bundle(exchange: Exchange, asked: Asked, by: Signing, tell: Tell = silent) -
         gathered.left_out,
         about.end,
         about.size,
+        tuple(cosigned_by(about.note.decode(), by.witnesses)),
     )
 
 

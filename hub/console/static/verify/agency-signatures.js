@@ -1,7 +1,7 @@
 /** Step 8: each event was said by its agency, signed with a key valid where it was recorded. */
 
 import { singleReader } from "./avro.js";
-import { fromHex, same } from "./bytes.js";
+import { fromHex, hex, same } from "./bytes.js";
 import { BATCH, verifyTyped } from "./ed25519.js";
 import { place } from "./manifest.js";
 import { included, leafHash } from "./merkle.js";
@@ -24,6 +24,7 @@ export function wireReader(name) {
 export async function checkSignatures(rows, register, origin) {
   const readers = { header: wireReader("Header"), head: wireReader("BatchHead") };
   const statements = new Map();
+  const said = new Set();
   for (const row of rows) {
     if (row.topic !== "nrm.Case.EventAccepted") continue;
     const where = place(row.position);
@@ -35,6 +36,9 @@ export async function checkSignatures(rows, register, origin) {
       throw new Refusal("bad_evidence", where);
     }
     await checkStatement(statement, register, origin, where);
+    const one = `${hex(row.value.event_id)} ${row.value.emitter}`;
+    must(!said.has(one), "bad_evidence", where);
+    said.add(one);
     statements.set(row.position, statement);
   }
   return statements;

@@ -166,7 +166,7 @@ export function cannotProve({ manifest, head, history, decided = [] }) {
   lines.push(say("cannot_rows", { asOf: manifest.asOf }));
   if (manifest.holder !== null) lines.push(say("cannot_decisions"));
   if (ages) lines.push(say("cannot_ages", { count: ages }));
-  lines.push(say("cannot_outside"), say("cannot_submitted"), say("cannot_who"));
+  lines.push(say("cannot_facts"), say("cannot_outside"), say("cannot_submitted"), say("cannot_who"));
   if (manifest.holder === null) lines.push(say("cannot_officers"));
   return lines;
 }

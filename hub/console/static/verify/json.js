@@ -8,23 +8,27 @@
 import { text } from "./bytes.js";
 
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
+/** A number that is an integer, for those who take no other. */
+export const INTEGER = /(?:true|false|null|-?(?:0|[1-9][0-9]*)(?![.eE0-9]))/y;
 const SIMPLE = /(?:true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)/y;
 const SPACE = /[ \t\n\r]*/y;
 
 /**
  * The value of UTF-8 JSON. Objects have no prototype's names but their own.
  * @param {Uint8Array} data @param {number} deepest most levels of objects and lists
+ * @param {RegExp} simple what may stand there besides texts, objects and lists
  * @returns {any} throws SyntaxError or TypeError
  */
-export function readJson(data, deepest = 8) {
+export function readJson(data, deepest = 8, simple = SIMPLE) {
   const source = text(data);
-  new Walk(source, deepest).whole();
+  new Walk(source, deepest, simple).whole();
   return JSON.parse(source);
 }
 
 class Walk {
-  /** @param {string} source @param {number} deepest */
-  constructor(source, deepest) {
+  /** @param {string} source @param {number} deepest @param {RegExp} simple */
+  constructor(source, deepest, simple) {
+    this.simple = simple;
     this.source = source;
     this.deepest = deepest;
     this.at = 0;
@@ -42,7 +46,7 @@ class Walk {
     const sign = this.source[this.at];
     if (sign === "{") this.object(depth + 1);
     else if (sign === "[") this.list(depth + 1);
-    else if (!this.skip(sign === '"' ? STRING : SIMPLE)) throw new SyntaxError("not JSON");
+    else if (!this.skip(sign === '"' ? STRING : this.simple)) throw new SyntaxError("not JSON");
   }
 
   /** @param {number} depth */

@@ -4,8 +4,8 @@
  * Its signature is checked in step 6, when the hub's key is known from the log.
  */
 
-import { fromHex, hex, utf8 } from "./bytes.js";
-import { readJson } from "./json.js";
+import { hex, utf8 } from "./bytes.js";
+import { INTEGER, readJson } from "./json.js";
 import { must, Refusal } from "./refusal.js";
 import { sha256 } from "./sha256.js";
 
@@ -19,6 +19,7 @@ const NAMES = new RegExp(
 );
 const ALWAYS = ["log/checkpoint", "log/paths", "log/vkey", "rows/000000000001"];
 const CASE = /^[0-9a-f]{32}$/;
+const DIGEST = /^[0-9a-f]{64}$/;
 const EVENT = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
@@ -65,7 +66,7 @@ export function place(position) {
 function decode(raw) {
   let document;
   try {
-    document = readJson(raw, DEEPEST);
+    document = readJson(raw, DEEPEST, INTEGER);
   } catch {
     throw new Refusal("bad_manifest");
   }
@@ -85,14 +86,18 @@ function shaped(raw, signature, document) {
   check(kind === "bundle" || kind === "absence");
   check(holder === null || isText(holder));
   check(isText(document.origin) && isPosition(document.tree_size) && isPosition(document.as_of));
-  const positions = document.rows.map((/** @type {any} */ [position, why]) => {
+  const positions = document.rows.map((/** @type {any} */ pair) => {
+    const [position, why] = pair;
+    check(Array.isArray(pair) && pair.length === 2);
     check(isPosition(position) && REASONS.includes(why));
     return position;
   });
   ascending(positions);
   const last = positions.at(-1) ?? 0;
   check(last > 0 && last <= document.as_of && document.as_of <= document.tree_size);
-  const content = claims.content.map((/** @type {any} */ [position, index]) => {
+  const content = claims.content.map((/** @type {any} */ pair) => {
+    const [position, index] = pair;
+    check(Array.isArray(pair) && pair.length === 2);
     check(isPosition(position) && Number.isInteger(index) && index >= 0 && index < 65_536);
     return [position, index];
   });
@@ -124,8 +129,8 @@ function scope(kind, written) {
   check(wanted.includes(names));
   const { agency = null, event = null, categories = null } = written;
   check(!("agency" in written) || isText(agency));
-  check(written.case == null || CASE.test(written.case));
-  check(event === null || EVENT.test(event));
+  check(!("case" in written) || matches(CASE, written.case));
+  check(!("event" in written) || matches(EVENT, event));
   if (categories !== null) {
     check(Array.isArray(categories) && categories.every(isText));
     ascending(categories);
@@ -136,8 +141,8 @@ function scope(kind, written) {
 /** @param {any} entry @returns {{name: string, length: number, digest: string}} */
 function listing(entry) {
   const [name, length, digest] = entry;
-  check(entry.length === 3 && typeof name === "string" && NAMES.test(name));
-  check(typeof digest === "string" && fromHex(digest) !== null);
+  check(Array.isArray(entry) && entry.length === 3 && typeof name === "string" && NAMES.test(name));
+  check(Number.isSafeInteger(length) && matches(DIGEST, digest));
   return { name, length, digest };
 }
 
@@ -178,6 +183,11 @@ function complete(members, manifest) {
 /** @param {boolean} holds @returns {asserts holds} */
 function check(holds) {
   if (!holds) throw new Refusal("bad_manifest");
+}
+
+/** @param {RegExp} pattern @param {unknown} value */
+function matches(pattern, value) {
+  return typeof value === "string" && pattern.test(value);
 }
 
 /** @param {unknown} value */

@@ -524,6 +524,55 @@ export const STORE = {
    ]
   }
  },
+ "27f9396e67e93e6b": {
+  "topic": "nrm.Console.Looked",
+  "schema": {
+   "type": "record",
+   "name": "Looked",
+   "namespace": "nrm.Console",
+   "fields": [
+    {
+     "name": "timestamp",
+     "type": {
+      "type": "long",
+      "logicalType": "timestamp-micros"
+     }
+    },
+    {
+     "name": "viewer",
+     "type": "string"
+    },
+    {
+     "name": "granted",
+     "type": "long"
+    },
+    {
+     "name": "role",
+     "type": "string"
+    },
+    {
+     "name": "agency",
+     "type": "string"
+    },
+    {
+     "name": "page",
+     "type": "string"
+    },
+    {
+     "name": "about",
+     "type": "string"
+    },
+    {
+     "name": "seen",
+     "type": "long"
+    },
+    {
+     "name": "refused",
+     "type": "string"
+    }
+   ]
+  }
+ },
  "ed1d2c7256ab53d7": {
   "topic": "nrm.DeliveryLog.RedriveOrdered",
   "schema": {
@@ -1184,6 +1233,243 @@ export const STORE = {
     {
      "name": "detail",
      "type": "string"
+    }
+   ]
+  }
+ },
+ "eaea0ce2574f51b0": {
+  "topic": "nrm.Viewer.Granted",
+  "schema": {
+   "type": "record",
+   "name": "Granted",
+   "namespace": "nrm.Viewer",
+   "fields": [
+    {
+     "name": "timestamp",
+     "type": {
+      "type": "long",
+      "logicalType": "timestamp-micros"
+     }
+    },
+    {
+     "name": "viewer",
+     "type": "string"
+    },
+    {
+     "name": "proposal",
+     "type": "long"
+    },
+    {
+     "name": "code",
+     "type": "bytes"
+    },
+    {
+     "name": "by",
+     "type": "string"
+    },
+    {
+     "name": "by_key",
+     "type": {
+      "type": "fixed",
+      "name": "KeyId",
+      "size": 16
+     }
+    },
+    {
+     "name": "statement",
+     "type": "bytes"
+    }
+   ]
+  }
+ },
+ "c11404bdd0579d72": {
+  "topic": "nrm.Viewer.PasskeyAdded",
+  "schema": {
+   "type": "record",
+   "name": "PasskeyAdded",
+   "namespace": "nrm.Viewer",
+   "fields": [
+    {
+     "name": "timestamp",
+     "type": {
+      "type": "long",
+      "logicalType": "timestamp-micros"
+     }
+    },
+    {
+     "name": "viewer",
+     "type": "string"
+    },
+    {
+     "name": "granted",
+     "type": "long"
+    },
+    {
+     "name": "credential",
+     "type": "bytes"
+    },
+    {
+     "name": "public",
+     "type": "bytes"
+    },
+    {
+     "name": "counter",
+     "type": "long"
+    },
+    {
+     "name": "aaguid",
+     "type": "string"
+    },
+    {
+     "name": "code",
+     "type": "bytes"
+    }
+   ]
+  }
+ },
+ "88bd1ea9b24cddfb": {
+  "topic": "nrm.Viewer.Proposed",
+  "schema": {
+   "type": "record",
+   "name": "Proposed",
+   "namespace": "nrm.Viewer",
+   "fields": [
+    {
+     "name": "timestamp",
+     "type": {
+      "type": "long",
+      "logicalType": "timestamp-micros"
+     }
+    },
+    {
+     "name": "viewer",
+     "type": "string"
+    },
+    {
+     "name": "role",
+     "type": "string"
+    },
+    {
+     "name": "agency",
+     "type": "string"
+    },
+    {
+     "name": "how",
+     "type": "string"
+    },
+    {
+     "name": "issuer",
+     "type": "string"
+    },
+    {
+     "name": "subject",
+     "type": "string"
+    },
+    {
+     "name": "code",
+     "type": "bytes"
+    },
+    {
+     "name": "base",
+     "type": "long"
+    },
+    {
+     "name": "by",
+     "type": "string"
+    },
+    {
+     "name": "by_key",
+     "type": {
+      "type": "fixed",
+      "name": "KeyId",
+      "size": 16
+     }
+    },
+    {
+     "name": "statement",
+     "type": "bytes"
+    }
+   ]
+  }
+ },
+ "42d5c5d94b20a691": {
+  "topic": "nrm.Viewer.Revoked",
+  "schema": {
+   "type": "record",
+   "name": "Revoked",
+   "namespace": "nrm.Viewer",
+   "fields": [
+    {
+     "name": "timestamp",
+     "type": {
+      "type": "long",
+      "logicalType": "timestamp-micros"
+     }
+    },
+    {
+     "name": "viewer",
+     "type": "string"
+    },
+    {
+     "name": "granted",
+     "type": "long"
+    },
+    {
+     "name": "reason",
+     "type": "string"
+    },
+    {
+     "name": "by",
+     "type": "string"
+    },
+    {
+     "name": "by_key",
+     "type": {
+      "type": "fixed",
+      "name": "KeyId",
+      "size": 16
+     }
+    },
+    {
+     "name": "statement",
+     "type": "bytes"
+    }
+   ]
+  }
+ },
+ "99e0efb2fee9ea15": {
+  "topic": "nrm.Viewer.SignedIn",
+  "schema": {
+   "type": "record",
+   "name": "SignedIn",
+   "namespace": "nrm.Viewer",
+   "fields": [
+    {
+     "name": "timestamp",
+     "type": {
+      "type": "long",
+      "logicalType": "timestamp-micros"
+     }
+    },
+    {
+     "name": "viewer",
+     "type": "string"
+    },
+    {
+     "name": "granted",
+     "type": "long"
+    },
+    {
+     "name": "how",
+     "type": "string"
+    },
+    {
+     "name": "credential",
+     "type": "bytes"
+    },
+    {
+     "name": "counter",
+     "type": "long"
     }
    ]
   }

@@ -196,6 +196,9 @@ const TEXTS = {
 
     cannot: "What this file cannot prove",
     cannot_rows: "That nothing was recorded after row {asOf}, or that streams do not go on.",
+    cannot_facts:
+      "That an event's plain facts, its case and its categories are what its agency committed to, where " +
+      "the part is not opened here. The hub read them; the agency's own copy would tell.",
     cannot_submitted: "What was never submitted, what agencies did with it, or that it is true.",
     cannot_who: "Who a case or person is: ids are the hub's pseudonyms.",
     cannot_officers: "That officers signed the policy profiles; the hub's own check does that.",

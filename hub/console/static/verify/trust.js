@@ -31,7 +31,9 @@ export async function readTrust(typed) {
   if (trust.logKey && trust.logKey.type !== 1) throw new WrongTrust("wrong_log_key", "log-key");
   for (const [at, line] of typed.witnesses.split("\n").entries()) {
     if (!line.trim()) continue;
-    trust.witnesses.push(await key(line, "wrong_witness", "witnesses", { line: at + 1 }));
+    const witness = await key(line, "wrong_witness", "witnesses", { line: at + 1 });
+    if (witness.type !== 4) throw new WrongTrust("wrong_witness", "witnesses", { line: at + 1 });
+    trust.witnesses.push(witness);
   }
   const names = new Set(trust.witnesses.map((one) => one.name));
   const fits = Number.isInteger(trust.quorum) && trust.quorum >= 0 && trust.quorum <= names.size;
