@@ -5,7 +5,8 @@
         …
         shot(page, "something")          # .artifacts/screenshots/something.png
 
-One browser per test process; every context is new and knows nothing of another.
+One browser per test process; every context is new and knows nothing of another. Whatever asks for
+one of these is marked `browser`, so `make check` goes without.
 """
 
 from __future__ import annotations
@@ -31,6 +32,13 @@ FLAGS = (
 )
 
 Shot = Callable[[Page, str], Path]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
 
 
 def chromium_path() -> str:
