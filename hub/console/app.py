@@ -22,6 +22,7 @@ from hub.console.pages.cases import cases_pages
 from hub.console.pages.dead_letters import dead_letters_pages
 from hub.console.pages.deliveries import deliveries_pages
 from hub.console.pages.held import held_pages
+from hub.console.pages.language import language_pages
 from hub.console.pages.looks import looks_pages
 from hub.console.pages.overview import overview_pages
 from hub.console.pages.policy import policy_pages
@@ -51,6 +52,7 @@ PAGES: Final[tuple[Callable[[Console], APIRouter], ...]] = (
     deliveries_pages,
     verify_pages,
     looks_pages,
+    language_pages,
 )
 
 

@@ -234,8 +234,8 @@ class Console:
         scripts: bool = False,
         **names: Any,
     ) -> HTMLResponse:
-        """Render a template for whoever is looking. In the template: `viewer`, `menu`, `here`,
-        `token` (for forms), `hub_id` and `names`."""
+        """Render a template for whoever is looking. In the template: `viewer`, `menu`, `here`
+        (the path), `there` (path and query), `token` (for forms), `hub_id` and `names`."""
         session = self.session(request)
         viewer = session.viewer if session else None
         return render.page(
@@ -246,10 +246,20 @@ class Console:
             viewer=viewer,
             menu=menu(viewer),
             here=request.url.path,
+            there=_shown_at(request, status),
             token=session.token if session else "",
             hub_id=self.hub_id,
             **names,
         )
+
+
+def _shown_at(request: Request, status: int) -> str:
+    """Path and query of a page, to come back to. Of an answered form the path alone; of a refusal
+    the first page, since what was asked for (a provider's answer too) is repeated nowhere."""
+    if status != 200:
+        return "/"
+    query = f"?{request.url.query}" if request.url.query and request.method == "GET" else ""
+    return request.url.path + query
 
 
 def _page_of(request: Request) -> str:

@@ -10,29 +10,30 @@ from hub.console.viewer import ROLES, Role, Viewer
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One page of the menu. `text`: key of its name."""
+    """One page of the menu. text: key of its name. group: a line stands between two groups."""
 
     path: str
     text: str
     roles: tuple[Role, ...]
+    group: str
 
 
 _DESKS: Final[tuple[Role, ...]] = ("auditor", "operator")
 _OWN: Final[tuple[Role, ...]] = (*_DESKS, "agency_officer")
 
 MENU: Final = (
-    Entry("/", "base.overview", ROLES),
-    Entry("/cases", "cases.menu", _DESKS),
-    Entry("/deliveries", "deliveries.menu", ("agency_officer",)),
-    Entry("/preview", "preview.menu", _OWN),
-    Entry("/work", "base.work", _OWN),
-    Entry("/withdrawals", "base.withdrawals", _DESKS),
-    Entry("/dead-letters", "base.dead_letters", _OWN),
-    Entry("/policy", "base.policy", ROLES),
-    Entry("/questions", "questions.menu", ROLES),
-    Entry("/registry", "base.registry", _OWN),
-    Entry("/verify", "verify.menu", ROLES),
-    Entry("/looks", "looks.title", ("auditor",)),
+    Entry("/", "base.overview", ROLES, "hub"),
+    Entry("/work", "base.work", _OWN, "hub"),
+    Entry("/cases", "cases.menu", _DESKS, "cases"),
+    Entry("/deliveries", "deliveries.menu", ("agency_officer",), "cases"),
+    Entry("/preview", "preview.menu", _OWN, "cases"),
+    Entry("/withdrawals", "base.withdrawals", _DESKS, "cases"),
+    Entry("/dead-letters", "base.dead_letters", _OWN, "cases"),
+    Entry("/policy", "base.policy", ROLES, "rules"),
+    Entry("/registry", "base.registry", _OWN, "rules"),
+    Entry("/questions", "questions.menu", ROLES, "proof"),
+    Entry("/verify", "verify.menu", ROLES, "proof"),
+    Entry("/looks", "looks.title", ("auditor",), "proof"),
 )
 
 

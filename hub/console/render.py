@@ -8,7 +8,7 @@ loaded from elsewhere, and no page needs a script; one that runs our own says so
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import resources
@@ -19,6 +19,8 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 ENGLISH: Final = "en"
+NAMES: Final = {"en": "English", "fr": "Français"}
+"""Languages by their own names; one that is not here is shown by its code."""
 _POLICY: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -82,6 +84,16 @@ def _named(language: str) -> Callable[[str, str], str]:
     return named
 
 
+def _listed(language: str) -> Callable[[str, Iterable[str]], str]:
+    """Words of several codes, as `_named` has them, with commas between."""
+    named = _named(language)
+
+    def listed(kind: str, codes: Iterable[str]) -> str:
+        return ", ".join(named(kind, one) for one in codes)
+
+    return listed
+
+
 def _moment(value: datetime | str | None) -> str:
     """A time as people read it, UTC, to the minute; an empty text for none."""
     if not value:
@@ -115,15 +127,18 @@ def _environment() -> jinja2.Environment:
 def page(
     template: str, language: str, *, status: int = 200, scripts: bool = False, **names: Any
 ) -> HTMLResponse:
-    """One page. `names` are what its template uses; `t`, `named`, `language` are always there."""
+    """One page. `names` are what its template uses; `t`, `named`, `listed`, `language` are always
+    there."""
     text = (
         _environment()
         .get_template(f"{template}.html.j2")
         .render(
             t=_translate(language),
             named=_named(language),
+            listed=_listed(language),
             language=language,
             languages=languages(),
+            names_of={one: NAMES.get(one, one) for one in languages()},
             **names,
         )
     )

@@ -5,7 +5,9 @@
         …
         shot(page, "something")          # .artifacts/screenshots/something.png
 
-One browser per test process; every context is new and knows nothing of another.
+One browser per file of tests: while Playwright runs, its event loop is this thread's, and tests that
+run one of their own could not. Every context is new and knows nothing of another. Whatever asks for
+one of these is marked `browser`, so `make check` goes without.
 """
 
 from __future__ import annotations
@@ -33,6 +35,13 @@ FLAGS = (
 Shot = Callable[[Page, str], Path]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
+
+
 def chromium_path() -> str:
     """CHROMIUM, or the first one found."""
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
@@ -40,7 +49,7 @@ def chromium_path() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """The browser. Make contexts of it; close none of it."""
     with sync_playwright() as playwright:

@@ -16,7 +16,8 @@ _UNNAMED = """() => {
   };
   const parts = "a,button,input,select,textarea,summary,[role=img],[role=region],section,svg";
   for (const one of document.querySelectorAll(parts)) {
-    if (!one.checkVisibility()) continue;
+    if (!one.checkVisibility() || one.closest("[aria-hidden=true]")) continue;
+    if (one.matches("svg svg")) continue;  // a part of the picture around it
     if (!named(one)) wrong.push(`no name: ${one.outerHTML.slice(0, 120)}`);
   }
   const ids = [...document.querySelectorAll("[id]")].map((one) => one.id);

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page
 
-from hub.console.app import create_console
 from hub.console.desk import COOKIE
 from hub.console.viewer import Viewer
+from tests.browser.serving import at
 from tests.console.stories import AUDITOR, Story, officer, played, told_by
 from tests.privacy.told import Told
 
@@ -57,20 +54,12 @@ class Shown:
 
 @contextmanager
 def served(story: Story, chromium: Browser) -> Iterator[Shown]:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        app = create_console(story.console)
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
-        thread.start()
-        shown = Shown(story, f"http://127.0.0.1:{taken.getsockname()[1]}", chromium)
+    with at(story.console) as base:
+        shown = Shown(story, base, chromium)
         try:
             yield shown
         finally:
             shown.close()
-            server.should_exit = True
-            thread.join(20)
 
 
 @pytest.fixture(scope="module", params=["S1"])

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from hub.console.app import create_console
 from hub.console.desk import COOKIE, Console, LooksUnrecorded
+from hub.console.navigation import MENU
+from hub.console.render import texts
 from hub.console.viewer import Viewer
 from tests.browser.conftest import Shot
+from tests.browser.serving import at
 from tests.consent.stage import close
 from tests.console.story import Story, reading, story
 
@@ -47,17 +46,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     made = story(tmp_path_factory.mktemp("console"))
     with reading(made) as deciding:
         console = Console(deciding, LooksUnrecorded())
-        config = uvicorn.Config(create_console(console), port=0, log_config=None, access_log=False)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield Served(f"http://127.0.0.1:{port}", console, made)
-        server.should_exit = True
-        thread.join(10)
+        with at(console) as url:
+            yield Served(url, console, made)
     close(made)
 
 
@@ -153,11 +143,11 @@ def test_keys_lead_through_the_menu(opened: Open, served: Served) -> None:
     assert page.locator(":focus").get_attribute("id") == "content"
     page.goto(served.url)
     seen = []
-    for _ in range(12):
+    for _ in range(14):
         page.keyboard.press("Tab")
         seen.append(focused(page))
-    menu = ["Overview", "Work list", "Withdrawals", "Dead letters", "Policy", "Registry"]
-    assert [one for one in seen if one in menu] == menu
+    menu = [entry.text for entry in MENU if "auditor" in entry.roles]
+    assert seen[-len(menu) :] == [texts("en")[one] for one in menu]
     page.goto(served.url)
     page.keyboard.press("Tab")
     while focused(page) != "Withdrawals":

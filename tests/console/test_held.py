@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from hub.audit.replay import replay_case
-from hub.console.pages.held import place_of
+from hub.console.pages.held import PAGE, place_of
 from hub.console.render import texts
 from hub.release import RULES
-from tests.console.stories import Story, elements, of_class, played
+from tests.console.stories import Story, elements, of_class, played, told_by
+from tests.privacy.told import Told
 
 
 @pytest.fixture(scope="module", params=["S1", "S2"])
@@ -117,3 +119,39 @@ def test_every_rule_has_its_short_title() -> None:
     for number in range(len(RULES) + 2):
         assert said[f"release.rule_{number}"]
         assert place_of(number)
+
+
+def test_why_comes_in_pages_and_an_event_leads_to_its_own(tmp_path: Path) -> None:
+    with Told(tmp_path, "NGO-1", "SH-1") as told:
+        told.opened()
+        told.consents({"SH-1": ["protection"]})
+        told.involves("NGO-1", "SH-1")
+        events = [told.event("RiskAssessed") for _ in range(PAGE + 3)]
+        assert all(one.accepted for one in told.road.publish_all("NGO-1", events))
+        told.road.settle()
+    with told_by(tmp_path) as story:
+        way = "/cases/CASE/why?agency=SH-1&category=protection"
+        first, rest = positions(story.get(way)), positions(story.get(way + "&page=2"))
+        assert len(first) == PAGE
+        assert len(rest) >= 3
+        assert not {*first} & {*rest}
+        assert positions(story.get(f"{way}&event={rest[-1]}")) == rest
+        for asked in ("0", "-1", "x", ""):
+            assert positions(story.get(f"{way}&page={asked}")) == first
+        assert positions(story.get(way + "&page=99")) == rest
+        assert f'<div class="figure">{len(first) + len(rest)}</div>' in story.get(way)
+        timeline = story.get("/cases/CASE?page=2")
+        assert f"&amp;event={rest[0]}#e{rest[0]}" in timeline
+
+
+def positions(page: str) -> list[str]:
+    return [one["data-position"] for one in elements(page) if "data-rule" in one.attributes]
+
+
+def test_a_case_leads_to_its_questions_and_they_know_it(story: Story) -> None:
+    case = story.case_id.hex
+    assert f'href="/questions?case={case}"' in story.get("/cases/CASE")
+    assert f'href="/questions/Q01?case={case}"' in story.get("/questions?case=CASE")
+    assert f'value="{case}"' in story.get("/questions/Q01?case=CASE")
+    assert 'value="typed-by-somebody"' not in story.get("/questions/Q01?case=typed-by-somebody")
+    assert f"nrm-hub audit bundle --case {case}" in story.get("/cases/CASE")

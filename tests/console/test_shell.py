@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from hub.console.desk import Console, LooksUnrecorded
-from hub.console.render import languages, texts
 from hub.console.viewer import Viewer
 from tests.console.conftest import SignIn
 
@@ -46,8 +45,3 @@ def test_an_agency_officer_has_an_agency() -> None:
         Viewer("Nobody", "agency_officer")
     with pytest.raises(ValueError, match="an agency officer has an agency"):
         Viewer("Nobody", "auditor", "SH-1")
-
-
-@pytest.mark.parametrize("language", languages())
-def test_every_language_has_only_keys_english_has(language: str) -> None:
-    assert set(texts(language)) == set(texts("en"))

@@ -10,6 +10,8 @@ from tests.webverify import fuzz
 from tests.webverify.corpus import Place, lived
 from tests.webverify.questions import by_the_page, by_the_program, disagreements, verdict
 
+pytestmark = pytest.mark.browser
+
 SLOWEST = 20_000  # milliseconds for one small file, however damaged
 
 

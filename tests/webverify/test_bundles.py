@@ -13,6 +13,8 @@ from tests.webverify import damage
 from tests.webverify.corpus import Place, good, lived
 from tests.webverify.questions import Question, by_the_page, disagreements, verdict
 
+pytestmark = pytest.mark.browser
+
 Lived = Callable[[str], Place]
 
 

@@ -50,6 +50,7 @@ def test_a_module_is_short_explained_and_has_no_way_out(module: Path) -> None:
     assert re.search(r"\bimport\(", text) is None
 
 
+@pytest.mark.browser
 def test_codes_and_steps_are_those_of_the_program() -> None:
     printed = subprocess.run(
         ["node", "--input-type=module", "-e", _PRINT.replace("@", verifier.FOLDER.as_uri())],

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,8 @@ from tests.tlog.reference import audit_path, consistency, tree_hash
 from tests.vectors import vectors
 from tests.webverify.asked import answer, answers, refused
 from tests.webverify.corpus import STORE
+
+pytestmark = pytest.mark.browser
 
 slow = settings(max_examples=4, deadline=None)
 

@@ -16,6 +16,8 @@ from hub.scenarios.play import event_of
 from tests.release.generator import Generator
 from tests.webverify.told import decided_again, played, told
 
+pytestmark = pytest.mark.browser
+
 UNGUARDED, GUARDED, LENGTH = 30, 60, 45
 
 

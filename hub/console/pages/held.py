@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -9,10 +10,11 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request, Response
 
 from hub.agencies import Agency
-from hub.audit.answers import AGREEMENT_RULE, NO_RULE, answers
+from hub.audit.answers import AGREEMENT_RULE, NO_RULE, Answer, answers
 from hub.audit.course import rows_of
 from hub.audit.held import Cell, Holdings, across_cases, cells
 from hub.console.desk import Console
+from hub.console.form import whole
 from hub.console.lanes import SIGNS, kind_of, words
 from hub.console.pages.cases import case_id_of
 from hub.domain.parties import HUB_ROLE
@@ -22,6 +24,7 @@ from hub.exchange import Exchange
 from schemas import codelists
 
 NEVER: Final = Cell(0, 0, "")
+PAGE: Final = 50  # decisions on one page of why
 UNKNOWN_AGENCY = Refused(0, "unknown_agency", "no agency of this name is enrolled here")
 UNKNOWN_CATEGORY = Refused(0, "unknown_category", "there is no data category of this name")
 
@@ -74,6 +77,16 @@ def agency_named(exchange: Exchange, name: str) -> Agency:
     return agency
 
 
+def page_asked(found: Sequence[Answer], page: str, event: str) -> int:
+    """Which page of these decisions: the one asked for, or that of an event; else the first."""
+    last = max((len(found) - 1) // PAGE + 1, 1)
+    at = whole(event)
+    for number, one in enumerate(found):
+        if at == one.position:
+            return number // PAGE + 1
+    return min(max(whole(page) or 1, 1), last)
+
+
 def place_of(rule: int) -> str:
     """Where docs/release.md says it."""
     if rule == AGREEMENT_RULE:
@@ -107,7 +120,13 @@ def held_pages(console: Console) -> APIRouter:
 
     @pages.get("/cases/{case}/why")
     def why(
-        request: Request, case: str, agency: str = "", category: str = "", as_of: str = ""
+        request: Request,
+        case: str,
+        agency: str = "",
+        category: str = "",
+        as_of: str = "",
+        page: str = "",
+        event: str = "",
     ) -> Response:
         viewer = console.admit(request, "auditor", "operator")
         case_id = case_id_of(case)
@@ -122,13 +141,18 @@ def held_pages(console: Console) -> APIRouter:
             holdings.take(row.event)
         found = answers(exchange, rows, agency, category)
         mine = holdings.by_agency.get(agency)
+        here = page_asked(found, page, event)
         return console.page(
             request,
             "why",
             case=case_id.hex,
             agency=asked,
             category=category,
-            answers=found,
+            decided=len(found),
+            answers=found[(here - 1) * PAGE : here * PAGE],
+            page=here,
+            pages=range(1, (len(found) - 1) // PAGE + 2),
+            most=PAGE,
             cell=cells(mine).get(category, NEVER) if mine else NEVER,
             divergent=[one for one in found if not one.same],
             is_released=lambda outcome: isinstance(outcome, Released),

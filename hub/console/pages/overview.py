@@ -21,6 +21,7 @@ from hub.console.viewer import Viewer
 from hub.exchange import Exchange
 
 HEAD: Final = 8  # work items shown
+UNFOLLOWED: Final = 50  # rows the work list may lag before its numbers are called old
 ALWAYS: Final = datetime.min.replace(tzinfo=UTC)  # the console knows no start to wait from
 RELOADS: Final = 30  # a page reloads so often, then stands still
 STALLS: Final = (
@@ -94,6 +95,8 @@ def _whole(console: Console, exchange: Exchange, span: str, now: datetime) -> di
         },
         "emergencies": [one for one in exchange.emergencies.declared if one.running(now)],
         "work": [(one, one.overdue(now)) for one in log.work.standing(limit=HEAD)],
+        "unfollowed": log.head - log.work.position(),
+        "lag": UNFOLLOWED,
         "seal": seal,
         "witnesses": [
             {"health": one, "silent": one.silent(now, ALWAYS)}

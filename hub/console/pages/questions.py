@@ -6,6 +6,7 @@ browser's history. Works without scripts.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -26,7 +27,14 @@ from hub.console.questions import (
 from hub.console.viewer import Viewer
 from hub.errors import Refused
 
+_CASE_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 SHOWN: Final = 500  # rows on a page; a file has all
+
+
+def _case_asked(request: Request) -> str:
+    """The hub's own id of a case, from an address of ours; nothing else stands in addresses."""
+    told = request.query_params.get("case", "")
+    return told if _CASE_ID.fullmatch(told) else ""
 
 
 def questions_pages(console: Console) -> APIRouter:
@@ -56,7 +64,9 @@ def questions_pages(console: Console) -> APIRouter:
     def catalogue(request: Request) -> Response:
         viewer = console.admit(request)
         console.look(viewer, "questions")
-        return console.page(request, "questions", questions=offered(viewer))
+        return console.page(
+            request, "questions", questions=offered(viewer), case=_case_asked(request)
+        )
 
     @pages.get("/questions/{question_id}")
     def blank(question_id: str, request: Request) -> Response:
@@ -66,7 +76,7 @@ def questions_pages(console: Console) -> APIRouter:
             turned_away(viewer)
             raise NotForYou("not_for_this_role")
         console.look(viewer, "questions")
-        return about(request, viewer, one)
+        return about(request, viewer, one, given={"case": _case_asked(request)})
 
     @pages.post("/questions/{question_id}")
     def ask(question_id: str, request: Request, form: Sent) -> Response:

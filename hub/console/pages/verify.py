@@ -8,6 +8,7 @@ that lets its scripts run and lets nothing leave it, which other files of the co
 from __future__ import annotations
 
 from hashlib import sha256
+from html import escape
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
@@ -22,6 +23,8 @@ from hub.console.viewer import Role, Viewer
 from hub.errors import Refused
 
 VERIFIER: Traversable = resources.files("hub.console") / "static" / "verify" / "verify.html"
+BEFORE: Final = '<span data-say="kicker">'
+"""Where the way back to the console stands; the file on its own has none."""
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -88,6 +91,10 @@ def verify_pages(console: Console) -> APIRouter:
         if not VERIFIER.is_file():
             raise HTTPException(404)
         headers = {"Content-Security-Policy": POLICY}
-        return HTMLResponse(VERIFIER.read_text("utf-8"), headers=headers)
+        back = escape(console.text(request, "verify.back"))
+        text = VERIFIER.read_text("utf-8").replace(
+            BEFORE, f'<a href="/verify">{back}</a> · {BEFORE}', 1
+        )
+        return HTMLResponse(text, headers=headers)
 
     return pages

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from hub.console.serving import ConsoleServer
 from hub.home import Home
-from hub.hub import Deciding
+from hub.hub import Deciding, Hub
 from hub.store import events as stored
 from hub.viewers import spelt
+from tests.browser.authenticator import Authenticator
 from tests.console.admitted import Office, served
-from tests.console.chromium import Authenticator, chromium
-
-pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
-    with chromium(tmp_path_factory.mktemp("chromium")) as one:
-        yield one
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    one = chromium.new_context()
+    one.set_default_timeout(20_000)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    place = Home(tmp_path / "hub")
+    place.init()
+    Hub.open(place).stop()
+    return place
 
 
 @pytest.fixture

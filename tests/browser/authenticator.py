@@ -1,43 +1,10 @@
-"""A real Chromium, driven by Playwright, with an authenticator that is software."""
+"""An authenticator that is software: Chromium's own, told what to do by the test."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import pytest
-from playwright.sync_api import BrowserContext, Page, sync_playwright
-
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
-
-@contextmanager
-def chromium(folder: Path, **more: Any) -> Iterator[BrowserContext]:
-    """A browser with a profile of its own. more: as Playwright's launch_persistent_context."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        pytest.fail("These tests need Chromium: make test-services")
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            str(folder), executable_path=found, args=list(FLAGS), **more
-        )
-        context.set_default_timeout(20_000)
-        try:
-            yield context
-        finally:
-            context.close()
+from playwright.sync_api import Page
 
 
 class Authenticator:
