@@ -5,9 +5,9 @@
         …
         shot(page, "something")          # .artifacts/screenshots/something.png
 
-One browser per file of tests: while Playwright runs, its event loop is this thread's, and tests that
-run one of their own could not. Every context is new and knows nothing of another. Whatever asks for
-one of these is marked `browser`, so `make check` goes without.
+One browser per file of tests: while Playwright runs, its event loop is this thread's, and a test
+that runs one of its own could not. Every context is new and knows nothing of another. Whatever asks
+for one of these is marked `browser`, so `make check` goes without.
 """
 
 from __future__ import annotations
