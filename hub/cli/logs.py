@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Final
+from typing import Any, Final, TextIO, cast
 
 import structlog
 
@@ -32,6 +32,7 @@ FIELDS: Final = frozenset(
         "problem",
         "request",
         "route",
+        "sequence",
         "size",
         "status",
         "stopping",
@@ -40,6 +41,16 @@ FIELDS: Final = frozenset(
         "witness",
     }
 )
+
+
+class _StandardError:
+    """Standard error as it is when a line is written: whoever replaces it meanwhile is heeded."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def known_fields(
@@ -62,5 +73,5 @@ def configure(level: int = logging.WARNING) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=cast(TextIO, _StandardError())),
     )

