@@ -5,7 +5,13 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from hypothesis import settings
+
 pytest_plugins = ["tests.servers"]
+
+# A law holds or not; how long one example takes on a busy machine is no part of it.
+settings.register_profile("laws", deadline=None)
+settings.load_profile("laws")
 
 # Most of the suite's time is waiting for the disk, and no test rests on which disk that is: kills,
 # failing writes and full disks are made, not waited for. TMPDIR=/tmp runs it on the disk.
