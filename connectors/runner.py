@@ -142,7 +142,7 @@ class Runner:
         self._ahead = False  # a message was left for later, because one before it is missing
         self._looking = False  # we are reading again what we have read, to find it
         self._missing = False  # it was not found in the last round
-        self._waiting: set[int] = set()  # sequences in quarantine
+        self._waiting: set[int] = set()  # sequences in quarantine, some perhaps no longer
         self._looked = False  # whether the topic was emptied of what should come next
         self._registry_at: datetime | None = None
         self.alarms: dict[str, Alarm] = {}
@@ -292,7 +292,6 @@ class Runner:
             raise
         self._expected, self._cursor = read.expected, cursor
         if poison:
-            self._waiting = {row.sequence for row in self._sink.quarantine() if row.sequence}
             self._raise_alarm("quarantined", f"{poison} more")
             log.warning("%d deliveries quarantined", poison)
         if read.strangers:
@@ -308,7 +307,8 @@ class Runner:
         applied = 0
         rows = {row.sequence: row.id for row in self._sink.quarantine()}
         for item in read.redriven:
-            if item.sequence not in rows:
+            if item.sequence not in rows:  # recalled meanwhile, or redriven at this side
+                read.repeated.append((item.sequence, item.sequence))
                 continue
             try:
                 self._sink.redrive(rows[item.sequence], [item], self._clock())
@@ -342,6 +342,7 @@ class Runner:
             )
             items = [poison if item is at_fault else item for item in batch.items]
             return 1 + self._apply_or_isolate(replace(batch, items=items))
+        self._waiting.update(one.sequence for one in batch.items if isinstance(one, Poison))
         return 0
 
     def _halves(self, batch: Batch) -> int:

@@ -66,6 +66,12 @@ class Reading:
         verifier = NoteSigner(settings.hub_id, keys.log).verifier
         return cls(settings, exchange, verifier, transparency)
 
+    def signing(self, keys: HubKeys) -> Signing:
+        """As whom evidence of this hub is signed."""
+        return Signing(
+            self.settings.hub_id, self.log_verifier, keys.signing, self.transparency.keys
+        )
+
     def __enter__(self) -> Reading:
         return self
 
@@ -121,12 +127,7 @@ class Deciding:
             enrolment,
             Shredder(reading.exchange),
             Publication(reading.exchange, reading.settings.hub_id),
-            Signing(
-                reading.settings.hub_id,
-                reading.log_verifier,
-                keys.signing,
-                reading.transparency.keys,
-            ),
+            reading.signing(keys),
         )
 
     def __enter__(self) -> Deciding:

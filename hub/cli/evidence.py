@@ -95,12 +95,7 @@ def _make(home: Path, out: Path, work: Work) -> Made:
         def tell(what: str, done: int, total: int) -> None:
             bar.update(task, description=what, completed=done, total=total)
 
-        by = Signing(
-            reading.settings.hub_id,
-            reading.log_verifier,
-            where.keys().signing,
-            reading.transparency.keys,
-        )
+        by = reading.signing(where.keys())
         made = work(reading.exchange, by, tell)
     write_secret(out, made.content)
     typer.echo(

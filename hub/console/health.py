@@ -155,10 +155,14 @@ def parts(exchange: Exchange, counts: Counts, seal: Checkpoint, now: datetime) -
     last = exchange.log.read(counts.head - 1, 1) if counts.head else []
     quiet = _age(last[0].event.timestamp, now) if last else 0.0
     behind = counts.head - counts.followers.get(WORK, 0)
+    sent = counts.followers
     unsent = sum(
-        max(exchange.last_version(delivery_stream(one.agency)) - sent, 0)
+        max(
+            exchange.last_version(delivery_stream(one.agency)) - sent.get(f"sent/{one.agency}", 0),
+            0,
+        )
         for one in exchange.agencies
-        if not one.shut_out and (sent := counts.followers.get(f"sent/{one.agency}", 0)) >= 0
+        if not one.shut_out
     )
     return [
         Part("recording", 0, quiet, "good"),

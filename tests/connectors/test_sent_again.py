@@ -114,6 +114,22 @@ def test_beside_a_recall_of_the_same_event_nothing_comes_back(site: Site) -> Non
     assert site.sequences() == []
 
 
+def test_what_was_recalled_meanwhile_stays_away_and_its_receipt_is_sent_again(site: Site) -> None:
+    other, event = site.events(2)
+    whole = site.release(event)
+    bad = {**whole, "compartments": [{**whole["compartments"][0], "key": bytes(32)}]}
+    site.deliver(site.release(other), bad)
+    runner = site.runner()
+    runner.run_once()
+    site.deliver(site.hub.recall(TO, [(event, event.categories)]))
+    runner.run_once()
+    before = len(told(site))
+    again(site, 2, whole)
+    assert runner.run_once().applied == 0
+    assert site.sequences() == [1]
+    assert [first <= 2 <= last for first, last, _ in told(site, before)] == [True]
+
+
 def test_the_partner_fails_in_between_and_it_is_done_after_all(site: Site) -> None:
     good = set_aside(site)
     sink = Flaky(site.new_sink(), lambda: SinkDownError("gone"))

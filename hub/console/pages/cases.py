@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
+from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -45,6 +46,11 @@ def case_id_of(text: str) -> UUID:
     if not _CASE_ID.fullmatch(text):
         raise UNKNOWN_CASE
     return UUID(hex=text)
+
+
+def kept(as_of: str | None) -> str:
+    """The query by which a link keeps the position or time that is looked at."""
+    return f"as_of={quote(as_of)}" if as_of else ""
 
 
 def recent_cases(log: HubLog) -> list[Recent]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 
@@ -16,7 +15,7 @@ from hub.audit.held import Cell, Holdings, across_cases, cells
 from hub.console.desk import Console
 from hub.console.form import whole
 from hub.console.lanes import SIGNS, kind_of, words
-from hub.console.pages.cases import case_id_of
+from hub.console.pages.cases import case_id_of, kept
 from hub.domain.parties import HUB_ROLE
 from hub.domain.settlement import Released
 from hub.errors import Refused
@@ -112,7 +111,7 @@ def held_pages(console: Console) -> APIRouter:
             "held",
             case=case_id.hex,
             matrix=matrix_of(exchange, holdings),
-            at=f"as_of={quote(as_of)}" if as_of else "",
+            at=kept(as_of),
             as_of=as_of,
             kind_of=kind_of,
             signs=SIGNS,
@@ -157,7 +156,7 @@ def held_pages(console: Console) -> APIRouter:
             divergent=[one for one in found if not one.same],
             is_released=lambda outcome: isinstance(outcome, Released),
             place_of=place_of,
-            at=f"as_of={quote(as_of)}" if as_of else "",
+            at=kept(as_of),
             as_of=as_of,
             kind_of=kind_of,
             signs=SIGNS,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 
@@ -19,7 +18,7 @@ from hub.console.lanes import (
     shape_of,
     words,
 )
-from hub.console.pages.cases import case_id_of
+from hub.console.pages.cases import case_id_of, kept
 from hub.console.sequence import pages_of, sequence_of
 
 
@@ -77,7 +76,7 @@ def _names(course: Course, shown: Shown) -> dict[str, Any]:
         "overview": overview_of(course, shown.page),
         "sequence": sequence_of(course, shown.page),
         "case": course.case_id.hex,
-        "at": f"as_of={quote(course.as_of)}" if course.as_of else "",
+        "at": kept(course.as_of),
         "page_of": lambda number: (number - 1) // PAGE + 1,
         "kind_of": kind_of,
         "shape_of": shape_of,
