@@ -64,7 +64,7 @@ class Database(Protocol):
 
 
 @dataclass
-class _Work:
+class Work:
     """State of one transaction: what is held and buried, and what waits to be written."""
 
     at: datetime
@@ -104,7 +104,7 @@ class LandingSink:
 
     def apply(self, batch: Batch) -> None:
         self._ready(batch.items)
-        with self._database.writing() as db:
+        with self._transaction(batch.items) as db:
             work = self._apply(db, batch)
             crash.point("before_sink_commit")
         crash.point("after_sink_commit")
@@ -124,7 +124,7 @@ class LandingSink:
 
     def redrive(self, row: int, items: Sequence[Arrived | Poison], at: datetime) -> None:
         self._ready(items)
-        with self._database.writing() as db:
+        with self._transaction(items) as db:
             self._ledger.lock(db)  # a recall under way must not be missed
             waiting = {
                 one.sequence: one
@@ -146,6 +146,13 @@ class LandingSink:
                 self._ledger.owe(db, sequence, sequence, told, at)
         self._committed(work.recalled)
 
+    def _transaction(
+        self,
+        items: Sequence[Arrived | Poison],  # noqa: ARG002 - for sinks that prepare for them
+    ) -> AbstractContextManager[Connection]:
+        """The one transaction in which these items are taken."""
+        return self._database.writing()
+
     def _committed(self, recalled: bool) -> None:
         """After a commit; a subclass may have to make removal physical."""
 
@@ -159,7 +166,7 @@ class LandingSink:
             for projection in self._projections:
                 projection.ready(schemas)
 
-    def _apply(self, db: Connection, batch: Batch) -> _Work:
+    def _apply(self, db: Connection, batch: Batch) -> Work:
         if self._generation is None:
             raise FencedError("claim() the sink before applying to it")
         position = self._ledger.fence(db, self._generation)
@@ -181,14 +188,14 @@ class LandingSink:
             self._ledger.advance(db, Position(last, batch.cursor), work.at)
         return work
 
-    def _work(self, db: Connection, items: Sequence[Arrived | Poison], at: datetime) -> _Work:
+    def _work(self, db: Connection, items: Sequence[Arrived | Poison], at: datetime) -> Work:
         refs = {item.event_ref for item in items if isinstance(item, Arrived) and item.event_ref}
         for item in items:
             if isinstance(item, Arrived) and item.recall is not None:
                 refs.update(ref for ref, _ in item.recall.items)
-        return _Work(at, self._ledger.held(db, refs), self._ledger.tombstones(db, refs))
+        return Work(at, self._ledger.held(db, refs), self._ledger.tombstones(db, refs))
 
-    def _take(self, db: Connection, work: _Work, items: Sequence[Arrived | Poison]) -> None:
+    def _take(self, db: Connection, work: Work, items: Sequence[Arrived | Poison]) -> None:
         for item in items:
             if isinstance(item, Poison):
                 work.poison.append(item)
@@ -205,7 +212,7 @@ class LandingSink:
     # -- releases --------------------------------------------------------------------------
 
     @staticmethod
-    def _release(work: _Work, event: Arrived) -> None:
+    def _release(work: Work, event: Arrived) -> None:
         categories = tuple(
             category
             for category in event.categories
@@ -219,7 +226,7 @@ class LandingSink:
             held.bases[category] = event.bases[category]
             held.since[category] = event.sequence
 
-    def _flush(self, db: Connection, work: _Work) -> None:
+    def _flush(self, db: Connection, work: Work) -> None:
         self._ledger.park(db, work.poison, work.at)
         work.poison = []
         additions, work.waiting = work.waiting, []
@@ -230,7 +237,7 @@ class LandingSink:
         self._ledger.add(db, additions)
         self._corrections(db, work, additions)
 
-    def _corrections(self, db: Connection, work: _Work, additions: Sequence[Addition]) -> None:
+    def _corrections(self, db: Connection, work: Work, additions: Sequence[Addition]) -> None:
         """Apply corrections that came now to events held, and earlier ones to events new now."""
         affected: dict[str, set[str]] = {}
         for addition in additions:
@@ -249,7 +256,7 @@ class LandingSink:
 
     # -- recalls ---------------------------------------------------------------------------
 
-    def _recall(self, db: Connection, work: _Work, item: Arrived, recall: Recall) -> None:
+    def _recall(self, db: Connection, work: Work, item: Arrived, recall: Recall) -> None:
         """Every item is answered for: `<event_ref> <categories>`, and the law if it is kept."""
         work.recalled = True
         outcomes: dict[tuple[str, str], None] = {}
@@ -278,7 +285,7 @@ class LandingSink:
     def _remove(
         self,
         db: Connection,
-        work: _Work,
+        work: Work,
         item: Arrived,
         about: tuple[str, tuple[str, ...]],
     ) -> str:
@@ -328,7 +335,7 @@ class LandingSink:
             work.buried[place] = max(work.buried.get(place, -1), item.sequence)
         return outcome
 
-    def _uncorrect(self, db: Connection, work: _Work, event_ref: str, gone: Sequence[str]) -> None:
+    def _uncorrect(self, db: Connection, work: Work, event_ref: str, gone: Sequence[str]) -> None:
         """If what was recalled is a correction, the corrected value goes too."""
         dropped = self._ledger.drop_correction(db, event_ref, gone)
         if dropped is None:

@@ -35,6 +35,7 @@ from pydantic import (
     ConfigDict,
     PositiveFloat,
     PositiveInt,
+    PrivateAttr,
     ValidationError,
     field_validator,
     model_validator,
@@ -44,6 +45,7 @@ from connectors.errors import SettingsError
 from connectors.http_auth import signed_requests
 from connectors.identity import AgencyIdentity
 from connectors.inbox import HttpInbox, Inbox, TopicInbox
+from connectors.kinds import KINDS, Place, mistakes, open_kind
 from connectors.mapping import load_mapping
 from connectors.runner import Pace
 from connectors.sink import RecallPolicy, Sink
@@ -80,7 +82,7 @@ class SinkSettings(_Part):
     """Where deliveries go."""
 
     kind: str = "sql"
-    """sql, jsonl, or the name of a sink another package registers."""
+    """sql, jsonl, another kind of connectors/kinds.py, or one another package registers."""
 
     url: str | None = None
     """sql: the database, e.g. sqlite:///partner.db or postgresql://nrm@host/casework."""
@@ -98,7 +100,14 @@ class SinkSettings(_Part):
     """jsonl: the file."""
 
     options: dict[str, Any] = {}
-    """For a registered sink: its own settings."""
+    """For every kind but sql and jsonl: its own settings."""
+
+    _folder: Path = PrivateAttr(default=Path())
+
+    @property
+    def folder(self) -> Path:
+        """What relative paths among the options are relative to: where partner.toml is."""
+        return self._folder
 
     @model_validator(mode="after")
     def complete(self) -> SinkSettings:
@@ -196,12 +205,7 @@ def load_settings(path: Path) -> PartnerSettings:
     try:
         settings = PartnerSettings.model_validate(document)
     except ValidationError as wrong:
-        # Not the error's own text: it repeats the input, and that may be a password.
-        mistakes = [
-            f"  {'.'.join(str(step) for step in one['loc']) or 'file'}: {one['msg']}"
-            for one in wrong.errors(include_input=False, include_url=False)
-        ]
-        raise SettingsError(f"{path}:\n" + "\n".join(mistakes)) from None
+        raise SettingsError(f"{path}:\n{mistakes(wrong)}") from None
     return _resolved(settings, path.parent)
 
 
@@ -239,9 +243,9 @@ def _resolved(settings: PartnerSettings, folder: Path) -> PartnerSettings:
     url = changes.get("url", sink.url)
     if url is not None and url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
         changes["url"] = f"sqlite:///{folder / url.removeprefix('sqlite:///')}"
-    return settings.model_copy(
-        update={"home": folder / settings.home, "sink": sink.model_copy(update=changes)}
-    )
+    resolved = sink.model_copy(update=changes)
+    resolved._folder = folder
+    return settings.model_copy(update={"home": folder / settings.home, "sink": resolved})
 
 
 def open_inbox(settings: PartnerSettings, identity: AgencyIdentity) -> Inbox:
@@ -279,9 +283,14 @@ def open_sink(settings: PartnerSettings, identity: AgencyIdentity) -> Sink:
 
         assert given.path is not None
         return JsonlSink(given.path, agency, hub, recalls=recalls)
+    if given.kind in KINDS:
+        place = Place(agency, hub, settings.home, given.folder, recalls)
+        return open_kind(given.kind, given.options, place)
     for entry in entry_points(group=SINKS):
         if entry.name == given.kind:
             sink: Sink = entry.load()(given, identity, recalls)
             return sink
-    known = ", ".join(["sql", "jsonl", *(entry.name for entry in entry_points(group=SINKS))])
+    known = ", ".join(
+        ["sql", "jsonl", *KINDS, *(entry.name for entry in entry_points(group=SINKS))]
+    )
     raise SettingsError(f"sink.kind: there is no sink {given.kind!r}; known are {known}")
