@@ -92,7 +92,7 @@ def wire_identity(document: Document) -> str:
 
 def incompatible(newer: Document, older: Document) -> list[str]:
     """Why a reader with the newer schema could not take what the older one's writers wrote."""
-    found = [f"Avro: {what}" for what in _avro(newer, older)]
+    found = [f"Avro: {what}" for what in unreadable(newer, older)]
     now = {field["name"]: field for field in newer["fields"]}
     for was in older["fields"]:
         field = now.get(was["name"])
@@ -109,7 +109,8 @@ def incompatible(newer: Document, older: Document) -> list[str]:
     return found
 
 
-def _avro(newer: Document, older: Document) -> list[str]:
+def unreadable(newer: Document, older: Document) -> list[str]:
+    """What of the older schema's data a reader with the newer one cannot resolve, in Avro's terms."""
     import avro.schema
     from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
 
