@@ -110,7 +110,7 @@ def incompatible(newer: Document, older: Document) -> list[str]:
 
 
 def unreadable(newer: Document, older: Document) -> list[str]:
-    """What of the older schema's data a reader with the newer one cannot resolve, in Avro's terms."""
+    """What a reader with the newer schema cannot resolve of the older one, in Avro's terms."""
     import avro.schema
     from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
 

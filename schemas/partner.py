@@ -42,7 +42,7 @@ ENVELOPE: Final = (
     "categories",
     "bases",
 )
-"""Names no field may have; `received_at` is not in the record, its name is kept free all the same."""
+"""Names no field has here. `received_at` is not in the record: read again it would be another."""
 
 _INSTANT: Final = {"type": "long", "logicalType": "timestamp-micros"}
 _AMOUNT: Final = {
@@ -168,7 +168,7 @@ def _document(schema: EventSchema, fields: Sequence[Field]) -> dict[str, Any]:
     amount: list[Any] = [_AMOUNT]  # defined where it first stands, then named
 
     def nullable(kind: Any, name: str, field: Field, doc: str) -> dict[str, Any]:
-        extra = {"codelist": field.codelist} if field.codelist else {}
+        extra: dict[str, Any] = {"codelist": field.codelist} if field.codelist else {}
         if codes := _symbols(field.avro):
             extra["codes"] = codes
         return {

@@ -233,6 +233,7 @@ class LocalBroker:
             "log.initial.task.delay.ms": "1000",
             "log.retention.check.interval.ms": "2000",
             "log.cleaner.dedupe.buffer.size": "2097152",  # 128 MiB otherwise
+            "log.cleaner.backoff.ms": "100",  # compacted at once, not after fifteen seconds
             "num.network.threads": "2",
             "num.io.threads": "4",
             # What is not granted is denied; the plain listener's user may do everything.

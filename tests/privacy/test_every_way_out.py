@@ -206,8 +206,9 @@ def _work(world: World, caller: Caller) -> None:
 
 def _ask_registry(world: World, caller: Caller) -> None:
     """Whatever is sent, only what is published comes back."""
-    for path in ("subjects/nrm.partner.IdentityRecorded", "subjects/any-value/versions",
-                 "compatibility/subjects/nrm.partner.IdentityRecorded/versions/latest"):  # fmt: skip
+    name = "nrm.partner.IdentityRecorded"
+    asked = (f"subjects/{name}", "subjects/any-value/versions")
+    for path in (*asked, f"compatibility/subjects/{name}/versions/latest"):
         for body in (b"", b'{"schema": "{}"}', b"\x00" * 64, bodies(world, caller)["Submission"]):
             caller.call("POST", f"/schema-registry/{path}", body)
 
