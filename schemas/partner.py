@@ -226,10 +226,11 @@ def _symbols(avro: Any) -> list[str]:
 
 def _kind(field: Field) -> Any:
     """The Avro type a field has for partners; "money", or "string" of JSON text."""
-    kind = _branch(field.avro)
-    if field.category == INHERIT or field.form == "json" or kind is None:
-        return "string"
-    return _plain(kind)
+    return "string" if _is_json(field) else _plain(_branch(field.avro))
+
+
+def _is_json(field: Field) -> bool:
+    return field.category == INHERIT or field.form == "json" or _branch(field.avro) is None
 
 
 def _plain(kind: Any) -> Any:
@@ -251,12 +252,14 @@ def _plain(kind: Any) -> Any:
 def _converted(field: Field, value: Any) -> dict[str, Any]:
     """What the field's JSON value is in the record. SchemaError if it does not fit."""
     name, kind = _name(field), _kind(field)
+    if _is_json(field):  # of any type: JSON tells 5 from "5"
+        return {name: json.dumps(value, ensure_ascii=False, separators=(",", ":"))}
+    if kind == "string" or (isinstance(kind, dict) and kind["type"] in ("array", "map")):
+        return {name: value}  # also a code that is not among those listed
     try:
         inward = field.values.inward(value)
     except ValueProblem as problem:
         raise SchemaError(str(problem), field.name) from None
     if kind == "money":
         return {f"{name}_amount": inward["amount"], f"{name}_currency": inward["currency"]}
-    if field.category == INHERIT:  # of any type: JSON tells 5 from "5"
-        inward = json.dumps(inward, ensure_ascii=False, separators=(",", ":"))
     return {name: inward}
