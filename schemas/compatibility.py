@@ -87,7 +87,7 @@ def identity(document: Document) -> str:
 
 def wire_identity(document: Document) -> str:
     """As `identity`, of what is on the wire: descriptions may be improved."""
-    return identity(_without(document, "doc"))
+    return identity(without(document, "doc"))
 
 
 def incompatible(newer: Document, older: Document) -> list[str]:
@@ -116,7 +116,7 @@ def unreadable(newer: Document, older: Document) -> list[str]:
 
     # Logical types take no part in resolution, and this library warns of those it does not know.
     reader, writer = (
-        avro.schema.parse(json.dumps(_without(one, "logicalType"))) for one in (newer, older)
+        avro.schema.parse(json.dumps(without(one, "logicalType"))) for one in (newer, older)
     )
     checker: Any = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]
     answer = checker.get_compatibility(reader, writer)
@@ -126,11 +126,11 @@ def unreadable(newer: Document, older: Document) -> list[str]:
     return [f"{what} (at {places})" for what in sorted(map(str, answer.messages))]
 
 
-def _without(schema: Any, name: str) -> Any:
+def without(schema: Any, name: str) -> Any:
     """A schema without one of its attributes, at any depth."""
     if isinstance(schema, Mapping):
-        return {key: _without(one, name) for key, one in schema.items() if key != name}
-    return [_without(one, name) for one in schema] if isinstance(schema, list) else schema
+        return {key: without(one, name) for key, one in schema.items() if key != name}
+    return [without(one, name) for one in schema] if isinstance(schema, list) else schema
 
 
 def unreleasable(documents: Iterable[Document]) -> list[str]:

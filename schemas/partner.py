@@ -21,9 +21,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from io import BytesIO
 from typing import Any, Final
 
-from schemas.avro import Codec
+import fastavro
+
+from schemas.avro import AvroError
 from schemas.compartments import INHERIT, Field, SchemaError
 from schemas.event import EventSchema, canonical_text
 from schemas.partner_ids import id_of
@@ -45,14 +48,8 @@ ENVELOPE: Final = (
 """Names no field has here. `received_at` is not in the record: read again it would be another."""
 
 _INSTANT: Final = {"type": "long", "logicalType": "timestamp-micros"}
-_AMOUNT: Final = {
-    "type": "fixed",
-    "name": f"{NAMESPACE}.Amount",
-    "size": 16,
-    "logicalType": "decimal",
-    "precision": 20,
-    "scale": 4,
-}
+# Of bytes, not fixed: Kafka Connect's Avro converters refuse a decimal that has a name.
+_AMOUNT: Final = {"type": "bytes", "logicalType": "decimal", "precision": 20, "scale": 4}
 _HEAD: Final = (
     ("event_ref", "string", "This partner's name of the event; the key of its message."),
     ("case_ref", "string", "This partner's name of the case."),
@@ -94,8 +91,8 @@ class PartnerSchema:
         self.id = id_of(self.text)
 
     @cached_property
-    def codec(self) -> Codec:
-        return Codec(self.document)
+    def _parsed(self) -> Any:
+        return fastavro.parse_schema(self.document)
 
     def encode(self, about: About, values: Mapping[str, Any]) -> bytes:
         """The body of a message. values: field → JSON value, of the categories held.
@@ -110,19 +107,22 @@ class PartnerSchema:
             field = self._fields.get(name)
             if field is not None and value is not None:
                 record.update(_converted(field, value))
-        return self.codec.encode(
-            {
-                "event_ref": about.event_ref,
-                "case_ref": about.case_ref,
-                "subject_ref": about.subject_ref,
-                "agency": about.agency,
-                "occurred_at": about.occurred_at,
-                "sequence": about.sequence,
-                "categories": sorted(about.bases),
-                "bases": dict(sorted(about.bases.items())),
-                **record,
-            }
-        )
+        record |= {
+            "event_ref": about.event_ref,
+            "case_ref": about.case_ref,
+            "subject_ref": about.subject_ref,
+            "agency": about.agency,
+            "occurred_at": about.occurred_at,
+            "sequence": about.sequence,
+            "categories": sorted(about.bases),
+            "bases": dict(sorted(about.bases.items())),
+        }
+        stream = BytesIO()
+        try:
+            fastavro.schemaless_writer(stream, self._parsed, record, strict=True)
+        except Exception as wrong:  # of many classes; its text may quote the value
+            raise AvroError(f"{self.name}: a value does not fit ({type(wrong).__name__})") from None
+        return stream.getvalue()
 
 
 class PartnerSchemas:
@@ -165,8 +165,6 @@ def snake(event_type: str) -> str:
 
 
 def _document(schema: EventSchema, fields: Sequence[Field]) -> dict[str, Any]:
-    amount: list[Any] = [_AMOUNT]  # defined where it first stands, then named
-
     def nullable(kind: Any, name: str, field: Field, doc: str) -> dict[str, Any]:
         extra: dict[str, Any] = {"codelist": field.codelist} if field.codelist else {}
         if codes := _symbols(field.avro):
@@ -187,8 +185,7 @@ def _document(schema: EventSchema, fields: Sequence[Field]) -> dict[str, Any]:
         name = _name(field)
         kind = _kind(field)
         if kind == "money":
-            listed.append(nullable(amount[-1], f"{name}_amount", field, field.doc))
-            amount.append(_AMOUNT["name"])
+            listed.append(nullable(_AMOUNT, f"{name}_amount", field, field.doc))
             listed.append(nullable("string", f"{name}_currency", field, "ISO 4217."))
         else:
             listed.append(nullable(kind, name, field, field.doc))
