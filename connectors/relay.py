@@ -28,6 +28,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 from sqlalchemy import Connection
 
+from connectors import crash
 from connectors.copies import CaseChange, Copies, Kept
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.findings import Finding
@@ -188,6 +189,7 @@ class Relay:
                     sequences.get((large.message.topic, large.message.key)),
                 ) from None
             if self.recalling or gone:
+                crash.point("before_forgotten")
                 self._reached().forget(written, self._options.recall_seconds)
 
     def check(self) -> list[Finding]:

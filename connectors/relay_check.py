@@ -40,11 +40,6 @@ def unfit(topic: Described) -> tuple[str, str] | None:
             "has no short max.compaction.lag.ms, so that what is recalled would stay for long",
             f"{alter} max.compaction.lag.ms=10000",
         )
-    if int(topic.settings["min.compaction.lag.ms"]) > SLOWEST_MS:
-        return (
-            "has a min.compaction.lag.ms over an hour: what is recalled would stay",
-            f"{alter} min.compaction.lag.ms=0",
-        )
     return None
 
 
@@ -68,6 +63,11 @@ def look(options: Options, kafka: KafkaSettings, topics: Sequence[str]) -> list[
             fix = f"allow DescribeConfigs on topics prefixed {options.prefix}. to this user"
             return [*found, Finding("wrong", "topics", str(wrong), fix)]
         found += _topics(options, there, len(topics))
+        absent = next((name for name in topics if name not in there), None)
+        if absent and options.make_topics and not cluster.may_make(absent):
+            text = f"this user may not make {absent}, and perhaps not see it"
+            fix = f"allow Create on topics prefixed {options.prefix}. to it, or unset make_topics"
+            found.append(Finding("wrong", "topics", text, fix))
         for one in there.values():
             found += _topic(one)
         if there and all(NEEDED <= one.rights <= _HARMLESS for one in there.values()):

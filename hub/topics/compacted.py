@@ -22,7 +22,13 @@ from typing import Any, Final
 
 from hub.topics.kafka import KafkaTopics
 from hub.topics.kafka_settings import KafkaSettings
-from hub.topics.port import MessageTooLargeError, TopicError, TopicUnavailable, check_name
+from hub.topics.port import (
+    MessageTooLargeError,
+    TopicDeniedError,
+    TopicError,
+    TopicUnavailable,
+    check_name,
+)
 
 with warnings.catch_warnings():
     # As in hub/topics/kafka.py.
@@ -114,6 +120,8 @@ class CompactedTopics:
         answer = self._kafka._ask(lambda admin: admin.describe_configs(asked, config_filter="all"))[
             "topic"
         ]
+        if hidden := [name for name in there if not answer[name]]:
+            raise TopicDeniedError(f"Kafka does not let this user see the settings of {hidden[0]}")
         return {
             name: Described(
                 name,
@@ -133,6 +141,14 @@ class CompactedTopics:
         copies = replication or min(3, brokers)
         config = layout(lag_ms) | {"min.insync.replicas": str(max(1, copies - 1))}
         self._kafka.create({check_name(name): config for name in names}, partitions, copies)
+
+    def may_make(self, name: str) -> bool:
+        """Whether this user could make this topic. Nothing is made."""
+        try:
+            self._kafka.create({check_name(name): layout(1000)}, 1, 1, only_asked=True)
+        except TopicDeniedError:
+            return False
+        return True
 
     # -- writing ---------------------------------------------------------------------------
 

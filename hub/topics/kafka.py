@@ -108,16 +108,24 @@ class KafkaTopics:
             self._ask(lambda admin: admin.alter_configs(limits))
 
     def create(
-        self, topics: Mapping[str, Mapping[str, str]], partitions: int, replication: int
+        self,
+        topics: Mapping[str, Mapping[str, str]],
+        partitions: int,
+        replication: int,
+        *,
+        only_asked: bool = False,
     ) -> None:
-        """Make topics with these settings; one that is there by now is left as it is."""
+        """Make topics with these settings; one that is there by now is left as it is.
+
+        only_asked: make nothing, but fail as making them would.
+        """
         new = [
             NewTopic(name, partitions, replication, topic_configs=dict(config))
             for name, config in topics.items()
         ]
         if new:
             with suppress(_AlreadyThere):
-                self._ask(lambda admin: _create(admin, new))
+                self._ask(lambda admin: _create(admin, new, only_asked))
 
     def append(self, topic: str, messages: Sequence[Message]) -> None:
         check_messages(messages)
@@ -486,13 +494,14 @@ def _patiently(question: Callable[[], _Answer]) -> _Answer:
             time.sleep(0.1)
 
 
-def _create(admin: Any, new: list[NewTopic]) -> None:
-    answer = admin.create_topics(new, raise_errors=False)
+def _create(admin: Any, new: list[NewTopic], only_asked: bool) -> None:
+    answer = admin.create_topics(new, raise_errors=False, validate_only=only_asked)
     for topic in answer["topics"]:
         error = kafka_errors.for_code(topic["error_code"])
         if error not in {kafka_errors.NoError, kafka_errors.TopicAlreadyExistsError}:
             raise error(f"topic {topic['name']}: {topic['error_message']}")
-    admin.wait_for_topics([topic.name for topic in new])
+    if not only_asked:
+        admin.wait_for_topics([topic.name for topic in new])
 
 
 def cluster_id(address: str) -> str | None:

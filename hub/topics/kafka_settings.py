@@ -78,7 +78,7 @@ class KafkaSettings:
         """What every kind of client is given."""
         options: dict[str, Any] = {
             "bootstrap_servers": list(self.servers),
-            "bootstrap_timeout_ms": int(BOOTSTRAP_SECONDS * 1000),
+            "bootstrap_timeout_ms": int(min(BOOTSTRAP_SECONDS, self.timeout) * 1000),
             "request_timeout_ms": int(min(10.0, self.timeout) * 1000),
             "reconnect_backoff_max_ms": 1_000,
             "security_protocol": self.security.upper(),
