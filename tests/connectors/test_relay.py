@@ -404,6 +404,12 @@ def test_settings_are_checked_whole(wrong: dict[str, Any], words: str) -> None:
         Options.model_validate({"servers": ["h:1"], "security": "plaintext", **wrong})
 
 
+def test_every_option_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "connect-kafka.md").read_text("utf-8")
+    assert [name for name in Options.model_fields if f"`{name}`" not in page] == []
+    assert all(field.description for field in Options.model_fields.values())
+
+
 def test_it_is_a_kind_of_sink(bench: RelayBench) -> None:
     sink = open_kind("relay", bench.options, bench.place())
     assert isinstance(sink, RelaySink)
