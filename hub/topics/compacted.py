@@ -16,8 +16,11 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from hub.topics.kafka import KafkaTopics
@@ -40,6 +43,7 @@ _FIRST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 1.0
 _MARGIN: Final = 0.05
 _READ_SECONDS: Final = 30.0
+_IN_FLIGHT_BYTES: Final = 32 * 1024 * 1024  # the client bounds nothing itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,11 @@ class Keyed:
     key: bytes
     value: bytes | None = field(repr=False)
     headers: tuple[tuple[str, bytes], ...] = ()
+
+    @property
+    def size(self) -> int:
+        told = sum(len(name) + len(value) for name, value in self.headers)
+        return len(self.key) + len(self.value or b"") + told
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,38 +168,34 @@ class CompactedTopics:
         """
         deadline = time.monotonic() + self._settings.timeout
         written: list[Written] = []
-        with self._kafka._producing() as producer:
-            waiting: list[tuple[Keyed, Any]] = []
-            for message in messages:
-                waiting.append((message, self._sent(producer, message)))
-            for message, future in waiting:
-                told = self._about(message, lambda: self._acknowledged(message, future, deadline))  # noqa: B023
-                written.append(Written(message, told.partition, told.offset))
-        return written
+        waiting: deque[tuple[Keyed, Any]] = deque()
+        size = 0
 
-    def _sent(self, producer: Any, message: Keyed) -> Any:
-        return self._about(
-            message,
-            lambda: self._kafka._call(
-                lambda: producer.send(
+        def acknowledged() -> int:
+            message, future = waiting.popleft()
+            with _named(message):
+                self._kafka._call(lambda: self._kafka._await(future, message.topic, deadline))
+            told = future.get(0)
+            written.append(Written(message, told.partition, told.offset))
+            return message.size
+
+        with self._kafka._producing() as producer:
+            for message in messages:
+                send = partial(
+                    producer.send,
                     message.topic,
                     key=message.key,
                     value=message.value,
                     headers=list(message.headers),
                 )
-            ),
-        )
-
-    def _acknowledged(self, message: Keyed, future: Any, deadline: float) -> Any:
-        self._kafka._call(lambda: self._kafka._await(future, message.topic, deadline))
-        return future.get(0)
-
-    @staticmethod
-    def _about(message: Keyed, action: Callable[[], Any]) -> Any:
-        try:
-            return action()
-        except MessageTooLargeError as error:
-            raise TooLargeError(message, str(error)) from error
+                with _named(message):
+                    waiting.append((message, self._kafka._call(send)))
+                size += message.size
+                while size > _IN_FLIGHT_BYTES:
+                    size -= acknowledged()
+            while waiting:
+                acknowledged()
+        return written
 
     # -- leaving ---------------------------------------------------------------------------
 
@@ -285,6 +290,14 @@ class CompactedTopics:
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.close()
+
+
+@contextmanager
+def _named(message: Keyed) -> Iterator[None]:
+    try:
+        yield
+    except MessageTooLargeError as error:
+        raise TooLargeError(message, str(error)) from error
 
 
 class TooLargeError(TopicError):

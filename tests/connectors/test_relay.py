@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import struct
 import threading
@@ -286,6 +288,30 @@ def test_somebody_else_there(bench: RelayBench) -> None:
             sink.prepare()
         assert time.monotonic() - began < 30
         server.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_broker_that_hangs_is_waited_for(bench: RelayBench) -> None:
+    sink = bench.made(timeout_seconds=2)
+    sink.prepare()
+    sink.claim()
+    sink.apply(batch(identity(1)))
+    pid = bench.broker.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(SinkDownError):
+            sink.apply(batch(demographics(2)))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert (sink.position().sequence, sink.quarantine()) == (1, [])
+    deadline = time.monotonic() + 60
+    while sink.position().sequence < 2:
+        try:
+            sink.apply(batch(demographics(2)))
+        except SinkDownError:
+            assert time.monotonic() < deadline
+    shown = bench.shown("e-1") or {}
+    assert (shown["given_name"], shown["gender"]) == (CANARY, "f")
 
 
 # -- rights ----------------------------------------------------------------------------------

@@ -109,6 +109,16 @@ def test_confluents_registry_client(bench: RelayBench, registry: RegistryServer)
     assert refused.value.http_status_code == 405
 
 
+def test_check_asks_the_registry(bench: RelayBench, registry: RegistryServer) -> None:
+    found = {one.subject: one for one in bench.made(registry=registry.url).check()}
+    assert (found["registry"].level, found["registry"].text) == (
+        "ok",
+        f"{registry.url}: knows the schemas",
+    )
+    elsewhere = bench.made(registry=f"{registry.url}/elsewhere").check()
+    assert [one.level for one in elsewhere if one.subject == "registry"] == ["wrong"]
+
+
 def test_kafka_connect(bench: RelayBench, registry: RegistryServer, tmp_path: Path) -> None:
     out = tmp_path / "read.txt"
     worker = tmp_path / "worker.properties"
