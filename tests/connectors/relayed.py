@@ -46,23 +46,23 @@ class Reader:
         known = self._consumer.list_topics(timeout=10).topics
         return sorted(name for name in known if name.startswith(prefix))
 
-    def all(self, topic: str) -> list[Read]:
-        """(key, value, headers) of every message that is there, in order."""
-        partitions = self._consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        places = [TopicPartition(topic, number, 0) for number in partitions]
+    def all(self, *topics: str) -> list[Read]:
+        """(key, value, headers) of every message that is there, in each partition's order."""
+        known = self._consumer.list_topics(timeout=10).topics
+        places = [TopicPartition(one, n, 0) for one in topics for n in known[one].partitions]
         self._consumer.assign(places)
         found: list[Read] = []
-        ended: set[int] = set()
+        ended: set[tuple[str, int]] = set()
         while len(ended) < len(places):
             message = self._consumer.poll(10)
-            assert message is not None, f"{topic} is not delivered"
+            assert message is not None, f"{topics} are not delivered"
             error = message.error()
             if error is None:
                 headers = dict(message.headers() or ())
                 found.append((message.key().decode(), message.value(), headers))
             else:
                 assert error.code() == KafkaError._PARTITION_EOF, error
-                ended.add(message.partition())
+                ended.add((message.topic(), message.partition()))
         return found
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ class RelayBench:
     def messages(self, event_ref: str) -> list[Read]:
         """Every message of this event that is still there."""
         topics = self.reader.topics(f"{self.prefix}.")
-        return [one for topic in topics for one in self.reader.all(topic) if one[0] == event_ref]
+        return [one for one in self.reader.all(*topics) if one[0] == event_ref]
 
     def shown(self, event_ref: str) -> dict[str, Any] | None:
         found = self.messages(event_ref)

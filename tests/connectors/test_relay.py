@@ -291,7 +291,7 @@ def test_somebody_else_there(bench: RelayBench) -> None:
 
 
 def test_a_broker_that_hangs_is_waited_for(bench: RelayBench) -> None:
-    sink = bench.made(timeout_seconds=2)
+    sink = bench.made(timeout_seconds=1)
     sink.prepare()
     sink.claim()
     sink.apply(batch(identity(1)))
