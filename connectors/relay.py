@@ -128,6 +128,8 @@ class Options(BaseModel):
         """How the client is set. SettingsError if the password's file cannot be read."""
 
         def path(one: Path | None) -> str | None:
+            if one is not None and not place.file(one).is_file():
+                raise SettingsError(f"sink.options: there is no file {place.file(one)}")
             return None if one is None else str(place.file(one))
 
         return KafkaSettings(

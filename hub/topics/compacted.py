@@ -30,6 +30,7 @@ from hub.topics.port import (
     TopicDeniedError,
     TopicError,
     TopicUnavailable,
+    UnknownTopicError,
     check_name,
 )
 
@@ -99,7 +100,9 @@ class CompactedTopics:
         self._reader: Any = None
 
     def close(self) -> None:
-        self._drop_reader()
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
         self._kafka.close()
 
     # -- what is there ---------------------------------------------------------------------
@@ -205,21 +208,21 @@ class CompactedTopics:
         found: dict[tuple[str, bytes], None] = {}
         for name, topic in self.describe(topics).items():
             for number in range(topic.partitions):
-                place = TopicPartition(name, number)
-                end = self._offsets(place)[1]
-                for key, _, value in self._read(place, end):
+                for key, value in self._read(TopicPartition(name, number)):
                     if key in wanted and value is not None:
                         found[name, key] = None
         return list(found)
 
     def forget(self, written: Sequence[Written], seconds: float) -> None:
-        """Return when no earlier value of these keys is in the log. NotForgottenError else."""
+        """Return when no other value of these keys is in the log. NotForgottenError else."""
         deadline = time.monotonic() + seconds
-        places: dict[Any, dict[bytes, Written]] = {}
+        places: dict[Any, dict[bytes, Keyed]] = {}
         for one in written:
             place = TopicPartition(one.message.topic, one.partition)
-            places.setdefault(place, {})[one.message.key] = one
+            places.setdefault(place, {})[one.message.key] = one.message
         topics = self.describe({place.topic for place in places})
+        if gone := sorted({place.topic for place in places} - set(topics)):
+            raise UnknownTopicError(f"there is no topic {gone[0]} any more")
         lags, delays = (
             {name: int(one.settings[setting]) / 1000 for name, one in topics.items()}
             for setting in ("max.compaction.lag.ms", "file.delete.delay.ms")
@@ -233,24 +236,25 @@ class CompactedTopics:
             time.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
             for place in sorted(left):
-                if time.monotonic() - closed[place] > lags[place.topic]:
-                    # The same once more: the segment that holds what replaces the rest closes.
-                    self.write([next(iter(places[place].values())).message])
-                    closed[place] = time.monotonic()
-                if not self._stale(place, places[place]):
+                stale = self._stale(place, places[place])
+                if not stale:
                     left.discard(place)
+                elif time.monotonic() - closed[place] > lags[place.topic]:
+                    # The same once more: the segment that holds what replaces the rest closes.
+                    # Of each key: a sender that was killed may have come in between.
+                    self.write([places[place][key] for key in sorted(stale)])
+                    closed[place] = time.monotonic()
         # The broker removes the files that held them after this time; an attempt before this one
         # may have ended while it did.
         time.sleep(max(delays.values(), default=0.0) + _MARGIN)
 
-    def _stale(self, place: Any, mine: Mapping[bytes, Written]) -> bool:
-        """Whether an earlier, other value of one of these keys can still be read."""
-        end = max(one.offset for one in mine.values()) + 1
-        for key, offset, value in self._read(place, end):
-            last = mine.get(key)
-            if last and value not in (None, last.message.value) and offset < last.offset:
-                return True
-        return False
+    def _stale(self, place: Any, mine: Mapping[bytes, Keyed]) -> set[bytes]:
+        """Of which keys another value than their last can still be read."""
+        return {
+            key
+            for key, value in self._read(place)
+            if key in mine and value not in (None, mine[key].value)
+        }
 
     def _offsets(self, place: Any) -> tuple[int, int]:
         consumer = self._consumer()
@@ -261,10 +265,9 @@ class CompactedTopics:
             )
         )
 
-    def _read(self, place: Any, end: int) -> Iterable[tuple[bytes, int, bytes | None]]:
-        """(key, offset, value) of everything below `end`, oldest first."""
-        first, last = self._offsets(place)
-        end = min(end, last)
+    def _read(self, place: Any) -> Iterable[tuple[bytes, bytes | None]]:
+        """(key, value) of everything that is there now, oldest first."""
+        first, end = self._offsets(place)
         if first >= end:
             return
         consumer = self._consumer()
@@ -274,8 +277,8 @@ class CompactedTopics:
         while self._kafka._call(lambda: consumer.position(place)) < end:
             records = self._kafka._call(lambda: consumer.poll(timeout_ms=500)).get(place, [])
             for record in records:
-                if record.offset < end and record.key is not None:
-                    yield record.key, record.offset, record.value
+                if record.key is not None:
+                    yield record.key, record.value
             if records:
                 quiet = time.monotonic() + _READ_SECONDS
             elif time.monotonic() >= quiet:
@@ -285,11 +288,6 @@ class CompactedTopics:
         if self._reader is None:
             self._reader = self._kafka._call(self._kafka._new_consumer)
         return self._reader._client
-
-    def _drop_reader(self) -> None:
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            reader.close()
 
 
 @contextmanager

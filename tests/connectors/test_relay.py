@@ -430,6 +430,11 @@ def test_settings_are_checked_whole(wrong: dict[str, Any], words: str) -> None:
         Options.model_validate({"servers": ["h:1"], "security": "plaintext", **wrong})
 
 
+def test_a_file_that_is_not_there_is_said_at_once(bench: RelayBench) -> None:
+    with pytest.raises(SettingsError, match=r"there is no file .*/none\.pem"):
+        bench.made(security="ssl", ca_file="none.pem")
+
+
 def test_every_option_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "connect-kafka.md").read_text("utf-8")
     assert [name for name in Options.model_fields if f"`{name}`" not in page] == []
