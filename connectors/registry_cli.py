@@ -23,9 +23,12 @@ def registry(
 
     Example: nrm-hub connector registry partner.toml --listen 127.0.0.1:8081
     """
+    from pydantic import ValidationError
+
     from connectors.errors import SettingsError
+    from connectors.kinds import mistakes
     from connectors.registry_server import RegistryServer
-    from connectors.relay import Options
+    from connectors.relay_options import Options
     from connectors.settings import load_settings
 
     loaded = load_settings(settings)
@@ -34,7 +37,10 @@ def registry(
     host, colon, port = listen.rpartition(":")
     if not colon or not port.isdigit() or int(port) > 65535:
         raise SettingsError("--listen is an address and a port, as 127.0.0.1:8081")
-    prefix = Options.model_validate(loaded.sink.options).prefix
+    try:
+        prefix = Options.model_validate(loaded.sink.options).prefix
+    except ValidationError as wrong:
+        raise SettingsError(mistakes(wrong, "sink.options")) from None
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -6,19 +6,17 @@ Looks and changes nothing. `unfit` is also asked before a topic is written to fo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from connectors.errors import ConnectorError
 from connectors.findings import Finding
 from connectors.outbound import Outbound
+from connectors.relay_options import Options
 from hub.topics import TopicDeniedError, TopicError
 from hub.topics.compacted import CompactedTopics, Described
 from hub.topics.kafka_settings import KafkaSettings
 from schemas.partner import PartnerSchemas
 from schemas.registry import Schemas
-
-if TYPE_CHECKING:
-    from connectors.relay import Options
 
 NEEDED: Final = frozenset({"DESCRIBE", "DESCRIBE_CONFIGS", "READ", "WRITE"})
 _HARMLESS: Final = NEEDED | {"CREATE"}
