@@ -5,6 +5,7 @@ The reader is librdkafka, as most partners' programs use it, and knows of us the
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import secrets
@@ -87,9 +88,8 @@ class RelayBench:
             "recall_seconds": 30,
             **options,
         }
-        self.schemas = Schemas(
-            s.document for s in map(Schemas.load().by_type, Schemas.load().types())
-        )
+        self.schemas = own_schemas()
+        self.partner = PartnerSchemas(self.schemas)
         self._sinks: list[RelaySink] = []
 
     def place(self, recalls: RecallPolicy | None = None) -> Place:
@@ -122,7 +122,7 @@ class RelayBench:
         found = self.messages(event_ref)
         if not found or found[-1][1] is None:
             return None
-        return decoded(found[-1][1], self.schemas)
+        return decoded(found[-1][1], self.partner)
 
     def stored(self) -> bytes:
         """Every file of the topics, and of the connector's own books."""
@@ -142,11 +142,19 @@ def _bytes(paths: Iterable[Path]) -> Iterable[bytes]:
             continue
 
 
-def decoded(value: bytes, schemas: Schemas) -> dict[str, Any]:
+def own_schemas() -> Schemas:
+    """Those shipped, to add to; made again for every test they would take most of its time."""
+    own = copy.copy(Schemas.load())
+    own._by_type, own._by_id = dict(own._by_type), dict(own._by_id)
+    own._versions = {kind: list(versions) for kind, versions in own._versions.items()}
+    return own
+
+
+def decoded(value: bytes, schemas: PartnerSchemas) -> dict[str, Any]:
     """By the wire format alone; JSON-ready, structures of money put together again."""
     magic, number = struct.unpack(">bI", value[:5])
     assert magic == 0
-    schema = PartnerSchemas(schemas).by_id(number)
+    schema = schemas.by_id(number)
     assert schema is not None, "an id nobody knows"
     stream = io.BytesIO(value[5:])
     record: Any = fastavro.schemaless_reader(stream, json.loads(schema.text), None)
