@@ -26,6 +26,7 @@ from connectors.conformance import (
     poison,
     recalled,
 )
+from connectors.delivery import Arrived
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.kinds import KINDS, open_kind
 from connectors.relay import Options, RelaySink
@@ -186,9 +187,12 @@ def test_killed_in_a_recall(bench: RelayBench, point: str) -> None:
     assert CANARY.encode() not in bench.stored()
 
 
-def test_what_a_cut_off_attempt_left_goes_with_its_delivery(bench: RelayBench) -> None:
+@pytest.mark.parametrize("then", [(), (recalled(2, ("e-1", ["identity"])),)])
+def test_what_a_cut_off_attempt_left_goes_with_its_delivery(
+    bench: RelayBench, then: tuple[Arrived, ...]
+) -> None:
     dies_applying(bench, batch(identity(1)), "after_remote")
-    claimed(bench).apply(batch(poison(1, "e-1")))
+    claimed(bench).apply(batch(poison(1, "e-1"), *then))
     assert bench.shown("e-1") is None
     assert CANARY.encode() not in bench.stored()
 
