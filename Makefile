@@ -26,7 +26,7 @@ help:
 	@echo 'make fhir-validate  hold what is exported as FHIR against HL7 R4 with HAPI (Java; fetches 85 MB)'
 	@echo 'make test-services  install what the tests start: PostgreSQL, Go, node, Chromium, Kafka'
 	@echo 'make lock        write requirements*.lock anew from pyproject.toml'
-	@echo 'make kafka-lock  write the list of Kafka jars anew from deploy/kafka/pom.xml (needs Maven)'
+	@echo 'make kafka-lock  write the lists of Kafka and Connect jars anew from deploy/kafka/*pom.xml (needs Maven)'
 	@echo 'make clean       remove everything made here'
 
 setup: $(VENV)/.developer

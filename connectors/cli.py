@@ -13,6 +13,7 @@ import typer
 
 from connectors.agency_cli import reported
 from connectors.printed import console, table
+from connectors.registry_cli import registry
 
 connector = typer.Typer(
     help="Bring the hub's deliveries into this partner's own database.", no_args_is_help=True
@@ -226,6 +227,9 @@ def digest(
         part.replace(out)
         typer.echo(f"Written to {out}: give it to the auditor.", err=True)
     sink.close()
+
+
+connector.command()(registry)
 
 
 def _opened(path: Path) -> tuple[Any, Any, Any]:

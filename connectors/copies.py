@@ -118,7 +118,10 @@ class Copies:
         self._system.close()
 
     def settle(self, db: Connection, intents: Sequence[Intent]) -> None:
-        touched = {one.event_ref: one for one in intents} | self._touched
+        touched = dict(self._touched)
+        for one in intents:  # which knows the type also of an event that was recalled unseen
+            if not touched.setdefault(one.event_ref, one).event_type:
+                touched[one.event_ref] = one
         if not touched:
             return
         kept = {one.event_ref: one for one in self._read(db, self._table.c.event_ref, touched)}

@@ -45,7 +45,9 @@ class Kind:
     summary: str
 
 
-KINDS: Final[Mapping[str, Kind]] = {}
+KINDS: Final[Mapping[str, Kind]] = {
+    "relay": Kind("connectors.relay", "keyed messages in the partner's own Kafka"),
+}
 """Name in `sink.kind` → the kind."""
 
 

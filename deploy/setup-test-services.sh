@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # setup-test-services.sh PYTHON: the servers that tests start, installed where they are missing
-# and where we may (root, or sudo without a password). Kafka is fetched into the user's cache, and
-# so are the Go modules of the independent judges of the audit log, so that no test downloads.
+# and where we may (root, or sudo without a password). Kafka and Kafka Connect are fetched into the
+# user's cache, and so are the Go modules of the independent judges of the audit log, so that no
+# test downloads.
 # Node runs a certified OpenID provider and the verifier for browsers; Chromium shows the pages.
 # Quick when everything is there. Nothing is started here, and nothing is left running.
 set -euo pipefail
@@ -95,13 +96,16 @@ if [ ! "$oidc/node_modules/.package-lock.json" -nt "$oidc/package-lock.json" ]; 
   touch "$oidc/node_modules/.package-lock.json"
 fi
 
-"$python" -W ignore - <<'END'
+"$python" -W ignore - "$(dirname "$0")" <<'END'
 import sys
+from pathlib import Path
 from hub.topics import broker, jars
 
 try:
     broker.java()
     jars.fetch()
+    connect = jars.read(Path(sys.argv[1], "kafka", "connect-jars.txt").read_text("ascii"))
+    jars.fetch(jars.cache_folder().parents[1] / "kafka-connect", connect)
 except (broker.BrokerError, jars.JarsError) as error:
     sys.exit(f"The tests need a real Kafka: {error}")
 END

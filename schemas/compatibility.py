@@ -87,12 +87,12 @@ def identity(document: Document) -> str:
 
 def wire_identity(document: Document) -> str:
     """As `identity`, of what is on the wire: descriptions may be improved."""
-    return identity(_without(document, "doc"))
+    return identity(without(document, "doc"))
 
 
 def incompatible(newer: Document, older: Document) -> list[str]:
     """Why a reader with the newer schema could not take what the older one's writers wrote."""
-    found = [f"Avro: {what}" for what in _avro(newer, older)]
+    found = [f"Avro: {what}" for what in unreadable(newer, older)]
     now = {field["name"]: field for field in newer["fields"]}
     for was in older["fields"]:
         field = now.get(was["name"])
@@ -109,13 +109,14 @@ def incompatible(newer: Document, older: Document) -> list[str]:
     return found
 
 
-def _avro(newer: Document, older: Document) -> list[str]:
+def unreadable(newer: Document, older: Document) -> list[str]:
+    """What a reader with the newer schema cannot resolve of the older one, in Avro's terms."""
     import avro.schema
     from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
 
     # Logical types take no part in resolution, and this library warns of those it does not know.
     reader, writer = (
-        avro.schema.parse(json.dumps(_without(one, "logicalType"))) for one in (newer, older)
+        avro.schema.parse(json.dumps(without(one, "logicalType"))) for one in (newer, older)
     )
     checker: Any = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]
     answer = checker.get_compatibility(reader, writer)
@@ -125,11 +126,11 @@ def _avro(newer: Document, older: Document) -> list[str]:
     return [f"{what} (at {places})" for what in sorted(map(str, answer.messages))]
 
 
-def _without(schema: Any, name: str) -> Any:
+def without(schema: Any, name: str) -> Any:
     """A schema without one of its attributes, at any depth."""
     if isinstance(schema, Mapping):
-        return {key: _without(one, name) for key, one in schema.items() if key != name}
-    return [_without(one, name) for one in schema] if isinstance(schema, list) else schema
+        return {key: without(one, name) for key, one in schema.items() if key != name}
+    return [without(one, name) for one in schema] if isinstance(schema, list) else schema
 
 
 def unreleasable(documents: Iterable[Document]) -> list[str]:

@@ -19,10 +19,15 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from hub.topics.broker import BrokerError, LocalBroker
 from hub.topics.jars import JarsError
@@ -47,9 +52,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def kafka_broker() -> Iterator[LocalBroker]:
-    """A running broker with the SASL users KAFKA_USERS."""
+    """A running broker with the SASL users KAFKA_USERS; `ca.pem` in its home signs its TLS."""
     with tempfile.TemporaryDirectory(prefix="nrm-kafka-") as home:
-        broker = LocalBroker(home, users=KAFKA_USERS)
+        tls = broker_certificate(Path(home))
+        broker = LocalBroker(home, users=KAFKA_USERS, tls=tls)
         try:
             broker.start()
         except (BrokerError, JarsError) as error:
@@ -62,6 +68,36 @@ def kafka_broker() -> Iterator[LocalBroker]:
             yield broker
         finally:
             broker.stop()
+
+
+def broker_certificate(folder: Path) -> Path:
+    """`ca.pem` and, signed by it, `broker.pem`: key and certificate of localhost."""
+    now, key, ca_key = datetime.now(UTC), *(ec.generate_private_key(ec.SECP256R1()) for _ in "12")
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test CA")])
+
+    def signed(subject: x509.Name, public: ec.EllipticCurvePublicKey, ca: bool) -> x509.Certificate:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer)
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca, None), critical=True)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+            .sign(ca_key, hashes.SHA256())
+        )
+
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "ca.pem").write_bytes(signed(issuer, ca_key.public_key(), True).public_bytes(pem))
+    path = folder / "broker.pem"
+    path.write_bytes(private + signed(subject, key.public_key(), False).public_bytes(pem))
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -260,6 +260,41 @@ SCHEMA: Final = _call(
     "not_found",
     "too_many_requests",
 )
+_REGISTRY_TYPE: Final = "application/vnd.schemaregistry.v1+json"
+
+
+def _registry(description: str, example: Any, body: Any = None) -> dict[str, Any]:
+    """A call of the schema registry; its errors are Confluent's and not problems."""
+    answers = {
+        200: (description, example),
+        404: ("Not found.", {"error_code": 40403, "message": "Schema not found"}),
+        422: ("Not a schema, not a version, or read-only.",
+              {"error_code": 42201, "message": "Invalid schema"}),
+    }  # fmt: skip
+    content = {_REGISTRY_TYPE: {"schema": {"type": "object"}, "example": body}}
+    return _call(
+        {
+            status: {
+                "description": said,
+                "content": {_REGISTRY_TYPE: {"schema": {"type": "object"}, "example": shown}},
+            }
+            for status, (said, shown) in answers.items()
+        },
+        *(("body_too_large", "body_too_slow", "wrong_media_type") if body else ()),
+        *("too_many_requests", "busy", "stopped", "failed"),
+        **({"requestBody": {"required": True, "content": content}} if body else {}),
+    )
+
+
+REGISTRY_GET: Final = _registry(
+    "The schema, subjects, versions, configuration or mode asked for.",
+    {"schema": '{"type":"record","name":"CaseOpened","namespace":"nrm.partner","fields":[]}'},
+)
+REGISTRY_POST: Final = _registry(
+    "The version found, or whether the schema is compatible.",
+    {"is_compatible": True},
+    {"schema": '{"type":"record","name":"CaseOpened","namespace":"nrm.partner","fields":[]}'},
+)
 ALIVE: Final = _json(
     {
         200: {

@@ -6,7 +6,8 @@ answered, calls in hand finish (up to `GRACE`), then the listeners close; stop t
 Who reaches what: on a loopback address one listener serves everything. On any other address the
 operator's metrics move to a second listener, on loopback only, so that binding the API to the
 world never publishes them. Behind a reverse proxy on the same machine, forward `/v1/`, `/log/`,
-`/healthz`, `/readyz`, `/docs` and `/openapi.json` and nothing else, or set `operator_port`.
+`/schema-registry/`, `/healthz`, `/readyz`, `/docs` and `/openapi.json` and nothing else, or set
+`operator_port`.
 
 Client addresses are taken from the connection. With `trusted_proxies` they are taken from
 X-Forwarded-For of those proxies instead; without it, all callers behind one proxy share the

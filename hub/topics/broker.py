@@ -75,13 +75,21 @@ class LocalBroker:
     """A broker in `home`. Start it once per process that owns it; stop() always returns.
 
     `users` (name to password) opens a second listener with SASL/SCRAM, where Kafka's
-    access rules apply and everything not granted is denied.
+    access rules apply and everything not granted is denied. `tls`, a PEM file with a private
+    key and its certificates, opens a third for them, encrypted.
     """
 
-    def __init__(self, home: str | os.PathLike[str], *, users: Mapping[str, str] = {}) -> None:
+    def __init__(
+        self,
+        home: str | os.PathLike[str],
+        *,
+        users: Mapping[str, str] = {},
+        tls: Path | None = None,
+    ) -> None:
         self.home = Path(home).absolute()
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._users = dict(users)
+        self._tls = tls
         self._process: subprocess.Popen[bytes] | None = None
         self._state = self._load_state()
 
@@ -94,13 +102,23 @@ class LocalBroker:
         """For open_topics()."""
         return f"kafka://{self.address}"
 
+    @property
+    def sasl_address(self) -> str:
+        """Where `users` are asked for their password."""
+        return f"127.0.0.1:{self._state['sasl_port']}"
+
+    @property
+    def tls_address(self) -> str:
+        """The same, encrypted: for who was given `tls`."""
+        return f"localhost:{self._state['tls_port']}"
+
     def user_url(self, user: str) -> str:
         """For open_topics() as one of `users`, under Kafka's access rules."""
         secret = self.home / f"{user}.password"
         secret.touch(mode=0o600)
         secret.write_text(self._users[user], encoding="utf-8")
         return (
-            f"kafka://127.0.0.1:{self._state['sasl_port']}"
+            f"kafka://{self.sasl_address}"
             f"?security=sasl_plaintext&user={user}&password_file={secret}"
         )
 
@@ -200,9 +218,10 @@ class LocalBroker:
         path = self.home / "broker.json"
         if path.exists():
             return dict(json.loads(path.read_text("utf-8")))
-        plain, control, sasl = _free_ports(3)
+        plain, control, sasl, tls = _free_ports(4)
         self._state = {"cluster": _cluster_id(), "port": str(plain)}
         self._state |= {"controller_port": str(control), "sasl_port": str(sasl)}
+        self._state |= {"tls_port": str(tls)}
         self._save_state()
         return self._state
 
@@ -233,6 +252,7 @@ class LocalBroker:
             "log.initial.task.delay.ms": "1000",
             "log.retention.check.interval.ms": "2000",
             "log.cleaner.dedupe.buffer.size": "2097152",  # 128 MiB otherwise
+            "log.cleaner.backoff.ms": "100",  # compacted at once, not after fifteen seconds
             "num.network.threads": "2",
             "num.io.threads": "4",
             # What is not granted is denied; the plain listener's user may do everything.
@@ -240,10 +260,16 @@ class LocalBroker:
             "super.users": "User:ANONYMOUS",
         }
         if self._users:
-            listeners += f",SASL_PLAINTEXT://127.0.0.1:{self._state['sasl_port']}"
+            listeners += f",SASL_PLAINTEXT://{self.sasl_address}"
             settings["listener.security.protocol.map"] += ",SASL_PLAINTEXT:SASL_PLAINTEXT"
             settings["sasl.enabled.mechanisms"] = "SCRAM-SHA-512"
             settings["listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config"] = scram
+        if self._tls is not None:
+            listeners += f",SASL_SSL://{self.tls_address}"
+            settings["listener.security.protocol.map"] += ",SASL_SSL:SASL_SSL"
+            settings["listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config"] = scram
+            settings["ssl.keystore.type"] = "PEM"
+            settings["ssl.keystore.location"] = str(self._tls)
         settings["listeners"] = listeners
         text = "".join(f"{name}={value}\n" for name, value in settings.items())
         self._properties.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Topics on Apache Kafka 4. The only module that speaks to Kafka's client.
+"""Topics on Apache Kafka 4. With `compacted.py` the only module that speaks to Kafka's client.
 
 Promises, beyond the port's: acks=all and an idempotent producer, each message's
 future awaited before append() returns; topics with one partition, no time or size
@@ -19,7 +19,7 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -102,14 +102,30 @@ class KafkaTopics:
             if len(topic["partitions"]) != 1:
                 raise TopicError(f"topic {name} has {len(topic['partitions'])} partitions, not 1")
         replication, config = self._layout()
-        missing = [name for name in wanted if name not in held]
-        if missing:
-            new = [NewTopic(name, 1, replication, topic_configs=config) for name in missing]
-            with suppress(_AlreadyThere):
-                self._ask(lambda admin: _create(admin, new))
+        self.create({name: config for name in wanted if name not in held}, 1, replication)
         if held:  # a topic made by hand with a time limit would lose what waits for a partner
             limits = [ConfigResource(ConfigResourceType.TOPIC, name, config) for name in held]
             self._ask(lambda admin: admin.alter_configs(limits))
+
+    def create(
+        self,
+        topics: Mapping[str, Mapping[str, str]],
+        partitions: int,
+        replication: int,
+        *,
+        only_asked: bool = False,
+    ) -> None:
+        """Make topics with these settings; one that is there by now is left as it is.
+
+        only_asked: make nothing, but fail as making them would.
+        """
+        new = [
+            NewTopic(name, partitions, replication, topic_configs=dict(config))
+            for name, config in topics.items()
+        ]
+        if new:
+            with suppress(_AlreadyThere):
+                self._ask(lambda admin: _create(admin, new, only_asked))
 
     def append(self, topic: str, messages: Sequence[Message]) -> None:
         check_messages(messages)
@@ -478,13 +494,14 @@ def _patiently(question: Callable[[], _Answer]) -> _Answer:
             time.sleep(0.1)
 
 
-def _create(admin: Any, new: list[NewTopic]) -> None:
-    answer = admin.create_topics(new, raise_errors=False)
+def _create(admin: Any, new: list[NewTopic], only_asked: bool) -> None:
+    answer = admin.create_topics(new, raise_errors=False, validate_only=only_asked)
     for topic in answer["topics"]:
         error = kafka_errors.for_code(topic["error_code"])
         if error not in {kafka_errors.NoError, kafka_errors.TopicAlreadyExistsError}:
             raise error(f"topic {topic['name']}: {topic['error_message']}")
-    admin.wait_for_topics([topic.name for topic in new])
+    if not only_asked:
+        admin.wait_for_topics([topic.name for topic in new])
 
 
 def cluster_id(address: str) -> str | None:

@@ -9,7 +9,7 @@ is only ever read from a file, so that a URL may be printed and logged.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -28,7 +28,10 @@ _SECURITY: Final = frozenset({"plaintext", "ssl", "sasl_plaintext", "sasl_ssl"})
 
 @dataclass(frozen=True)
 class KafkaSettings:
-    """Where the brokers are and how topics are made there. None: from the cluster's size."""
+    """Where the brokers are and how topics are made there. None: from the cluster's size.
+
+    password, mechanism: never from a URL; for settings that are not one.
+    """
 
     servers: tuple[str, ...]
     replication: int | None = None
@@ -40,6 +43,8 @@ class KafkaSettings:
     key: str | None = None
     user: str | None = None
     password_file: str | None = None
+    password: str | None = field(default=None, repr=False)
+    mechanism: str = "SCRAM-SHA-512"
 
     @classmethod
     def parse(cls, text: str) -> KafkaSettings:
@@ -73,7 +78,7 @@ class KafkaSettings:
         """What every kind of client is given."""
         options: dict[str, Any] = {
             "bootstrap_servers": list(self.servers),
-            "bootstrap_timeout_ms": int(BOOTSTRAP_SECONDS * 1000),
+            "bootstrap_timeout_ms": int(min(BOOTSTRAP_SECONDS, self.timeout) * 1000),
             "request_timeout_ms": int(min(10.0, self.timeout) * 1000),
             "reconnect_backoff_max_ms": 1_000,
             "security_protocol": self.security.upper(),
@@ -83,9 +88,12 @@ class KafkaSettings:
             if (value := getattr(self, ours)) is not None:
                 options[f"ssl_{theirs}"] = value
         if self.security.startswith("sasl"):
-            if self.user is None or self.password_file is None:
+            password = self.password
+            if password is None and self.password_file is not None:
+                password = Path(self.password_file).read_text("utf-8").strip()
+            if self.user is None or password is None:
                 raise TopicError("SASL needs the options user and password_file")
-            options["sasl_mechanism"] = "SCRAM-SHA-512"
+            options["sasl_mechanism"] = self.mechanism
             options["sasl_plain_username"] = self.user
-            options["sasl_plain_password"] = Path(self.password_file).read_text("utf-8").strip()
+            options["sasl_plain_password"] = password
         return options

@@ -204,6 +204,15 @@ def _work(world: World, caller: Caller) -> None:
     caller.call("POST", "/v1/work/nw-0?because=done")
 
 
+def _ask_registry(world: World, caller: Caller) -> None:
+    """Whatever is sent, only what is published comes back."""
+    name = "nrm.partner.IdentityRecorded"
+    asked = (f"subjects/{name}", "subjects/any-value/versions")
+    for path in (*asked, f"compatibility/subjects/{name}/versions/latest"):
+        for body in (b"", b'{"schema": "{}"}', b"\x00" * 64, bodies(world, caller)["Submission"]):
+            caller.call("POST", f"/schema-registry/{path}", body)
+
+
 def _get(*paths: str) -> Callable[[World, Caller], None]:
     def drive(world: World, caller: Caller) -> None:
         for path in paths:
@@ -230,6 +239,12 @@ DRIVEN: dict[tuple[str, str], Callable[[World, Caller], None]] = {
     ("GET", "/v1/hub"): _get("/v1/hub"),
     ("GET", "/v1/schemas"): _get("/v1/schemas"),
     ("GET", "/v1/schemas/{schema_id}"): _get("/v1/schemas/0", f"/v1/schemas/{'0' * 64}"),
+    ("GET", "/schema-registry/{path:path}"): _get(
+        "/schema-registry/subjects",
+        "/schema-registry/schemas/ids/0",
+        "/schema-registry/subjects/nrm.partner.IdentityRecorded/versions/latest",
+    ),
+    ("POST", "/schema-registry/{path:path}"): _ask_registry,
     ("GET", "/log/checkpoint"): _get("/log/checkpoint"),
     ("GET", "/log/tile/{path:path}"): _get(
         "/log/tile/0/000", "/log/tile/entries/000", "/log/tile/0/000.p/1", "/log/tile/x"
