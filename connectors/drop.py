@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
+from connectors import crash
 from connectors.errors import SinkDownError
 from connectors.findings import Finding
 
@@ -70,6 +71,7 @@ class LocalDrop:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            crash.point("before_rename")
             part.replace(self._path / name)
             self._sync()
 

@@ -1,0 +1,163 @@
+"""A bench over sinks that write files: what a partner makes of the folder, and every byte there."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyrage
+
+from connectors.errors import SinkDownError
+from connectors.files import FilesSink
+from connectors.manifest import verify
+from connectors.sink import RecallPolicy
+from hub.crypto.signing import SigningKey
+from schemas.registry import Schemas
+
+KEY = SigningKey.from_private(bytes(range(32)))
+
+Open = Callable[[RecallPolicy | None, Schemas], FilesSink]
+
+
+def schemas() -> Schemas:
+    """A registry of one's own, to which a test may add."""
+    return Schemas(s.document for s in map(Schemas.load().by_type, Schemas.load().types()))
+
+
+class FileBench:
+    """`folder`: where the files are. `state`: the books. `opening` makes a sink over them."""
+
+    atomic = False
+
+    def __init__(
+        self, folder: Path, state: Path, opening: Open, age: tuple[Path, str] | None = None
+    ) -> None:
+        """age: identity file and recipient of the partner, who opens files with the program."""
+        self.folder = folder
+        self.state = state
+        self.schemas = schemas()
+        self.age = age
+        self._opening = opening
+        self._sinks: list[FilesSink] = []
+
+    def open(self, recalls: RecallPolicy | None = None) -> FilesSink:
+        sink = self._opening(recalls, self.schemas)
+        self._sinks.append(sink)
+        sink.prepare()
+        return sink
+
+    def close(self) -> None:
+        for sink in self._sinks:
+            sink.close()
+
+    # -- what a partner does ---------------------------------------------------------------
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Every row of every file that a verified manifest lists, in order of sequence."""
+        found = []
+        for name in self.listed():
+            data = (self.folder / name).read_bytes()
+            if name.endswith(".age"):
+                data = self.opened(data)
+            found += list(read(name.removesuffix(".age"), data))
+        return sorted(found, key=lambda row: int(row["sequence"]))
+
+    def listed(self) -> list[str]:
+        import hashlib
+
+        names = []
+        for path in sorted(self.folder.glob("batch-*.manifest.json")):
+            verify(KEY.public, path.read_bytes(), Path(f"{path}.sig").read_bytes())
+            for one in json.loads(path.read_bytes())["files"]:
+                data = (self.folder / one["name"]).read_bytes()
+                assert hashlib.sha256(data).hexdigest() == one["sha256"], one["name"]
+                assert len(data) == one["bytes"]
+                names.append(one["name"])
+        return names
+
+    def opened(self, data: bytes) -> bytes:
+        """By the real program, as the partner would; quicker here than a start per file."""
+        assert self.age is not None
+        return bytes(
+            pyrage.decrypt(data, [pyrage.x25519.Identity.from_str(self.age[0].read_text().strip())])
+        )
+
+    def shown(self, event_ref: str) -> dict[str, Any] | None:
+        mine = [row for row in self.rows() if row["event_ref"] == event_ref]
+        if not mine:
+            return None
+        schema = self.schemas.by_type(mine[0]["event_type"])
+        shown: dict[str, Any] = {one.name: None for one in schema.fields}
+        for row in mine:
+            shown.update({k: v for k, v in row.items() if k in shown and v is not None})
+        return shown
+
+    def stored(self) -> bytes:
+        """Every byte of folder and books; and packed files as what is in them."""
+        places = [*self.folder.rglob("*"), *self.state.parent.glob(self.state.name + "*")]
+        pieces = [path.read_bytes() for path in sorted(places) if path.is_file()]
+        for path in self.folder.glob("*-*.*"):
+            data = path.read_bytes()
+            if path.name.endswith(".age"):
+                data = self.opened(data)
+            if path.name.removesuffix(".age").endswith(".parquet"):
+                data = repr(list(read("x.parquet", data))).encode()
+            pieces.append(data)
+        return b"\n".join(pieces)
+
+
+def read(name: str, data: bytes) -> Iterable[dict[str, Any]]:
+    """Rows as others' programs read them: json, csv and DuckDB."""
+    if name.endswith(".jsonl"):
+        for text in data.decode().splitlines():
+            line = json.loads(text)
+            fields = line.pop("fields")
+            yield {**line, **{k: v for part in fields.values() for k, v in part.items()}}
+    elif name.endswith(".csv"):
+        for row in csv.DictReader(io.StringIO(data.decode(), newline="")):
+            yield {key: _value(key, text) for key, text in row.items()}
+    else:
+        import tempfile
+
+        with tempfile.NamedTemporaryFile(suffix=".parquet") as file, duckdb.connect() as db:
+            file.write(data)
+            file.flush()
+            result = db.execute("SELECT * FROM read_parquet(?)", [file.name])
+            names = [column[0] for column in result.description or ()]
+            for cells in result.fetchall():
+                row = dict(zip(names, cells, strict=True))
+                yield {
+                    key: value.isoformat() if hasattr(value, "isoformat") else _value(key, value)
+                    for key, value in row.items()
+                }
+
+
+def _value(key: str, text: Any) -> Any:
+    """What a cell says; a correction's value is JSON."""
+    if text == "":
+        return None
+    if key in ("new_value", "categories", "bases") and text is not None:
+        return json.loads(text)
+    return text
+
+
+def age_keys(folder: Path) -> tuple[Path, str]:
+    """An identity made by the real age-keygen, and its recipient."""
+    path = folder / "partner.age"
+    try:
+        subprocess.run(["age-keygen", "-o", str(path)], check=True, capture_output=True)
+    except FileNotFoundError:
+        raise AssertionError("age is not installed: make test-services") from None
+    lines = path.read_text().splitlines()
+    [recipient] = [line.split()[-1] for line in lines if line.startswith("# public key")]
+    path.write_text(lines[-1] + "\n")
+    return path, recipient
+
+
+__all__ = ["KEY", "FileBench", "SinkDownError", "age_keys", "read", "schemas"]
