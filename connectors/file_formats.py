@@ -125,6 +125,11 @@ class Format(Protocol):
         """ValueError if the bytes are not such a file."""
 
 
+def _line(text: str) -> str:
+    """Line ends of other alphabets are escaped: many a reader takes them for a line's end."""
+    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029") + "\n"
+
+
 class JsonLinesFormat:
     """One line per record, of any event type."""
 
@@ -144,7 +149,7 @@ class JsonLinesFormat:
             }
             for one in records
         )
-        return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+        return "".join(_line(json.dumps(line, ensure_ascii=False)) for line in lines).encode()
 
     def decode(self, event_type: str, data: bytes, names: Names) -> list[Record]:  # noqa: ARG002
         found = []
