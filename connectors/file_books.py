@@ -95,9 +95,7 @@ class FileBooks:
         f = self.file.c
         query = sa.select(self.file).where(f.batch == batch, f.kind == "data")
         return [
-            Listed(
-                row.name, row.event_type or None, row.rows, row.bytes, row.sha256, row.edition
-            )
+            Listed(row.name, row.event_type or None, row.rows, row.bytes, row.sha256, row.edition)
             for row in db.execute(query)
         ]
 

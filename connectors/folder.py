@@ -1,10 +1,10 @@
 """The kind `folder`: files into a folder of this machine, or one that is mounted here.
 
-    [sink]
-    kind = "folder"
-    [sink.options]
-    path = "drop"
-    format = "csv"
+[sink]
+kind = "folder"
+[sink.options]
+path = "drop"
+format = "csv"
 """
 
 from __future__ import annotations

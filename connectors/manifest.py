@@ -79,9 +79,7 @@ class Signer:
         ]
         return self._document(first=int(first), last=int(last), files=listed)
 
-    def recall(
-        self, items: Sequence[tuple[Recalled, Sequence[str]]], answer: str | None
-    ) -> bytes:
+    def recall(self, items: Sequence[tuple[Recalled, Sequence[str]]], answer: str | None) -> bytes:
         """items: of one delivery, each with the taken files that hold it."""
         first = items[0][0]
         listed = [

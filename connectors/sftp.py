@@ -187,9 +187,7 @@ class SftpDrop:
 
     # -- one exchange ----------------------------------------------------------------------
 
-    def _run(
-        self, do: Callable[[SFTPClient], Awaitable[T]], name: str = "", size: int = 0
-    ) -> T:
+    def _run(self, do: Callable[[SFTPClient], Awaitable[T]], name: str = "", size: int = 0) -> T:
         """SinkDownError for whatever goes wrong; the connection is then a new one next time."""
         if self._runner is None:
             self._runner = asyncio.Runner()

@@ -86,9 +86,7 @@ class Options(BaseModel):
     @classmethod
     def encrypted(cls, url: str) -> str:
         parts = urlsplit(url)
-        if parts.scheme != "https" and not (
-            parts.scheme == "http" and parts.hostname in _LOCAL
-        ):
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOCAL):
             raise ValueError("must begin with https:// (http:// only on this machine)")
         return url
 
@@ -181,9 +179,7 @@ class Receiver:
                 "content-type": "application/json",
                 "webhook-id": id_,
                 "webhook-timestamp": str(int(now.timestamp())),
-                "webhook-signature": " ".join(
-                    one.sign(id_, now, body) for one in self._signatures
-                ),
+                "webhook-signature": " ".join(one.sign(id_, now, body) for one in self._signatures),
             },
         )
         self._taken(answer, messages)
@@ -268,9 +264,7 @@ class WebhookSink(RemoteSink):
         try:
             outbound.request("GET", "")
         except SinkDownError as down:
-            level: Literal["warning", "wrong"] = (
-                "warning" if _STATUS.search(str(down)) else "wrong"
-            )
+            level: Literal["warning", "wrong"] = "warning" if _STATUS.search(str(down)) else "wrong"
             return [Finding(level, "webhook", str(down), "see docs/connect-webhook.md")]
         text = "something answers there" + (", its certificate is good" * outbound.encrypted)
         return [Finding("ok", "webhook", text)]
