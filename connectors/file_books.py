@@ -183,6 +183,16 @@ class Journal:
             if REMOVED not in self._noted[name] and books.find(db, name) is None
         ]
 
+    def unsettled(self, db: Connection, books: FileBooks) -> list[str]:
+        """Data files of the books that were, or were about to be, changed beyond what these say."""
+        return [
+            name
+            for name in sorted(self._noted)
+            if not_document(name)
+            and books.find(db, name) is not None
+            and not self._settled(db, books, name)
+        ]
+
     def write(self, db: Connection, books: FileBooks, puts: Mapping[str, str]) -> None:
         """Note what is about to happen, name → digest, beside what is not settled yet."""
         kept = {

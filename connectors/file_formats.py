@@ -153,7 +153,10 @@ class JsonLinesFormat:
 
     def decode(self, event_type: str, data: bytes, names: Names) -> list[Record]:  # noqa: ARG002
         found = []
-        for text in data.decode().split("\n")[:-1]:
+        *lines, rest = data.decode().split("\n")
+        if rest:
+            raise ValueError("the last line is cut short")
+        for text in lines:
             line = json.loads(text)
             bases, fields = line.pop("bases"), line.pop("fields")
             del line["categories"]

@@ -135,6 +135,8 @@ class Files:
         if data is not None:
             if digest(data) not in ours:
                 raise _foreign(name)
+            # Put by an attempt that was cut off: what it began is ended, manifest and books.
+            file.changed = digest(data) != row.sha256
             if self._age is not None:
                 data = self._age.open(name, data)
             try:
@@ -142,7 +144,7 @@ class Files:
             except (ValueError, KeyError):
                 raise _foreign(name) from None
         elif REMOVED in ours:
-            file.changed = True  # by an attempt that was cut off: what it began is ended
+            file.changed = True  # taken away by such an attempt
         else:
             file.taken = True
             file.records = [_noted_record(*key, names) for key, names in noted.items()]
@@ -152,6 +154,8 @@ class Files:
     # -- the folder, changed ---------------------------------------------------------------
 
     def settle(self, db: Connection, intents: Sequence[Intent]) -> None:  # noqa: ARG002
+        for name in self._journal.unsettled(db, self.books):
+            self._file(db, name)
         changed = [one for one in self._opened.values() if one.changed]
         new = self._batch(db)
         for one in changed:
