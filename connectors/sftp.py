@@ -301,6 +301,9 @@ _CAUSES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (asyncssh.SFTPFailure, "it could not: most likely its disk is full or a quota used up"),
     (TimeoutError, "no answer in time"),
     (ConnectionRefusedError, "no connection: check the address, and that it runs"),
-    (asyncssh.ConnectionLost, "the connection was cut"),
-    (OSError, "no connection: check the address and the network"),
+    (
+        asyncssh.ConnectionLost,
+        "the connection was cut; if always at once, check that host_keys are of a kind it has",
+    ),
+    (OSError, "no connection: check address, network, and that host_keys are of a kind it has"),
 )

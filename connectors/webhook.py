@@ -47,7 +47,7 @@ from connectors.secret import Secret
 _NEVER: Final = (413, 422)
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 _FEWEST_BYTES: Final = 24  # of a symmetric secret, as the standard asks
-_STATUS: Final = re.compile(r": [1-5]\d\d\b")
+_STATUS: Final = re.compile(r": ([1-5]\d\d)\b")
 
 
 class Options(BaseModel):
@@ -264,8 +264,10 @@ class WebhookSink(RemoteSink):
         try:
             outbound.request("GET", "")
         except SinkDownError as down:
-            level: Literal["warning", "wrong"] = "warning" if _STATUS.search(str(down)) else "wrong"
-            return [Finding(level, "webhook", str(down), "see docs/connect-webhook.md")]
+            answered = _STATUS.search(str(down))
+            if answered is None or answered[1] != "501":  # many a server's word for: POST only
+                level: Literal["warning", "wrong"] = "warning" if answered else "wrong"
+                return [Finding(level, "webhook", str(down), "see docs/connect-webhook.md")]
         text = "something answers there" + (", its certificate is good" * outbound.encrypted)
         return [Finding("ok", "webhook", text)]
 

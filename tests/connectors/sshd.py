@@ -6,6 +6,7 @@ server's user may write. A server that cannot be started fails the tests that ne
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -94,13 +95,16 @@ class SshServer:
 
     def stop(self) -> None:
         process, self._process = self._process, None
-        if process is not None:
-            os.killpg(process.pid, 15)  # with its sessions
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, 9)
-                process.wait()
+        if process is None:
+            return
+        for pid in _descendants(process.pid):  # each is a session of its own
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
+        deadline = time.monotonic() + 5
+        while _descendants(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.01)  # until they are waited for
+        process.terminate()
+        process.wait(10)
 
     def folder(self, name: str) -> Path:
         made = self.home / name
@@ -108,6 +112,15 @@ class SshServer:
         if self._user is not None:
             shutil.chown(made, self._user)
         return made
+
+
+def _descendants(pid: int) -> list[int]:
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii")
+    except FileNotFoundError:
+        return []
+    children = [int(one) for one in text.split()]
+    return [one for child in children for one in (child, *_descendants(child))]
 
 
 def _me() -> str:
