@@ -127,7 +127,9 @@ class Format(Protocol):
 
 def _line(text: str) -> str:
     """Line ends of other alphabets are escaped: many a reader takes them for a line's end."""
-    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029") + "\n"
+    for end in ("\x85", "\u2028", "\u2029"):
+        text = text.replace(end, f"\\u{ord(end):04x}")
+    return text + "\n"
 
 
 class JsonLinesFormat:

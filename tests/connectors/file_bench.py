@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import hashlib
 import json
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ class FileBench:
         self.age = age
         self._opening = opening
         self._sinks: list[FilesSink] = []
+        self._read: tuple[object, list[dict[str, Any]]] = (None, [])
 
     def open(self, recalls: RecallPolicy | None = None) -> FilesSink:
         sink = self._opening(recalls, self.schemas)
@@ -60,17 +61,22 @@ class FileBench:
 
     def rows(self) -> list[dict[str, Any]]:
         """Every row of every file that a verified manifest lists, in order of sequence."""
+        as_it_lies = [(one.name, one.stat().st_mtime_ns, one.stat().st_ino) for one in self._all()]
+        if self._read[0] == as_it_lies:
+            return self._read[1]
         found = []
         for name in self.listed():
             data = (self.folder / name).read_bytes()
             if name.endswith(".age"):
                 data = self.opened(data)
             found += list(read(name.removesuffix(".age"), data))
-        return sorted(found, key=lambda row: int(row["sequence"]))
+        self._read = as_it_lies, sorted(found, key=lambda row: int(row["sequence"]))
+        return self._read[1]
+
+    def _all(self) -> list[Path]:
+        return sorted(self.folder.iterdir())
 
     def listed(self) -> list[str]:
-        import hashlib
-
         names = []
         for path in sorted(self.folder.glob("batch-*.manifest.json")):
             verify(KEY.public, path.read_bytes(), Path(f"{path}.sig").read_bytes())
@@ -95,7 +101,7 @@ class FileBench:
         schema = self.schemas.by_type(mine[0]["event_type"])
         shown: dict[str, Any] = {one.name: None for one in schema.fields}
         for row in mine:
-            shown.update({k: v for k, v in row.items() if k in shown and v is not None})
+            shown.update({k: v for k, v in row.items() if v is not None})
         return shown
 
     def stored(self) -> bytes:
@@ -112,39 +118,38 @@ class FileBench:
         return b"\n".join(pieces)
 
 
+_DUCK = duckdb.connect()
+_READERS = {
+    ".csv": """read_csv(?, header = true, all_varchar = true, delim = ',', quote = '"',
+        escape = '"', new_line = '\\r\\n', allow_quoted_nulls = false, max_line_size = 20000000)""",
+    ".parquet": "read_parquet(?)",
+}
+
+
 def read(name: str, data: bytes) -> Iterable[dict[str, Any]]:
-    """Rows as others' programs read them: json, csv and DuckDB."""
+    """Rows as others' programs read them: Python's json, and DuckDB."""
     if name.endswith(".jsonl"):
         for text in data.decode().splitlines():
             line = json.loads(text)
             fields = line.pop("fields")
-            yield {**line, **{k: v for part in fields.values() for k, v in part.items()}}
-    elif name.endswith(".csv"):
-        for row in csv.DictReader(io.StringIO(data.decode(), newline="")):
-            yield {key: _value(key, text) for key, text in row.items()}
-    else:
-        import tempfile
-
-        with tempfile.NamedTemporaryFile(suffix=".parquet") as file, duckdb.connect() as db:
-            file.write(data)
-            file.flush()
-            result = db.execute("SELECT * FROM read_parquet(?)", [file.name])
-            names = [column[0] for column in result.description or ()]
-            for cells in result.fetchall():
-                row = dict(zip(names, cells, strict=True))
-                yield {
-                    key: value.isoformat() if hasattr(value, "isoformat") else _value(key, value)
-                    for key, value in row.items()
-                }
-
-
-def _value(key: str, text: Any) -> Any:
-    """What a cell says; a correction's value is JSON."""
-    if text == "":
-        return None
-    if key in ("new_value", "categories", "bases") and text is not None:
-        return json.loads(text)
-    return text
+            said = {k: v for part in fields.values() for k, v in part.items()}
+            yield {**line, **{f"{k}_stated" if k in line else k: v for k, v in said.items()}}
+        return
+    suffix = Path(name).suffix
+    with tempfile.NamedTemporaryFile(suffix=suffix) as file:
+        file.write(data)
+        file.flush()
+        result = _DUCK.execute(f"SELECT * FROM {_READERS[suffix]}", [file.name])
+        names = [column[0] for column in result.description or ()]
+        for cells in result.fetchall():
+            for key, cell in (row := dict(zip(names, cells, strict=True))).items():
+                if suffix == ".csv" and cell is not None:
+                    row[key] = cell.removeprefix("'")  # as docs/connect-sftp.md says
+                if hasattr(cell, "isoformat"):
+                    row[key] = cell.isoformat()
+                if key in ("new_value", "categories", "bases") and cell is not None:
+                    row[key] = json.loads(row[key])
+            yield row
 
 
 def age_keys(folder: Path) -> tuple[Path, str]:

@@ -126,6 +126,5 @@ def test_what_fits_a_column() -> None:
 
 def test_a_line_is_one_line_to_every_reader() -> None:
     data = FORM["jsonl"].encode("", [person(1, given_name="a\u2028b\u2029c\u0085d")])
-    [line] = data.decode().split("\n")[:-1]
+    [line] = data.decode().splitlines()
     assert json.loads(line)["fields"]["identity"]["given_name"] == "a\u2028b\u2029c\u0085d"
-    assert "\u2028" not in line

@@ -1,6 +1,6 @@
-"""The sink into files passes the conformance suite, as CSV and as encrypted Parquet.
+"""The sink into files passes the conformance suite, as encrypted Parquet.
 
-JSON Lines is in test_sftp.py.
+CSV is in test_sftp_conformance.py; JSON Lines and all of them in test_file_formats.py.
 """
 
 from __future__ import annotations
@@ -38,14 +38,6 @@ def folder_bench(home: Path, form: str, *, encrypted: bool = False) -> FileBench
         )
 
     return FileBench(folder, state, opening, keys)
-
-
-class TestCsv(SinkConformance):
-    @pytest.fixture
-    def bench(self, tmp_path: Path) -> Iterator[FileBench]:
-        bench = folder_bench(tmp_path, "csv")
-        yield bench
-        bench.close()
 
 
 class TestParquetEncrypted(SinkConformance):

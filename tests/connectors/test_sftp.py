@@ -321,7 +321,7 @@ def test_killed_in_an_upload(server: SshServer, opened: Opened, tmp_path: Path) 
 
 def test_a_delivery_waits_out_an_outage(server: SshServer, tmp_path: Path) -> None:
     """Through the whole sink: nothing is applied, nothing set aside, and then it is there."""
-    bench = sftp_bench(server, tmp_path, "csv")
+    bench = sftp_bench(server, tmp_path)
     sink = claimed(bench)
     sink.apply(batch(identity(1)))
     bench.folder.chmod(0o555)

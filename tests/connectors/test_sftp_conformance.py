@@ -1,4 +1,4 @@
-"""The sink over SFTP passes the conformance suite, on a real OpenSSH server."""
+"""The sink over SFTP passes the conformance suite, on a real OpenSSH server, as CSV."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def options(server: SshServer, path: Path, **more: Any) -> Options:
     )
 
 
-def sftp_bench(server: SshServer, home: Path, form: str = "jsonl") -> FileBench:
+def sftp_bench(server: SshServer, home: Path) -> FileBench:
     folder, state = server.folder(f"drop-{next(_names)}"), home / "files.state.db"
 
     def opening(recalls: RecallPolicy | None, known: Schemas) -> FilesSink:
         drop = SftpDrop(options(server, folder), home)
         signer = Signer("POL-1", "test-hub", KEY)
-        return FilesSink(state, drop, FORMATS[form](known), signer, recalls=recalls)
+        return FilesSink(state, drop, FORMATS["csv"](known), signer, recalls=recalls)
 
     return FileBench(folder, state, opening)
 
