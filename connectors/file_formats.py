@@ -337,6 +337,24 @@ FORMATS: Final[Mapping[str, Callable[[Schemas], Format]]] = {
 }
 
 
+class Forms:
+    """The format of new files, and that of a file that lies there already: by its name."""
+
+    def __init__(self, new: str, schemas: Schemas) -> None:
+        """SettingsError if the format needs what is not installed."""
+        self._schemas = schemas
+        self._made: dict[str, Format] = {}
+        self.new = self._form(new)
+
+    def of(self, name: str) -> Format:
+        return self._form(name.removesuffix(".age").rpartition(".")[2])
+
+    def _form(self, suffix: str) -> Format:
+        if suffix not in self._made:
+            self._made[suffix] = FORMATS[suffix](self._schemas)
+        return self._made[suffix]
+
+
 def _part_kind(kind: str, part: Target) -> str:
     if kind == "money":
         return "amount" if part.column.endswith("_amount") else "text"

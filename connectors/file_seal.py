@@ -8,7 +8,9 @@ be rewritten, and a recall that reaches one waits until the key is put back or t
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,8 +35,7 @@ class Age:
     def prepare(self) -> None:
         """Read the connector's own key; make it at first."""
         if not self._path.exists():
-            made = pyrage.x25519.Identity.generate()
-            write_whole(self._path, f"{made}\n".encode())
+            self._make()
         try:
             self._own = pyrage.x25519.Identity.from_str(self._path.read_text("ascii").strip())
         except (OSError, ValueError, pyrage.IdentityError):
@@ -43,6 +44,14 @@ class Age:
             ) from None
         if os.stat(self._path).st_mode & 0o077:
             raise SettingsError(f"others may read {self._path}: chmod 600 it")
+
+    def _make(self) -> None:
+        """Whole, and once: of two processes that begin together both have the first one's key."""
+        made = self._path.with_name(f"{self._path.name}.{secrets.token_hex(4)}")
+        write_whole(made, f"{pyrage.x25519.Identity.generate()}\n".encode())
+        with contextlib.suppress(FileExistsError):
+            os.link(made, self._path)
+        made.unlink()
 
     def seal(self, data: bytes) -> bytes:
         return bytes(pyrage.encrypt(data, [*self._recipients, self._own.to_public()]))

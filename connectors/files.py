@@ -27,7 +27,7 @@ from sqlalchemy import Connection
 from connectors.drop import Drop
 from connectors.errors import ConnectorError, SinkDownError, SinkRefusedError
 from connectors.file_books import DOCUMENT, REMOVED, DataFile, FileBooks, Journal, digest
-from connectors.file_formats import Format, Record
+from connectors.file_formats import Forms, Record
 from connectors.file_seal import SUFFIX, Age
 from connectors.findings import Finding
 from connectors.manifest import ANSWER, SIGNATURE, Signer, batch_name, recall_name, span
@@ -45,7 +45,7 @@ class Files:
     def __init__(
         self,
         drop: Drop,
-        form: Format,
+        forms: Forms,
         signer: Signer,
         journal: Journal,
         books: FileBooks,
@@ -55,7 +55,7 @@ class Files:
     ) -> None:
         self.drop = drop
         self.books = books
-        self._form = form
+        self._forms = forms
         self._signer = signer
         self._journal = journal
         self._age = age
@@ -87,7 +87,7 @@ class Files:
             record = Record.of(addition)
             for values in record.fields.values():
                 for name, value in values.items():
-                    if not self._form.fits(record.event_type, name, value):
+                    if not self._forms.new.fits(record.event_type, name, value):
                         raise _unsuitable(record.event_type, name, record.sequence)
             self._new.append(record)
 
@@ -107,9 +107,12 @@ class Files:
                     self._taken.setdefault(removal.event_ref, set()).add(file.name)
 
     def correct(self, db: Connection, correction: Correction) -> None:
-        if not self._form.fits(correction.event_type, correction.field, correction.value):
-            raise _unsuitable(correction.event_type, correction.field, correction.sequence or None)
         for record, file in self._of(db, correction.event_ref):
+            form = self._forms.new if file is None else self._forms.of(file.name)
+            if not form.fits(correction.event_type, correction.field, correction.value):
+                raise _unsuitable(
+                    correction.event_type, correction.field, correction.sequence or None
+                )
             if record.correct(correction.field, correction.value) and file is not None:
                 # Who has taken the file has the correction too, as an event of its own.
                 file.changed = file.changed or not file.taken
@@ -137,10 +140,10 @@ class Files:
                 raise _foreign(name)
             # Put by an attempt that was cut off: what it began is ended, manifest and books.
             file.changed = digest(data) != row.sha256
-            if self._age is not None:
-                data = self._age.open(name, data)
             try:
-                file.records = self._form.decode(row.event_type, data, noted)
+                file.records = self._forms.of(name).decode(
+                    row.event_type, self._opened_age(name, data), noted
+                )
             except (ValueError, KeyError):
                 raise _foreign(name) from None
         elif REMOVED in ours:
@@ -150,6 +153,13 @@ class Files:
             file.records = [_noted_record(*key, names) for key, names in noted.items()]
         self._opened[name] = file
         return file
+
+    def _opened_age(self, name: str, data: bytes) -> bytes:
+        if not name.endswith(SUFFIX):
+            return data  # of before there was encryption
+        if self._age is None:
+            raise SinkDownError(f"{name} is encrypted: put encrypt_to back, so that it is opened")
+        return self._age.open(name, data)
 
     # -- the folder, changed ---------------------------------------------------------------
 
@@ -187,13 +197,13 @@ class Files:
             return []
         kinds: dict[str, list[Record]] = {}
         for one in new:
-            kinds.setdefault(one.event_type if self._form.per_type else "", []).append(one)
+            kinds.setdefault(one.event_type if self._forms.new.per_type else "", []).append(one)
         stem = whole = span(min(o.sequence for o in new), max(o.sequence for o in new))
         again = 1
         while self.books.find(db, batch_name(stem)) is not None:  # redriven, more than once
             again += 1
             stem = f"{whole}-{again}"
-        suffix = self._form.suffix + (SUFFIX if self._age is not None else "")
+        suffix = self._forms.new.suffix + (SUFFIX if self._age is not None else "")
         return [
             DataFile(
                 f"{table_name(kind) or 'deliveries'}-{stem}.{suffix}",
@@ -209,8 +219,11 @@ class Files:
         """The bytes of a file; None of one that has no records any more."""
         if not file.records:
             return None
-        data = self._form.encode(file.event_type, file.records)
-        return data if self._age is None else self._age.seal(data)
+        data = self._forms.of(file.name).encode(file.event_type, file.records)
+        if not file.name.endswith(SUFFIX):
+            return data
+        assert self._age is not None  # it was opened with it
+        return self._age.seal(data)
 
     def _rewrite(
         self, db: Connection, changed: Sequence[DataFile], there: Mapping[str, bytes | None]
@@ -272,7 +285,7 @@ class FilesSink(RemoteSink):
         self,
         state: Path,
         drop: Drop,
-        form: Format,
+        forms: Forms,
         signer: Signer,
         *,
         age: Age | None = None,
@@ -282,7 +295,7 @@ class FilesSink(RemoteSink):
         metadata = sa.MetaData()
         self._books = FileBooks(metadata)
         journal = Journal(state.with_name(state.name + ".journal"))
-        self.files = Files(drop, form, signer, journal, self._books, age=age, answers=answers)
+        self.files = Files(drop, forms, signer, journal, self._books, age=age, answers=answers)
         super().__init__(state, signer.agency, signer.hub, self.files, metadata, recalls)
 
     def check(self) -> list[Finding]:

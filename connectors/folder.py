@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from connectors.drop import Drop, LocalDrop
-from connectors.file_formats import FORMATS
+from connectors.file_formats import Forms
 from connectors.file_seal import Age
 from connectors.files import Answers, FilesSink
 from connectors.identity import AgencyIdentity
@@ -53,9 +53,7 @@ def open_sink(options: Options, place: Place) -> FilesSink:
     return open_files(options, place, LocalDrop(place.file(options.path)))
 
 
-def open_files(
-    options: FileOptions, place: Place, drop: Drop, schemas: Schemas | None = None
-) -> FilesSink:
+def open_files(options: FileOptions, place: Place, drop: Drop) -> FilesSink:
     """The sink over this drop. SettingsError if a recipient is none."""
     state = place.file(options.state)
     age = None
@@ -65,7 +63,7 @@ def open_files(
     return FilesSink(
         state,
         drop,
-        FORMATS[options.format](schemas or Schemas.load()),
+        Forms(options.format, Schemas.load()),
         Signer(place.agency, place.hub, identity.signing),
         age=age,
         answers=options.recall_answers,

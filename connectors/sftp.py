@@ -121,19 +121,27 @@ class SftpDrop:
         self._run(put, name, len(data))
 
     def get(self, name: str) -> bytes | None:
-        async def get(client: SFTPClient) -> bytes | None:
+        async def size(client: SFTPClient) -> int | None:
             try:
-                size = (await client.stat(self._path(name))).size or 0
-                if size > MOST_BYTES:
-                    raise self._down(f"{name} is larger than anything that was put there")
-                async with client.open(self._path(name), "rb") as file:
-                    data: bytes = await file.read(MOST_BYTES)
-                    return data
+                return int((await client.stat(self._path(name))).size or 0)
             except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
                 await self._there(client)
                 return None
 
-        return self._run(get, name, MOST_BYTES // 64)
+        async def get(client: SFTPClient) -> bytes | None:
+            try:
+                async with client.open(self._path(name), "rb") as file:
+                    data: bytes = await file.read(MOST_BYTES)
+                    return data
+            except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
+                return None  # taken in between
+
+        bytes_ = self._run(size, name)
+        if bytes_ is None:
+            return None
+        if bytes_ > MOST_BYTES:
+            raise self._down(f"{name} is larger than anything that was put there")
+        return self._run(get, name, bytes_)
 
     def has(self, name: str) -> bool:
         async def has(client: SFTPClient) -> bool:

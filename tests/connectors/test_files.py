@@ -35,7 +35,7 @@ from connectors.settings import load_settings
 from connectors.settings import open_sink as open_any
 from connectors.sink import RecallPolicy
 from hub.crypto.signing import SignatureError, pae
-from tests.connectors.file_bench import KEY, FileBench, read
+from tests.connectors.file_bench import KEY, FileBench, age_keys, read
 from tests.connectors.test_folder_conformance import folder_bench
 
 POINTS = (
@@ -338,6 +338,41 @@ def test_a_lost_key_waits_and_says_so(sealed: FileBench) -> None:
     key.chmod(0o600)
     claimed(sealed).apply(recall)
     assert sealed.shown("e-1") is None
+
+
+def test_format_and_encryption_may_change(tmp_path: Path, police: AgencyIdentity) -> None:
+    """What lies there stays as it is, and a recall reaches all of it."""
+    (tmp_path / "drop").mkdir()
+    recipient = age_keys(tmp_path)[1]
+    place = Place("POL-1", "test-hub", police.home, tmp_path, RecallPolicy())
+    ways: list[dict[str, Any]] = [
+        {"format": "csv"},
+        {"format": "parquet", "encrypt_to": [recipient]},
+        {"format": "jsonl", "encrypt_to": [recipient]},
+    ]
+    for n, way in enumerate(ways, 1):
+        sink = open_sink(Options(path=Path("drop"), **way), place)
+        sink.prepare()
+        sink.claim()
+        sink.apply(batch(identity(n, f"e-{n}")))
+        sink.close()
+    assert len(list((tmp_path / "drop").glob("*-000000000*.*"))) == 9
+    everything = batch(recalled(4, *[(f"e-{n}", ["identity"]) for n in (1, 2, 3)]))
+    plain = open_sink(Options(path=Path("drop")), place)
+    plain.prepare()
+    plain.claim()
+    with pytest.raises(SinkDownError, match="put encrypt_to back"):
+        plain.apply(everything)
+    plain.close()
+    sink = open_sink(Options(path=Path("drop"), encrypt_to=(recipient,)), place)
+    sink.prepare()
+    sink.claim()
+    sink.apply(everything)
+    sink.close()
+    assert sorted(path.name for path in (tmp_path / "drop").iterdir()) == [
+        "recall-0000000004.json",
+        "recall-0000000004.json.sig",
+    ]
 
 
 def test_age_keys_that_are_none(tmp_path: Path) -> None:

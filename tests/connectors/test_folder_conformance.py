@@ -12,7 +12,7 @@ import pytest
 
 from connectors.conformance import SinkConformance
 from connectors.drop import LocalDrop
-from connectors.file_formats import FORMATS
+from connectors.file_formats import Forms
 from connectors.file_seal import Age
 from connectors.files import FilesSink
 from connectors.manifest import Signer
@@ -31,7 +31,7 @@ def folder_bench(home: Path, form: str, *, encrypted: bool = False) -> FileBench
         return FilesSink(
             state,
             LocalDrop(folder),
-            FORMATS[form](known),
+            Forms(form, known),
             Signer("POL-1", "test-hub", KEY),
             age=age,
             recalls=recalls,

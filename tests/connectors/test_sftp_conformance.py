@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from connectors.conformance import SinkConformance
-from connectors.file_formats import FORMATS
+from connectors.file_formats import Forms
 from connectors.files import FilesSink
 from connectors.manifest import Signer
 from connectors.sftp import Options, SftpDrop
@@ -50,7 +50,7 @@ def sftp_bench(server: SshServer, home: Path) -> FileBench:
     def opening(recalls: RecallPolicy | None, known: Schemas) -> FilesSink:
         drop = SftpDrop(options(server, folder), home)
         signer = Signer("POL-1", "test-hub", KEY)
-        return FilesSink(state, drop, FORMATS["csv"](known), signer, recalls=recalls)
+        return FilesSink(state, drop, Forms("csv", known), signer, recalls=recalls)
 
     return FileBench(folder, state, opening)
 
