@@ -203,6 +203,35 @@ def test_batches_at_the_receiver_of_the_page(receiver: Receiver, tmp_path: Path)
     bench.close()
 
 
+def test_two_corrections_of_one_field_are_both_taken_back(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    """Taking back is a message each time: a receiver that drops what it has seen misses none."""
+    receiver.empty()
+    bench = WebhookBench(receiver, tmp_path)
+    sink = claimed(bench)
+    sink.apply(batch(demographics(1), identity(2)))
+    sink.apply(batch(corrected(3, "e-1", "given_name", CANARY + "-1", "e-8")))
+    sink.apply(batch(recalled(4, ("e-8", ["identity"]))))
+    assert (bench.shown("e-1") or {})["given_name"] is None
+    sink.apply(batch(corrected(5, "e-1", "given_name", CANARY + "-2", "e-9")))
+    assert (bench.shown("e-1") or {})["given_name"] == CANARY + "-2"
+    sink.apply(batch(recalled(6, ("e-9", ["identity", "case_management"]))))
+    assert (bench.shown("e-1") or {})["given_name"] is None
+    assert f"{CANARY}-2".encode() not in bench.stored()
+    bench.close()
+
+
+def test_a_correction_holds_for_what_is_released_again(receiver: Receiver, tmp_path: Path) -> None:
+    receiver.empty()
+    bench = WebhookBench(receiver, tmp_path)
+    sink = claimed(bench)
+    sink.apply(batch(identity(1), corrected(2, "e-1", "family_name", "Right")))
+    sink.apply(batch(recalled(3, ("e-1", ["identity"])), identity(4, family_name="Wrong")))
+    assert (bench.shown("e-1") or {})["family_name"] == "Right"
+    bench.close()
+
+
 # -- answers -------------------------------------------------------------------------------
 
 
