@@ -40,7 +40,7 @@ test: $(VENV)/.developer test-services static
 
 check: $(VENV)/.developer static
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile \
-	  -m 'not kafka and not postgres and not slow and not oidc and not browser and not sftp'
+	  -m 'not kafka and not postgres and not slow and not oidc and not browser and not sftp and not age'
 
 .PHONY: static
 static: $(VENV)/.developer

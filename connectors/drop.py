@@ -25,12 +25,19 @@ def part_name(name: str) -> str:
     return f".{name}.part"
 
 
+def held_name(name: str) -> str:
+    """What a file is called between being withdrawn from others and being replaced."""
+    return f".{name}.held"
+
+
 class Drop(Protocol):
     """A folder of files, flat.
 
     put() leaves the whole file under its name or, if it fails or the process dies, what was there
     before; it is on the server's disk when put() returns, where the server can say so. remove()
-    takes a file and its unfinished form away; absent is as good. Every call raises SinkDownError,
+    takes a file and its hidden forms away; absent is as good. hold() hides a file that is to be
+    replaced or removed, so that nobody takes it meanwhile: False if somebody has. get() brings
+    back what was held and not replaced. Every call raises SinkDownError,
     naming what to look at, when the place is away, full or forbidden.
     """
 
@@ -43,6 +50,8 @@ class Drop(Protocol):
         """The whole file; None if there is none of this name."""
 
     def has(self, name: str) -> bool: ...
+
+    def hold(self, name: str) -> bool: ...
 
     def remove(self, name: str) -> None: ...
 
@@ -73,13 +82,17 @@ class LocalDrop:
                 os.fsync(file.fileno())
             crash.point("before_rename")
             part.replace(self._path / name)
+            (self._path / held_name(name)).unlink(missing_ok=True)
             self._sync()
 
     def get(self, name: str) -> bytes | None:
         with self._told(name):
             self.prepare()  # else an unmounted folder looks as if somebody had taken the file
+            held, file = self._path / held_name(name), self._path / name
+            if held.exists() and not file.exists():
+                held.rename(file)
             try:
-                return (self._path / name).read_bytes()
+                return file.read_bytes()
             except FileNotFoundError:
                 return None
         raise AssertionError
@@ -88,10 +101,20 @@ class LocalDrop:
         self.prepare()
         return (self._path / name).exists()
 
+    def hold(self, name: str) -> bool:
+        with self._told(name):
+            self.prepare()
+            try:
+                (self._path / name).rename(self._path / held_name(name))
+            except FileNotFoundError:
+                return False
+            return True
+        raise AssertionError
+
     def remove(self, name: str) -> None:
         with self._told(name):
             self.prepare()
-            for one in (part_name(name), name):
+            for one in (part_name(name), held_name(name), name):
                 (self._path / one).unlink(missing_ok=True)
             self._sync()
 

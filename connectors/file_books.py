@@ -37,7 +37,8 @@ def digest(data: bytes) -> str:
 
 @dataclass
 class DataFile:
-    """A data file as it is to be. taken: it is not there any more, the partner has it."""
+    """A data file as it is to be. taken: it is not there any more, the partner has it. removed:
+    it is not there any more, an attempt that was cut off took it away."""
 
     name: str
     event_type: str
@@ -45,7 +46,9 @@ class DataFile:
     edition: int
     records: list[Record] = field(repr=False)
     taken: bool = False
+    removed: bool = False
     changed: bool = False
+    losing: set[str] = field(default_factory=set)  # events of which it loses something now
 
 
 class FileBooks:
@@ -202,8 +205,15 @@ class Journal:
         }
         for name, one in puts.items():
             kept.setdefault(name, []).append(one)
-        write_whole(self._path, json.dumps(kept).encode())
-        self._noted = kept
+        self._write(kept)
+
+    def removing(self, name: str) -> None:
+        """Note that a file which nobody else can reach any more is taken away now."""
+        self._write({**self._noted, name: [*self.digests(name), REMOVED]})
+
+    def _write(self, noted: dict[str, list[str]]) -> None:
+        write_whole(self._path, json.dumps(noted).encode())
+        self._noted = noted
 
     def _settled(self, db: Connection, books: FileBooks, name: str) -> bool:
         last, row = self._noted[name][-1], books.find(db, name)

@@ -24,6 +24,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from connectors import crash
 from connectors.drop import Drop
 from connectors.errors import ConnectorError, SinkDownError, SinkRefusedError
 from connectors.file_books import DOCUMENT, REMOVED, DataFile, FileBooks, Journal, digest
@@ -62,8 +63,7 @@ class Files:
         self._answers = answers
         self._new: list[Record] = []
         self._opened: dict[str, DataFile] = {}
-        self._recalls: dict[int, list[tuple[Recalled, list[str]]]] = {}
-        self._taken: dict[str, set[str]] = {}  # event → taken files that held what was removed
+        self._recalls: dict[int, list[Recalled]] = {}
 
     def prepare(self) -> None:
         if self._age is not None:
@@ -76,7 +76,7 @@ class Files:
     # -- the batch, told -------------------------------------------------------------------
 
     def begin(self) -> None:
-        self._new, self._opened, self._recalls, self._taken = [], {}, {}, {}
+        self._new, self._opened, self._recalls = [], {}, {}
         self._journal.read()
 
     def ready(self, schemas: Iterable[tuple[str, bytes]]) -> None:
@@ -103,8 +103,7 @@ class Files:
         for record, file in self._of(db, removal.event_ref):
             if record.without(removal.categories) and file is not None:
                 file.changed = True
-                if file.taken:
-                    self._taken.setdefault(removal.event_ref, set()).add(file.name)
+                file.losing.add(removal.event_ref)
 
     def correct(self, db: Connection, correction: Correction) -> None:
         for record, file in self._of(db, correction.event_ref):
@@ -118,8 +117,7 @@ class Files:
                 file.changed = file.changed or not file.taken
 
     def recalled(self, db: Connection, about: Recalled) -> None:  # noqa: ARG002
-        taken = sorted(self._taken.pop(about.event_ref, ()))
-        self._recalls.setdefault(about.sequence, []).append((about, taken))
+        self._recalls.setdefault(about.sequence, []).append(about)
 
     def _of(self, db: Connection, event_ref: str) -> Iterator[tuple[Record, DataFile | None]]:
         """Every record of the event, with the file it is in; None: in the batch to come."""
@@ -147,7 +145,7 @@ class Files:
             except (ValueError, KeyError):
                 raise _foreign(name) from None
         elif REMOVED in ours:
-            file.changed = True  # taken away by such an attempt
+            file.changed = file.removed = True  # taken away by such an attempt
         else:
             file.taken = True
             file.records = [_noted_record(*key, names) for key, names in noted.items()]
@@ -171,9 +169,9 @@ class Files:
         for one in changed:
             one.records = [record for record in one.records if record.fields]
         there = {one.name: self._sealed(one) for one in [*changed, *new] if not one.taken}
-        puts = {
-            name: REMOVED if data is None else digest(data) for name, data in there.items()
-        } | dict.fromkeys([*map(recall_name, self._recalls), *(one.batch for one in new)], DOCUMENT)
+        puts = {name: digest(data) for name, data in there.items() if data is not None}
+        documents = [*map(recall_name, self._recalls), *(one.batch for one in new)]
+        puts |= dict.fromkeys(documents, DOCUMENT)
         left = self._journal.left(db, self.books, puts)
         if not (puts or changed or left):
             return
@@ -232,9 +230,16 @@ class Files:
         for one in changed:
             one.edition += 1
             data = there.get(one.name)
+            # Somebody may take it at this very moment: then it is with them, as it was.
+            if not one.taken and not one.removed and not self.drop.hold(one.name):
+                one.taken, data = True, None
+            crash.point("held")
             if data is not None:
                 self.drop.put(one.name, data)
             elif not one.taken:
+                # Noted when nobody can take it any more: missing, it was us.
+                self._journal.removing(one.name)
+                crash.point("removing")
                 self.drop.remove(one.name)
             self.books.count(db, one, data)
         for batch in sorted({one.batch for one in changed if not one.taken}):
@@ -254,9 +259,10 @@ class Files:
         unanswered = []
         for sequence, items in sorted(self._recalls.items()):
             name = recall_name(sequence)
-            taken = any(files for _, files in items)
+            told = [(one, self._taken_with(one.event_ref)) for one in items]
+            taken = any(files for _, files in told)
             asked = self._answers == "always" or (self._answers == "when_taken" and taken)
-            document = self._signer.recall(items, name + ANSWER if asked else None)
+            document = self._signer.recall(told, name + ANSWER if asked else None)
             self._put_signed(db, name, "recall", document)
             if asked and not self.drop.has(name + ANSWER):
                 unanswered.append(name)
@@ -266,6 +272,10 @@ class Files:
                 f"{', '.join(unanswered[:_FEW])} says, then put an empty file named as its "
                 f"answer beside it ({unanswered[0]}{ANSWER})"
             )
+
+    def _taken_with(self, event_ref: str) -> list[str]:
+        """Files that were taken with what is recalled of the event now."""
+        return [one.name for one in self._opened.values() if one.taken and event_ref in one.losing]
 
     def _put_signed(self, db: Connection, name: str, kind: str, document: bytes) -> None:
         self.drop.put(name + SIGNATURE, self._signer.signature(document))

@@ -12,8 +12,8 @@
 The server's key is the one in the settings or there is no connection: none is taken on trust, and
 no file of the user's (known_hosts, config, agent) is asked. A file is written under a hidden name,
 made durable (fsync@openssh.com, where the server has it) and renamed over what was there
-(posix-rename@openssh.com). Where a server has no such rename, the old file goes first: for a moment
-there is none of that name, never half a one.
+(posix-rename@openssh.com). Where a server has no such rename, the old file goes first: there is
+none of that name for a moment, never half a one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from asyncssh import SFTPClient
 from pydantic import Field, model_validator
 
 from connectors import crash
-from connectors.drop import LITTLE_SPACE, part_name
+from connectors.drop import LITTLE_SPACE, held_name, part_name
 from connectors.errors import SettingsError, SinkDownError
 from connectors.files import FilesSink
 from connectors.findings import Finding
@@ -117,12 +117,17 @@ class SftpDrop:
                 with contextlib.suppress(asyncssh.SFTPNoSuchFile):
                     await client.remove(final)
                 await client.rename(part, final)
+            with contextlib.suppress(asyncssh.SFTPNoSuchFile):
+                await client.remove(self._path(held_name(name)))
 
         self._run(put, name, len(data))
 
     def get(self, name: str) -> bytes | None:
         async def size(client: SFTPClient) -> int | None:
             try:
+                with contextlib.suppress(asyncssh.SFTPNoSuchFile):
+                    return int((await client.stat(self._path(name))).size or 0)
+                await client.rename(self._path(held_name(name)), self._path(name))
                 return int((await client.stat(self._path(name))).size or 0)
             except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
                 await self._there(client)
@@ -150,9 +155,23 @@ class SftpDrop:
 
         return self._run(has, name)
 
+    def hold(self, name: str) -> bool:
+        async def hold(client: SFTPClient) -> bool:
+            held = self._path(held_name(name))
+            with contextlib.suppress(asyncssh.SFTPNoSuchFile):
+                await client.remove(held)  # of an attempt that was cut off after replacing it
+            try:
+                await client.rename(self._path(name), held)
+            except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
+                await self._there(client)
+                return False
+            return True
+
+        return self._run(hold, name)
+
     def remove(self, name: str) -> None:
         async def remove(client: SFTPClient) -> None:
-            for one in (part_name(name), name):
+            for one in (part_name(name), held_name(name), name):
                 with contextlib.suppress(asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
                     await client.remove(self._path(one))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -88,11 +87,10 @@ class FileBench:
         return names
 
     def opened(self, data: bytes) -> bytes:
-        """By the real program, as the partner would; quicker here than a start per file."""
+        """As the partner would; test_files.py does it by the real program."""
         assert self.age is not None
-        return bytes(
-            pyrage.decrypt(data, [pyrage.x25519.Identity.from_str(self.age[0].read_text().strip())])
-        )
+        text = self.age[0].read_text().splitlines()[-1]
+        return bytes(pyrage.decrypt(data, [pyrage.x25519.Identity.from_str(text)]))
 
     def shown(self, event_ref: str) -> dict[str, Any] | None:
         mine = [row for row in self.rows() if row["event_ref"] == event_ref]
@@ -153,16 +151,10 @@ def read(name: str, data: bytes) -> Iterable[dict[str, Any]]:
 
 
 def age_keys(folder: Path) -> tuple[Path, str]:
-    """An identity made by the real age-keygen, and its recipient."""
-    path = folder / "partner.age"
-    try:
-        subprocess.run(["age-keygen", "-o", str(path)], check=True, capture_output=True)
-    except FileNotFoundError:
-        raise AssertionError("age is not installed: make test-services") from None
-    lines = path.read_text().splitlines()
-    [recipient] = [line.split()[-1] for line in lines if line.startswith("# public key")]
-    path.write_text(lines[-1] + "\n")
-    return path, recipient
+    """A partner's identity, in a file as age-keygen writes it, and its recipient."""
+    path, made = folder / "partner.age", pyrage.x25519.Identity.generate()
+    path.write_text(f"# public key: {made.to_public()}\n{made}\n")
+    return path, str(made.to_public())
 
 
 __all__ = ["KEY", "FileBench", "SinkDownError", "age_keys", "read", "schemas"]

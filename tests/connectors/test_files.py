@@ -121,7 +121,7 @@ def test_killed_anywhere_no_half_file_has_a_name(bench: FileBench, point: str) -
     assert not [name for name in names(bench) if name.startswith(".")]
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", [*POINTS, "held"])
 def test_killed_in_a_recall(bench: FileBench, point: str) -> None:
     claimed(bench).apply(batch(identity(1), demographics(2), identity(3, "e-3")))
     recall = batch(recalled(4, ("e-1", ["identity"]), ("e-3", ["identity"])), opened_case(5))
@@ -137,7 +137,7 @@ def test_killed_in_a_recall(bench: FileBench, point: str) -> None:
     assert [e.outcome for e in sink.owed(10)[-1].exceptions] == ["deleted"] * 2
 
 
-@pytest.mark.parametrize("point", [*POINTS[:3], "after_remote", "before_sink_commit"])
+@pytest.mark.parametrize("point", [*POINTS[:3], "held", "removing", "after_remote"])
 def test_killed_while_a_file_goes_it_is_not_taken_for_taken(bench: FileBench, point: str) -> None:
     claimed(bench).apply(batch(identity(1)))
     recall = batch(recalled(2, ("e-1", ["identity"])))
@@ -210,6 +210,51 @@ def test_recalled_from_a_file_that_was_taken(bench: FileBench, tmp_path: Path) -
     claimed(bench).apply(recall)  # also after a restart
     assert [e.outcome for e in bench.open().owed(10)[-1].exceptions] == ["deleted"]
     claimed(bench).apply(batch(recalled(4, ("e-1", ["identity"]))))  # nothing left to ask about
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_taken_at_the_very_moment(bench: FileBench, tmp_path: Path, others: int) -> None:
+    """Between being read and being replaced: it is not put back, and the partner is asked."""
+    sink = claimed(bench)
+    sink.apply(batch(identity(1), *[identity(2, "e-2")] * others))
+    [file] = bench.folder.glob("identity_*.csv")
+    recall = batch(recalled(2 + others, ("e-1", ["identity"])))
+    drop = sink.files.drop
+    hold = drop.hold
+
+    def taken_then_held(name: str) -> bool:
+        file.rename(tmp_path / "taken.csv")
+        return hold(name)
+
+    drop.hold = taken_then_held  # type: ignore[method-assign]
+    with pytest.raises(SinkDownError, match="done"):
+        sink.apply(recall)
+    drop.hold = hold  # type: ignore[method-assign]
+    assert not file.exists()
+    [told] = bench.folder.glob("recall-*.json")
+    assert json.loads(told.read_bytes())["items"][0]["taken"] == [file.name]
+    with pytest.raises(SinkDownError, match="done"):
+        claimed(bench).apply(recall)
+    Path(f"{told}.done").touch()
+    claimed(bench).apply(recall)
+    assert bench.open().position().sequence == 2 + others
+
+
+def test_taken_after_a_recall_was_cut_off(bench: FileBench, tmp_path: Path) -> None:
+    """The connector died before it removed the file; the partner took it before it came back."""
+    claimed(bench).apply(batch(identity(1)))
+    recall = batch(recalled(2, ("e-1", ["identity"])))
+    dies_applying(bench, recall, "before_remote")
+    [file] = bench.folder.glob("identity_*.csv")
+    file.rename(tmp_path / "taken.csv")
+    with pytest.raises(SinkDownError, match="done"):
+        claimed(bench).apply(recall)
+    (tmp_path / "taken.csv").rename(file)
+    dies_applying(bench, recall, "held")
+    assert not file.exists(), "out of others' reach"
+    assert CANARY.encode() in bench.stored()
+    claimed(bench).apply(recall)
+    assert CANARY.encode() not in bench.stored()
 
 
 def test_a_taken_file_holds_up_nothing_but_its_recall(bench: FileBench) -> None:
@@ -310,19 +355,53 @@ def sealed(tmp_path: Path) -> Iterator[FileBench]:
     bench.close()
 
 
-def test_the_real_age_opens_what_we_write(sealed: FileBench) -> None:
+@pytest.mark.age
+def test_the_real_age_opens_what_we_write(sealed: FileBench, tmp_path: Path) -> None:
     claimed(sealed).apply(batch(identity(1)))
     assert not any(CANARY.encode() in one.read_bytes() for one in sealed.folder.iterdir())
     [file] = sealed.folder.glob("identity_*.csv.age")
     assert sealed.age is not None
-    opened = subprocess.run(
-        ["age", "--decrypt", "--identity", str(sealed.age[0]), str(file)],
-        check=True, capture_output=True,
-    ).stdout  # fmt: skip
-    assert CANARY.encode() in opened
+    theirs = sealed.age[0]
+    subprocess.run(["age-keygen", "-o", str(tmp_path / "other")], check=True, capture_output=True)
+
+    def opened(key: Path) -> bytes | None:
+        done = subprocess.run(
+            ["age", "--decrypt", "--identity", str(key), str(file)],
+            check=False, capture_output=True,
+        )  # fmt: skip
+        return done.stdout if done.returncode == 0 else None
+
+    assert CANARY.encode() in (opened(theirs) or b"")
+    assert opened(tmp_path / "other") is None
     [document] = sealed.folder.glob("*.manifest.json")
     [listed] = json.loads(document.read_bytes())["files"]
     assert listed["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@pytest.mark.age
+def test_keys_the_real_programs_make(tmp_path: Path, police: AgencyIdentity) -> None:
+    """age-keygen's and ssh-keygen's recipients, both at once."""
+    (tmp_path / "drop").mkdir()
+    made = subprocess.run(
+        ["age-keygen", "-o", str(tmp_path / "age.key")], check=True, capture_output=True, text=True
+    )
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "ssh")], check=True
+    )
+    recipients = (made.stderr.split()[-1], (tmp_path / "ssh.pub").read_text().strip())
+    place = Place("POL-1", "test-hub", police.home, tmp_path, RecallPolicy())
+    sink = open_sink(Options(path=Path("drop"), encrypt_to=recipients), place)
+    sink.prepare()
+    sink.claim()
+    sink.apply(batch(identity(1)))
+    sink.close()
+    [file] = (tmp_path / "drop").glob("*.jsonl.age")
+    for key in ("age.key", "ssh"):
+        done = subprocess.run(
+            ["age", "--decrypt", "--identity", str(tmp_path / key), str(file)],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        assert CANARY.encode() in done.stdout
 
 
 def test_a_lost_key_waits_and_says_so(sealed: FileBench) -> None:

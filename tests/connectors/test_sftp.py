@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from itertools import count
@@ -285,6 +287,25 @@ def test_a_server_that_says_nothing_any_more(server: SshServer, opened: Opened) 
         line.stall_after = None
         drop.put("a", b"z")
         assert (path / "a").read_bytes() == b"z"
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0" * 300_000, b""])
+def test_what_is_no_ssh_server(
+    server: SshServer, opened: Opened, tmp_path: Path, said: bytes
+) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        with listener.accept()[0] as one, contextlib.suppress(OSError):
+            one.sendall(said)
+            one.recv(1000)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    with pytest.raises(SinkDownError):
+        opened(server, tmp_path, port=listener.getsockname()[1], seconds=3).prepare()
+    thread.join(5)
+    listener.close()
 
 
 def test_a_server_that_is_started_again(tmp_path: Path, opened: Opened) -> None:
