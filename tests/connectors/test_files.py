@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,7 @@ from hub.crypto.signing import SignatureError, pae
 from tests.connectors.file_bench import KEY, FileBench, age_keys, read
 from tests.connectors.test_folder_conformance import folder_bench
 
+NEEDED = "age is not installed: make test-services"
 POINTS = (
     "before_remote", "before_rename", "before_rename:2", "before_rename:3", "before_rename:4",
     "after_remote", "before_sink_commit", "after_sink_commit",
@@ -357,6 +359,7 @@ def sealed(tmp_path: Path) -> Iterator[FileBench]:
 
 @pytest.mark.age
 def test_the_real_age_opens_what_we_write(sealed: FileBench, tmp_path: Path) -> None:
+    assert shutil.which("age"), NEEDED
     claimed(sealed).apply(batch(identity(1)))
     assert not any(CANARY.encode() in one.read_bytes() for one in sealed.folder.iterdir())
     [file] = sealed.folder.glob("identity_*.csv.age")
@@ -381,6 +384,7 @@ def test_the_real_age_opens_what_we_write(sealed: FileBench, tmp_path: Path) -> 
 @pytest.mark.age
 def test_keys_the_real_programs_make(tmp_path: Path, police: AgencyIdentity) -> None:
     """age-keygen's and ssh-keygen's recipients, both at once."""
+    assert shutil.which("age"), NEEDED
     (tmp_path / "drop").mkdir()
     made = subprocess.run(
         ["age-keygen", "-o", str(tmp_path / "age.key")], check=True, capture_output=True, text=True
