@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.bulk import insert_all
-from connectors.file_formats import Names, Record
+from connectors.file_records import Names, Record
 from connectors.identity import write_whole
 from connectors.manifest import Listed
 
@@ -37,18 +37,24 @@ def digest(data: bytes) -> str:
 
 @dataclass
 class DataFile:
-    """A data file as it is to be. taken: it is not there any more, the partner has it. removed:
-    it is not there any more, an attempt that was cut off took it away."""
+    """A data file as it is to be.
+
+    there: as it lies there now. taken: it is not there any more, the partner has it. removed: it is
+    not there any more, an attempt that was cut off took it away. changed: the books have to learn
+    of it. rewritten: it has to be put anew. losing: events of which it loses something now.
+    """
 
     name: str
     event_type: str
     batch: str
     edition: int
     records: list[Record] = field(repr=False)
+    there: bytes | None = field(default=None, repr=False)
     taken: bool = False
     removed: bool = False
     changed: bool = False
-    losing: set[str] = field(default_factory=set)  # events of which it loses something now
+    rewritten: bool = False
+    losing: set[str] = field(default_factory=set)
 
 
 class FileBooks:
@@ -204,7 +210,9 @@ class Journal:
             if not self._settled(db, books, name)
         }
         for name, one in puts.items():
-            kept.setdefault(name, []).append(one)
+            noted = kept.setdefault(name, [])
+            if noted[-1:] != [one]:
+                noted.append(one)
         self._write(kept)
 
     def removing(self, name: str) -> None:

@@ -28,7 +28,8 @@ from connectors import crash
 from connectors.drop import Drop
 from connectors.errors import ConnectorError, SinkDownError, SinkRefusedError
 from connectors.file_books import DOCUMENT, REMOVED, DataFile, FileBooks, Journal, digest
-from connectors.file_formats import Forms, Record
+from connectors.file_formats import Forms
+from connectors.file_records import Record
 from connectors.file_seal import SUFFIX, Age
 from connectors.findings import Finding
 from connectors.manifest import ANSWER, SIGNATURE, Signer, batch_name, recall_name, span
@@ -102,7 +103,7 @@ class Files:
     def remove(self, db: Connection, removal: Removal) -> None:
         for record, file in self._of(db, removal.event_ref):
             if record.without(removal.categories) and file is not None:
-                file.changed = True
+                file.changed = file.rewritten = True
                 file.losing.add(removal.event_ref)
 
     def correct(self, db: Connection, correction: Correction) -> None:
@@ -114,7 +115,7 @@ class Files:
                 )
             if record.correct(correction.field, correction.value) and file is not None:
                 # Who has taken the file has the correction too, as an event of its own.
-                file.changed = file.changed or not file.taken
+                file.changed = file.rewritten = file.rewritten or not file.taken
 
     def recalled(self, db: Connection, about: Recalled) -> None:  # noqa: ARG002
         self._recalls.setdefault(about.sequence, []).append(about)
@@ -137,7 +138,7 @@ class Files:
             if digest(data) not in ours:
                 raise _foreign(name)
             # Put by an attempt that was cut off: what it began is ended, manifest and books.
-            file.changed = digest(data) != row.sha256
+            file.there, file.changed = data, digest(data) != row.sha256
             try:
                 file.records = self._forms.of(name).decode(
                     row.event_type, self._opened_age(name, data), noted
@@ -217,6 +218,8 @@ class Files:
         """The bytes of a file; None of one that has no records any more."""
         if not file.records:
             return None
+        if file.there is not None and not file.rewritten:
+            return file.there
         data = self._forms.of(file.name).encode(file.event_type, file.records)
         if not file.name.endswith(SUFFIX):
             return data
@@ -230,6 +233,9 @@ class Files:
         for one in changed:
             one.edition += 1
             data = there.get(one.name)
+            if data is not None and data is one.there:
+                self.books.count(db, one, data)  # an attempt that was cut off has put it
+                continue
             # Somebody may take it at this very moment: then it is with them, as it was.
             if not one.taken and not one.removed and not self.drop.hold(one.name):
                 one.taken, data = True, None

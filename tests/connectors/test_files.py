@@ -357,6 +357,26 @@ def sealed(tmp_path: Path) -> Iterator[FileBench]:
     bench.close()
 
 
+def test_waiting_for_an_answer_writes_nothing_again(sealed: FileBench) -> None:
+    sink = claimed(sealed)
+    sink.apply(batch(identity(1)))
+    sink.apply(batch(identity(2, "e-2"), demographics(3, "e-2")))
+    next(sealed.folder.glob("identity_*001.csv.age")).unlink()
+    recall = batch(recalled(4, ("e-1", ["identity"]), ("e-2", ["identity"])))
+    seen = set()
+    for _ in range(4):
+        with pytest.raises(SinkDownError, match="done"):
+            sink.apply(recall)
+        [file] = sealed.folder.glob("identity_*003.csv.age")
+        journal = sealed.state.with_name(sealed.state.name + ".journal").read_bytes()
+        seen.add((file.read_bytes(), journal))
+    assert len(seen) == 1
+    (sealed.folder / "recall-0000000004.json.done").touch()
+    sink.apply(recall)
+    assert (sealed.shown("e-2") or {})["gender"] == "f"
+    assert CANARY.encode() not in sealed.stored()
+
+
 @pytest.mark.age
 def test_the_real_age_opens_what_we_write(sealed: FileBench, tmp_path: Path) -> None:
     assert shutil.which("age"), NEEDED
