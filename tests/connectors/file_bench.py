@@ -80,6 +80,8 @@ class FileBench:
         for path in sorted(self.folder.glob("batch-*.manifest.json")):
             verify(KEY.public, path.read_bytes(), Path(f"{path}.sig").read_bytes())
             for one in json.loads(path.read_bytes())["files"]:
+                if not (self.folder / one["name"]).exists():
+                    continue  # the partner has taken it
                 data = (self.folder / one["name"]).read_bytes()
                 assert hashlib.sha256(data).hexdigest() == one["sha256"], one["name"]
                 assert len(data) == one["bytes"]
