@@ -309,6 +309,23 @@ def test_unless_the_partner_stands_for_it(desk: Desk, tmp_path: Path) -> None:
         assert sink.position().sequence == 2
 
 
+def test_a_receiver_that_is_away_is_waited_out(receiver: Receiver, tmp_path: Path) -> None:
+    receiver.empty()
+    bench = WebhookBench(receiver, tmp_path)
+    sink = claimed(bench)
+    sink.apply(batch(identity(1)))
+    later = batch(identity(2, "e-2"), recalled(3, ("e-1", ["identity"])))
+    with bench.outage():
+        for _ in range(2):
+            with pytest.raises(SinkDownError, match="no connection"):
+                sink.apply(later)
+        assert (sink.position().sequence, sink.quarantine()) == (1, [])
+    sink.apply(later)
+    assert bench.shown("e-1") is None
+    assert bench.shown("e-2") is not None
+    bench.close()
+
+
 def test_a_redirect_gets_nothing(desk: Desk, tmp_path: Path) -> None:
     desk.answer = (307, b"")
     with sink_to(desk, tmp_path) as sink, pytest.raises(SinkDownError, match="redirect"):
