@@ -12,7 +12,6 @@ from typing import Any
 import duckdb
 import pyrage
 
-from connectors.errors import SinkDownError
 from connectors.files import FilesSink
 from connectors.manifest import verify
 from connectors.sink import RecallPolicy
@@ -31,8 +30,6 @@ def schemas() -> Schemas:
 
 class FileBench:
     """`folder`: where the files are. `state`: the books. `opening` makes a sink over them."""
-
-    atomic = False
 
     def __init__(
         self, folder: Path, state: Path, opening: Open, age: tuple[Path, str] | None = None
@@ -157,6 +154,3 @@ def age_keys(folder: Path) -> tuple[Path, str]:
     path, made = folder / "partner.age", pyrage.x25519.Identity.generate()
     path.write_text(f"# public key: {made.to_public()}\n{made}\n")
     return path, str(made.to_public())
-
-
-__all__ = ["KEY", "FileBench", "SinkDownError", "age_keys", "read", "schemas"]
