@@ -44,13 +44,14 @@ def run(
     """
     from connectors import collector
     from connectors.runner import Runner
-    from connectors.settings import open_inbox
+    from connectors.settings import open_inbox, open_notices
 
     loaded, identity, sink = _opened(settings)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")  # unless there is a log
     logging.getLogger("connectors").setLevel(logging.INFO if verbose else logging.WARNING)
     inbox = open_inbox(loaded.through(via), identity)
-    runner = Runner(inbox, sink, identity, pace=loaded.pace.pace(), on_alarm=_tell)
+    notices = open_notices(loaded, identity)
+    runner = Runner(inbox, sink, identity, pace=loaded.pace.pace(), on_alarm=_tell, notices=notices)
     try:
         if once:
             _run_once(runner)
@@ -64,6 +65,8 @@ def run(
     finally:
         inbox.close()
         sink.close()
+        if notices is not None:
+            notices.close()
 
 
 def _run_once(runner: Any) -> None:

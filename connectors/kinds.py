@@ -46,7 +46,10 @@ class Kind:
 
 
 KINDS: Final[Mapping[str, Kind]] = {
+    "folder": Kind("connectors.folder", "files (JSON Lines, CSV, Parquet) in a folder"),
     "relay": Kind("connectors.relay", "keyed messages in the partner's own Kafka"),
+    "sftp": Kind("connectors.sftp", "files on a server over SFTP"),
+    "webhook": Kind("connectors.webhook", "signed requests to a web service of yours"),
 }
 """Name in `sink.kind` → the kind."""
 

@@ -320,7 +320,7 @@ class LandingSink:
             ledger.remove(db, event_ref, present)
         if not restrict:
             ledger.forget_restricted(db, event_ref, gone)
-        self._uncorrect(db, work, event_ref, gone)
+        self._uncorrect(db, work, item.sequence, about)
         ledger.purge_quarantine(db, event_ref)
         ledger.bury(
             db,
@@ -335,17 +335,19 @@ class LandingSink:
             work.buried[place] = max(work.buried.get(place, -1), item.sequence)
         return outcome
 
-    def _uncorrect(self, db: Connection, work: Work, event_ref: str, gone: Sequence[str]) -> None:
+    def _uncorrect(
+        self, db: Connection, work: Work, sequence: int, about: tuple[str, tuple[str, ...]]
+    ) -> None:
         """If what was recalled is a correction, the corrected value goes too."""
-        dropped = self._ledger.drop_correction(db, event_ref, gone)
+        dropped = self._ledger.drop_correction(db, *about)
         if dropped is None:
             return
         corrects, category, name = dropped
         if corrects not in work.held:
             work.held.update(self._ledger.held(db, [corrects]))
-        about = work.held.get(corrects, _NOTHING)
-        if category in about.bases:
-            correction = Correction(corrects, about.event_type, name, None, 0)
+        corrected = work.held.get(corrects, _NOTHING)
+        if category in corrected.bases:
+            correction = Correction(corrects, corrected.event_type, name, None, sequence)
             for projection in self._projections:
                 projection.correct(db, correction)
 

@@ -62,12 +62,13 @@ class Messages:
     def __init__(self, system: MessageSystem) -> None:
         self._system = system
         self._waiting: list[Message] = []
+        self._added: dict[str, int] = {}  # event → sequence of what was added last
 
     def prepare(self) -> None:
         self._system.prepare()
 
     def begin(self) -> None:
-        self._waiting = []
+        self._waiting, self._added = [], {}
 
     def close(self) -> None:
         self._system.close()
@@ -83,6 +84,7 @@ class Messages:
     def add(self, db: Connection, additions: Sequence[Addition]) -> None:  # noqa: ARG002
         for addition in additions:
             event, categories = addition.event, tuple(sorted(addition.categories))
+            self._added[event.event_ref] = event.sequence
             self._waiting.append(
                 Message(
                     message_id("event", event.sequence, event.event_ref, *categories),
@@ -108,10 +110,12 @@ class Messages:
         """What is removed is told by the recall itself, held or not."""
 
     def correct(self, db: Connection, correction: Correction) -> None:  # noqa: ARG002
-        named = ("corrected", correction.sequence, correction.event_ref, correction.field)
+        # What was released again after a recall is corrected again: that is another message.
+        sequence = max(correction.sequence, self._added.get(correction.event_ref, 0))
+        rest = () if correction.value is not None else ("",)
         self._waiting.append(
             Message(
-                message_id(*named, *(() if correction.value is not None else ("",))),
+                message_id("corrected", sequence, correction.event_ref, correction.field, *rest),
                 "corrected",
                 correction.sequence,
                 correction.event_ref,

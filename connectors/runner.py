@@ -36,6 +36,7 @@ from connectors.errors import (
 )
 from connectors.identity import AgencyIdentity
 from connectors.inbox import Inbox, Sealed
+from connectors.notice import Notices
 from connectors.opening import Opener
 from connectors.receipts import sign_receipt
 from connectors.registry_cache import RegistryCache
@@ -53,6 +54,7 @@ ALARMS: Final = {
     ),
     "quarantined": "deliveries are in quarantine: look at `connector quarantine`",
     "strangers": "messages that are not the hub's lie on this agency's topic",
+    "notice_unsent": "no mail tells that deliveries arrived: look at [notice] and its mail server",
     "registry": "the registry cannot be fetched or trusted: evidence of new keys cannot be checked",
 }
 """Every alarm a runner raises, with what it means."""
@@ -125,6 +127,7 @@ class Runner:
         pace: Pace | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         on_alarm: Callable[[Alarm, bool], None] = lambda alarm, raised: None,  # noqa: ARG005
+        notices: Notices | None = None,
     ) -> None:
         """on_alarm(alarm, raised): called when one is raised (True) and when it is over (False)."""
         self._inbox = inbox
@@ -134,10 +137,12 @@ class Runner:
         self._pace = pace or Pace()
         self._clock = clock
         self._on_alarm = on_alarm
+        self._notices = notices
         self._opener = Opener(identity, self._registry, schemas, refresh=self.refresh_registry)
         self._claimed = False
         self._resumed = False
         self._expected = 1
+        self._applied: int | None = None  # last sequence the sink holds; None: not known yet
         self._cursor = ""
         self._ahead = False  # a message was left for later, because one before it is missing
         self._looking = False  # we are reading again what we have read, to find it
@@ -166,7 +171,10 @@ class Runner:
 
     def run_once(self, timeout: float = 0.0) -> Progress:
         """One round. RetryError when hub or partner is away; nothing is lost, call again."""
-        self._resume()
+        try:
+            self._resume()
+        finally:
+            self._tell()
         # Receipts first: those of a round that ended between apply and send go out even if
         # nothing new ever comes.
         early = self._send_receipts()
@@ -193,6 +201,7 @@ class Runner:
                 self._claimed = True
             position = self._sink.position()
             waiting = self._sink.quarantine()
+        self._applied = position.sequence
         with self._hub_alarm():
             self._inbox.start(position.cursor, position.sequence)
         self._expected = position.sequence + 1
@@ -291,6 +300,7 @@ class Runner:
             self._resumed = False  # applied in part or not at all: the sink knows
             raise
         self._expected, self._cursor = read.expected, cursor
+        self._applied = read.expected - 1
         if poison:
             self._raise_alarm("quarantined", f"{poison} more")
             log.warning("%d deliveries quarantined", poison)
@@ -368,6 +378,16 @@ class Runner:
             with self._partner_alarm():
                 self._sink.sent([one.id for one in owed])
             sent += len(owed)
+
+    def _tell(self) -> None:
+        """That something has arrived, to whoever is to look. It never holds a delivery up."""
+        if self._notices is None or self._applied is None:
+            return
+        self._notices.look(self._applied)
+        if self._notices.trouble:
+            self._raise_alarm("notice_unsent", self._notices.trouble)
+        else:
+            self._end_alarm("notice_unsent")
 
     def _look_at_registry(self) -> None:
         now = self._clock()

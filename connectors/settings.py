@@ -47,6 +47,7 @@ from connectors.identity import AgencyIdentity
 from connectors.inbox import HttpInbox, Inbox, TopicInbox
 from connectors.kinds import KINDS, Place, mistakes, open_kind
 from connectors.mapping import load_mapping
+from connectors.notice import Notices, NoticeSettings
 from connectors.runner import Pace
 from connectors.sink import RecallPolicy, Sink
 from hub.topics import TopicError, open_topics
@@ -182,6 +183,8 @@ class PartnerSettings(_Part):
     sink: SinkSettings
     recalls: RecallSettings = RecallSettings()
     pace: PaceSettings = PaceSettings()
+    notice: NoticeSettings | None = None
+    """Who is told by mail that something arrived; docs/connect-email.md."""
 
     def through(self, via: Literal["topics", "http"] | None) -> PartnerSettings:
         """The same by another way to the hub, at the address its approval names."""
@@ -263,6 +266,13 @@ def open_inbox(settings: PartnerSettings, identity: AgencyIdentity) -> Inbox:
         return TopicInbox(open_topics(url), identity)
     except TopicError as wrong:
         raise SettingsError(f"inbox.url: {wrong}") from None
+
+
+def open_notices(settings: PartnerSettings, identity: AgencyIdentity) -> Notices | None:
+    """Who is told by mail that something arrived; None unless the settings say."""
+    if settings.notice is None:
+        return None
+    return Notices(settings.notice, identity.agency, identity.hub.hub, settings.sink.folder)
 
 
 def open_sink(settings: PartnerSettings, identity: AgencyIdentity) -> Sink:

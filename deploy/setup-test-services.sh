@@ -81,6 +81,17 @@ need() {
   fi
 }
 
+if [ ! -x /usr/sbin/sshd ] && ! command -v sshd >/dev/null; then
+  # Its package starts a server on installation unless it is told not to: the tests start their own.
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ] && as_root true 2>/dev/null; then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod +x "$policy"
+    trap 'as_root rm -f "$policy"' EXIT
+  fi
+  PATH="$PATH:/usr/sbin" need sshd openssh-server 'a server for files, for the connector over SFTP'
+fi
+need age age 'the program that opens encrypted files, to check ours'
+
 if [ -z "${CHROMIUM:-}" ]; then need chromium chromium 'a browser for the tests of pages'; fi
 need node nodejs 'version 20 or later, for the verifier that runs in browsers'
 if ! node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)'; then

@@ -1,0 +1,48 @@
+"""The sink into files passes the conformance suite, as encrypted Parquet.
+
+CSV is in test_sftp_conformance.py; JSON Lines and all of them in test_file_formats.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connectors.conformance import SinkConformance
+from connectors.drop import LocalDrop
+from connectors.file_formats import Forms
+from connectors.file_seal import Age
+from connectors.files import FilesSink
+from connectors.manifest import Signer
+from connectors.sink import RecallPolicy
+from schemas.registry import Schemas
+from tests.connectors.file_bench import KEY, FileBench, age_keys
+
+
+def folder_bench(home: Path, form: str, *, encrypted: bool = False) -> FileBench:
+    folder, state = home / "drop", home / "files.state.db"
+    folder.mkdir()
+    keys = age_keys(home) if encrypted else None
+
+    def opening(recalls: RecallPolicy | None, known: Schemas) -> FilesSink:
+        age = Age([keys[1]], home / "files.state.db.age") if keys else None
+        return FilesSink(
+            state,
+            LocalDrop(folder),
+            Forms(form, known),
+            Signer("POL-1", "test-hub", KEY),
+            age=age,
+            recalls=recalls,
+        )
+
+    return FileBench(folder, state, opening, keys)
+
+
+class TestParquetEncrypted(SinkConformance):
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> Iterator[FileBench]:
+        bench = folder_bench(tmp_path, "parquet", encrypted=True)
+        yield bench
+        bench.close()
