@@ -38,6 +38,7 @@ from hub.cli import (
     person,
     policy,
     policy_votes,
+    practice,
     recalls,
     scenario,
     serve,
@@ -71,6 +72,7 @@ app.command()(agency_cli.publish)
 agencies.mount(agency_cli.agency)
 own_work.mount(agency_cli.agency)
 app.add_typer(agency_cli.agency, name="agency")
+practice.mount(connector)
 app.add_typer(connector, name="connector")
 transparency.mount(audit.app)
 evidence.mount(audit.app)
