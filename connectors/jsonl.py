@@ -146,7 +146,7 @@ class JsonlSink(LandingSink):
     def __init__(
         self, path: Path, agency: str, hub: str, *, recalls: RecallPolicy | None = None
     ) -> None:
-        path = path.expanduser().resolve()
+        self.path = path = path.expanduser().resolve()
         self.database = SqlDatabase(f"sqlite:///{path}.state.db")
         self._metadata = sa.MetaData()
         self._file = JsonLines(path, self._metadata)

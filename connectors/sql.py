@@ -90,6 +90,7 @@ class SqlSink(LandingSink):
     ) -> None:
         """db_schema: where our own tables go on PostgreSQL; the database's default if None."""
         self.database = SqlDatabase(url)
+        self.db_schema = db_schema
         self._metadata = sa.MetaData(schema=db_schema)
         schemas = schemas or Schemas.load()
         projections: list[Projection] = []
@@ -106,6 +107,11 @@ class SqlSink(LandingSink):
             projections.append(self.mapped)
         self.ledger = Ledger(agency, hub, self._metadata)
         super().__init__(self.database, self.ledger, projections, recalls)
+
+    @property
+    def own_tables(self) -> frozenset[str]:
+        """Names of the connector's own tables, those of event types left out."""
+        return frozenset(table.name for table in self._metadata.tables.values())
 
     def prepare(self) -> None:
         """Make our tables; check the mapping against the partner's."""
