@@ -28,6 +28,7 @@ from hub.cli import (
     audit,
     backup,
     case,
+    connector_map,
     connector_try,
     consent,
     console,
@@ -75,6 +76,7 @@ own_work.mount(agency_cli.agency)
 app.add_typer(agency_cli.agency, name="agency")
 practice.mount(connector)
 connector_try.mount(connector)
+connector_map.mount(connector)
 app.add_typer(connector, name="connector")
 transparency.mount(audit.app)
 evidence.mount(audit.app)
