@@ -86,7 +86,7 @@ class Found:
 
 
 def read_tables(db: Connection, schema: str | None = None, only: Iterable[str] = ()) -> Found:
-    """Every table of a database but the connector's own. only: these and what they refer to."""
+    """Every table of a database but the connector's own. only: these, whatever else is there."""
     inspector = sa.inspect(db)
     names = [n for n in inspector.get_table_names(schema) if not n.startswith("nrm_")]
     wanted = set(only)
@@ -108,7 +108,8 @@ def read_tables(db: Connection, schema: str | None = None, only: Iterable[str] =
                 found.looked_into.append(name)
     for name, table in bare.items():
         columns = tuple(_with_codes(one, table, codes) for one in table.columns)
-        found.tables[name] = Table(name, columns, table.unique, name in codes)
+        if not wanted or name in wanted:
+            found.tables[name] = Table(name, columns, table.unique, name in codes)
     return found
 
 

@@ -26,6 +26,7 @@ from schemas.registry import Schemas
 
 LEAST: Final = 0.68
 SURE: Final = 0.8
+LIKELY: Final = 0.3  # enough to be offered to somebody who asks for another field
 REF_LENGTH: Final = 36  # letters of our longest reference, a UUID
 
 Withheld = Callable[[EventSchema, str], str | None]
@@ -124,9 +125,21 @@ def alternatives(
 ) -> list[Line]:
     """The best fields for one column, whether they are proposed or not."""
     choices = _choices(schemas, withheld, frozenset(), {})
-    lines = (_line(table, column, one) for one in choices)
+    lines = (_line(table, column, one, LIKELY) for one in choices)
     ranked = sorted((one for one in lines if one is not None), key=lambda one: -one.score)
     return ranked[:most]
+
+
+def named(
+    table: Table, column: Column, text: str, schemas: Schemas, withheld: Withheld
+) -> Line | None:
+    """The line for a field somebody names ("CaseOpened.channel"); None if it cannot go there."""
+    for choice in _choices(schemas, withheld, frozenset(), {}):
+        if text.lower() == f"{choice.schema.type}.{choice.name}".lower():
+            line = _line(table, column, choice, least=0.0)
+            if line is not None:
+                return replace(line, reason=f"named by hand; {line.reason}")
+    return None
 
 
 def _choices(
@@ -180,11 +193,11 @@ def _table(table: Table, choices: Iterable[Choice]) -> list[Line]:
     return sorted(kept, key=lambda one: order[one.column.name])
 
 
-def _line(table: Table, column: Column, choice: Choice) -> Line | None:
+def _line(table: Table, column: Column, choice: Choice, least: float = LEAST * 0.9) -> Line | None:
     if column.key or _is_ref(column):
         return None
     name, words = _name_score(table, column, choice)
-    if name < LEAST * 0.9:
+    if name < least:
         return None
     fit, told, translation, pick = _type_score(column, choice)
     if fit <= 0:
@@ -206,6 +219,8 @@ def _name_score(table: Table, column: Column, choice: Choice) -> tuple[float, st
     context = bool((mine | around) & about)
     best, best_set = 0.0, frozenset[str]()
     for wanted in _wanted(choice):
+        if not alike(mine, wanted):
+            continue  # what the table's name alone says is said of all its columns
         views = (mine, mine | (around & wanted), mine - around, mine - around - about)
         score = max(alike(view, wanted) for view in views)
         if not context:

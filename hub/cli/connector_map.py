@@ -173,7 +173,7 @@ def _proposed(
 
 def _asked(proposal: Proposal, withheld: Withheld) -> Proposal:
     from connectors.workbench.asking import Stopped, gone_through
-    from connectors.workbench.proposing import alternatives
+    from connectors.workbench.proposing import alternatives, named
     from schemas.registry import Schemas
 
     try:
@@ -182,6 +182,7 @@ def _asked(proposal: Proposal, withheld: Withheld) -> Proposal:
             lambda text: str(typer.prompt(text, default="", show_default=False)),
             typer.echo,
             lambda one, line: alternatives(one.table, line.column, Schemas.load(), withheld),
+            lambda one, line, text: named(one.table, line.column, text, Schemas.load(), withheld),
         )
     except Stopped:
         typer.echo("Nothing was written.")

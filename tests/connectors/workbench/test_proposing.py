@@ -108,7 +108,8 @@ def test_no_row_of_a_person_is_read(tmp_path: Path) -> None:
         "CREATE TABLE ref_staff (id INTEGER PRIMARY KEY, surname TEXT, first_name TEXT, x TEXT)",
         "CREATE TABLE lk_contact (id INTEGER PRIMARY KEY, phone TEXT)",
         "CREATE TABLE lk_client (id INTEGER PRIMARY KEY, label TEXT)",
-        "CREATE TABLE lk_wide (a INTEGER PRIMARY KEY, b TEXT, c TEXT, d TEXT, e TEXT, f TEXT, g TEXT)",
+        "CREATE TABLE lk_wide (a INTEGER PRIMARY KEY, b TEXT, c TEXT, d TEXT, e TEXT, f TEXT, "
+        "g TEXT)",
     ],
 )
 def test_what_may_tell_of_a_person_is_no_lookup_table(ddl: str, tmp_path: Path) -> None:
