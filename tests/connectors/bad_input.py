@@ -1,6 +1,6 @@
-"""A partner's site at which something goes wrong: the real runner, with what must hold whatever it is.
+"""A partner's site at which something goes wrong: the real runner, and what must hold all the same.
 
-given three deliveries wait, the first is applied, then the damage is done
+given one delivery was applied, then the damage is done and others come
 when the runner goes on
 then it waits (and says what to do) or sets one aside (with its reason), and never more
 and once the damage is mended everything is there, once, and answered
