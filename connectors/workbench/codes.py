@@ -60,6 +60,7 @@ _SAME: Final = (
     "apoyo psicologico, psychosocial, psychosocial support, counseling",
     "interpretation, interpreting, interpretariat, interpretacion",
     "education, training, formation, educacion, school, ecole",
+    "extreme, immediate, immediat, very high, tres eleve, muy alto, critical, critique",
 )
 UNKNOWN, OTHER = 3, 4
 """Each line means one thing: texts of three languages, without accents."""

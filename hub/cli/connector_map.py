@@ -218,6 +218,7 @@ def _write(out: Console, proposal: Proposal, found: Found, path: Path, yes: bool
 
 
 def _sample(out: Console, mapping: Mapping) -> None:
+    from connectors.columns import to_text
     from connectors.workbench.sample import row
     from schemas.registry import Schemas
 
@@ -226,7 +227,7 @@ def _sample(out: Console, mapping: Mapping) -> None:
     for one in mapping.maps:
         shown.add_row(one.event, "", one.table, "")
         for column, (told, got) in row(one, Schemas.load()).items():
-            shown.add_row(f"  {told}", "→", column, str(got))
+            shown.add_row(f"  {to_text(told)}", "→", column, to_text(got))
     out.print(shown)
 
 

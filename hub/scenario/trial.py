@@ -171,7 +171,7 @@ def _copy_tables(mapping: Mapping, url: str, twin: str) -> None:
                 columns = (
                     sa.Column(
                         one.name, one.type.as_generic(), primary_key=one.primary_key,
-                        nullable=one.nullable,
+                        nullable=one.nullable or one.server_default is not None,
                     )
                     for one in found.columns
                 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Every page about connecting a system, typed as it stands: docs/connect-*.md, docs/publish-*.md.
+"""Every page about connecting a system, typed as it stands: connect-*.md, publish-*.md, mapping.md.
 
 `tests/tutorials/page.py` tells in which form such a page is written.
 """
@@ -14,7 +14,9 @@ from tests.tutorials.page import Block, Page, missing
 from tests.tutorials.places import given, markers
 from tests.tutorials.reader import reader
 
-PATHS = sorted([*ROOT.glob("docs/connect-*.md"), *ROOT.glob("docs/publish-*.md")])
+PATHS = sorted(
+    [*ROOT.glob("docs/connect-*.md"), *ROOT.glob("docs/publish-*.md"), ROOT / "docs" / "mapping.md"]
+)
 PAGES = [Page.read(path) for path in PATHS]
 
 
