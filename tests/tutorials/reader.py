@@ -100,9 +100,10 @@ def reader(folder: Path, given: Mapping[str, str]) -> Iterator[Reader]:
             if process.poll() is None:
                 process.kill()
                 process.wait()
-        if somebody.shell is not None and somebody.shell.poll() is None:
+        if somebody.shell is not None:
             somebody.shell.kill()
-            somebody.shell.communicate()
+            if not somebody.shell.stdout.closed:  # type: ignore[union-attr]
+                somebody.shell.communicate()
 
 
 def free_port() -> int:
