@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from connectors.agency_cli import reported
 from hub.cli.printed import console, progress, table
+
+SHOWN: Final = 30  # deliveries listed
 
 
 def mount(connector: typer.Typer) -> None:
@@ -52,8 +54,11 @@ def practice(
         begun = Practice.begin(home, story, agency, lambda done: bar.update(task, completed=done))
     out = console()
     shown = table(">sequence", "event")
-    for number, kind in begun.waiting():
+    waiting = begun.waiting()
+    for number, kind in waiting[:SHOWN]:
         shown.add_row(str(number), kind)
+    if len(waiting) > SHOWN:
+        shown.add_row("", f"and {len(waiting) - SHOWN} more")
     out.print(f"{story.id}: {story.title}. All persons are invented.", markup=False)
     out.print(shown)
     out.print(f"Waiting for {agency} ({role}) of hub {begun.hub_id}.", markup=False)

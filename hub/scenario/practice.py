@@ -142,11 +142,11 @@ class Practice:
             raise StageError(f"{kind} is refused: {outcome.reason}: {outcome.detail}")
 
     def _stand_back(self) -> None:
-        """The partner's deliveries are for its own connector, not for the stage's."""
-        player = self.stage.players[self.agency]
-        if player.sink is not None:
-            player.sink.close()
-        self.stage.players[self.agency] = Player(player.identity, player.role)
+        """Deliveries are for the partner's own connector; those of others lie unread."""
+        for agency, player in self.stage.players.items():
+            if player.sink is not None:
+                player.sink.close()
+            self.stage.players[agency] = Player(player.identity, player.role)
 
     def _note(self, *, recalled: bool) -> None:
         noted = {

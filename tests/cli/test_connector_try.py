@@ -8,12 +8,16 @@ import signal
 import sqlite3
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from connectors import landed
+from connectors import kinds, landed
+from connectors import settings as settings_module
 from connectors.errors import SettingsError
+from connectors.kinds import Kind
 from connectors.settings import load_settings, open_sink
 from hub.scenario.practice import Practice, brought, chosen
 from hub.scenario.stage import StageError
@@ -130,6 +134,8 @@ def test_never_where_deliveries_of_a_real_hub_are(tmp_path: Path, agency: str) -
     assert done.code == 1
     assert "deliveries of hub 'real-hub': invented persons are never brought" in told(done)
     assert dump(tmp_path / "own.db") == before
+    if agency == "POL-1":
+        return
     assert nrm("connector", "try", settings, "--undo").code == 1
     assert dump(tmp_path / "own.db") == before
 
@@ -284,3 +290,60 @@ def test_a_practice_hub_goes_on_where_it_was(tmp_path: Path) -> None:
     assert (
         "holds no practice hub" in nrm("connector", "practice", "--recall", "--home", tmp_path).err
     )
+
+
+@pytest.fixture
+def documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Settings of a sink whose books lie beside the partner's system, at the identity's home."""
+    monkeypatch.setattr(kinds, "KINDS", {"folder": Kind("tests.cli.remote_kind", "a folder")})
+    monkeypatch.setattr(settings_module, "KINDS", kinds.KINDS)
+    path = tmp_path / "partner.toml"
+    path.write_text(
+        'home = "SH-1"\n[sink]\nkind = "folder"\n[sink.options]\nfolder = "documents"\n', "utf-8"
+    )
+    return path
+
+
+def test_a_system_that_cannot_hold_our_books(documents: Path, tmp_path: Path) -> None:
+    done = nrm("connector", "try", documents)
+    assert done.code == 0, done
+    assert "'given_name': 'Synthetic'" in done.out
+    assert "Gone: the books hold nothing" in done.out
+    assert list((tmp_path / "documents").iterdir()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["documents", "partner.toml"]
+
+
+def test_books_at_the_real_home_refuse_a_trial(documents: Path, tmp_path: Path) -> None:
+    """The trial has books of its own; the real ones are looked for where they are kept."""
+    identity = MiniHub("real-hub").enrol(tmp_path, "SH-1", "shelter")
+    sink = open_sink(load_settings(documents), identity)
+    sink.prepare()
+    sink.claim()
+    sink.close()
+    done = nrm("connector", "try", documents)
+    assert done.code == 1
+    assert "deliveries of hub 'real-hub'" in done.err
+    assert list((tmp_path / "documents").iterdir()) == []
+
+
+@pytest.mark.postgres
+def test_on_postgres_in_a_schema_of_its_own(
+    new_postgres_database: Callable[[], str], tmp_path: Path
+) -> None:
+    url = new_postgres_database()
+    with psycopg.connect(url) as own:
+        own.execute("CREATE SCHEMA hub")
+        own.execute("CREATE TABLE client (nrm_ref TEXT UNIQUE, first_name TEXT, born DATE)")
+    (tmp_path / "mapping.toml").write_text(MAPPING.replace("WHEN_EMPTY", "null"), "utf-8")
+    (tmp_path / "partner.toml").write_text(
+        f'home = "agency"\n[sink]\nurl = "{url}"\ndb_schema = "hub"\nmapping = "mapping.toml"\n',
+        "utf-8",
+    )
+    done = nrm("connector", "try", tmp_path / "partner.toml")
+    assert done.code == 0, done
+    assert "first_name=Synthetic, born=1999-01-01" in told(done)
+    assert "A row stays in client, emptied" in told(done)
+    with psycopg.connect(url) as own:
+        left = own.execute("SELECT tablename FROM pg_tables WHERE schemaname IN ('hub', 'public')")
+        assert left.fetchall() == [("client",)]
+        assert own.execute("SELECT count(*) FROM client").fetchone() == (0,)
