@@ -190,7 +190,8 @@ def _flat(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 def _own_tables(db: Connection, sink: SqlSink) -> list[str]:
     """Ours; of default tables those whose every row is of a delivery these books hold."""
     inspector = sa.inspect(db)
-    names = [name for name in inspector.get_table_names(sink.db_schema) if name in sink.own_tables]
+    ours = {table.name for table in sink.own_tables()}
+    names = [name for name in inspector.get_table_names(sink.db_schema) if name in ours]
     for name in map(table_name, Schemas.load().types()):
         if not inspector.has_table(name, sink.db_schema):
             continue

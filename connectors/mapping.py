@@ -172,11 +172,11 @@ def examined(
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as wrong:
         raise SettingsError(f"{path}: {wrong}") from None
-    reader = _Reader(path, text, schemas or Schemas.load())
+    reader = Reader(path, text, schemas or Schemas.load())
     return reader.read(document), reader.mistakes
 
 
-class _Reader:
+class Reader:
     """Reads one document, collecting mistakes instead of stopping at the first."""
 
     def __init__(self, path: Path, text: str, schemas: Schemas) -> None:

@@ -108,11 +108,6 @@ class SqlSink(LandingSink):
         self.ledger = Ledger(agency, hub, self._metadata)
         super().__init__(self.database, self.ledger, projections, recalls)
 
-    @property
-    def own_tables(self) -> frozenset[str]:
-        """Names of the connector's own tables, those of event types left out."""
-        return frozenset(table.name for table in self._metadata.tables.values())
-
     def prepare(self) -> None:
         """Make our tables; check the mapping against the partner's."""
         with self.database.writing() as db:
@@ -120,6 +115,10 @@ class SqlSink(LandingSink):
         self.database.wipe(True)  # a process may have died between a recall's commit and this
         if self.mapped is not None:
             self.mapped.check()
+
+    def own_tables(self) -> list[sa.Table]:
+        """Books, timeline and cases: everything of ours but the tables of event types."""
+        return list(self._metadata.sorted_tables)
 
     def close(self) -> None:
         self.database.close()

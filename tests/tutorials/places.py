@@ -34,12 +34,8 @@ BY_SCHEME: Final[Mapping[str, Place]] = {
 
 
 def place(name: str, example: str) -> Place | None:
-    """What stands for this variable; None for a port."""
-    found = BY_NAME.get(name) or BY_SCHEME.get(urlsplit(example).scheme)
-    assert found is not None or name.endswith("_PORT"), (
-        f"no server of the suite stands for {name} ({example}): tests/tutorials/places.py"
-    )
-    return found
+    """What stands for this variable; None for a port, or if nothing does."""
+    return BY_NAME.get(name) or BY_SCHEME.get(urlsplit(example).scheme)
 
 
 def given(needs: Mapping[str, str], request: pytest.FixtureRequest) -> dict[str, str]:
@@ -47,6 +43,9 @@ def given(needs: Mapping[str, str], request: pytest.FixtureRequest) -> dict[str,
     values = {}
     for name, example in needs.items():
         found = place(name, example)
+        assert found is not None or name.endswith("_PORT"), (
+            f"no server of the suite stands for {name} ({example}): tests/tutorials/places.py"
+        )
         values[name] = (
             str(free_port())
             if found is None
