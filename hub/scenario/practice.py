@@ -164,8 +164,8 @@ def chosen(
 ) -> tuple[Scenario, str]:
     """A story, and who has this role in it. StageError says which stories there are.
 
-    Without `scenario`: the one that brings this role most of the types in `events`, or S1 where
-    all bring as much.
+    Without `scenario`: the one that brings this role most of the types in `events`, then one that
+    tells who the person is, then most types.
     """
     wanted = frozenset(events)
     found = []
@@ -175,11 +175,13 @@ def chosen(
         story = _story(one)
         agency = next((a for a in story.recipients if story.agencies[a] == role), None)
         if agency is not None and (brings := brought(story, agency)):
-            found.append((len(brings & wanted), -len(story.events), one == "S1", story, agency))
+            told_who = "IdentityRecorded" in brings
+            rank = (len(brings & wanted), told_who, len(brings), -len(story.events))
+            found.append((rank, story, agency))
     if not found:
         told = f"{scenario} brings nothing to" if scenario else "no scenario brings anything to"
         raise StageError(f"{told} the role {role!r}; there is something for {_roles()}")
-    _, _, _, story, agency = max(found, key=lambda one: (one[0], one[2], one[1]))
+    _, story, agency = max(found, key=lambda one: one[0])
     return story, agency
 
 
