@@ -26,7 +26,9 @@ class Place:
     take: Callable[[Any], str]
 
 
-BY_NAME: Final[Mapping[str, Place]] = {}
+BY_NAME: Final[Mapping[str, Place]] = {
+    "SHELTER_KAFKA": Place("kafka_broker", "kafka", lambda broker: str(broker.address)),
+}
 
 BY_SCHEME: Final[Mapping[str, Place]] = {
     "postgresql": Place("new_postgres_database", "postgres", lambda new: str(new())),
