@@ -20,16 +20,21 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.errors import SinkDownError
+from connectors.errors import SettingsError, SinkDownError
 from connectors.landing import LandingSink
 from connectors.ledger import Ledger, instant
 from connectors.sink import Addition, Batch, Correction, RecallPolicy, Removal
 from connectors.sql import SqlDatabase
+
+_BACK: Final = (
+    "put it back from a copy; or remove it and its state file, and take everything from the hub's "
+    "log again with `connector run --once --via http`"
+)
 
 
 class JsonLines:
@@ -50,10 +55,13 @@ class JsonLines:
         """Make the file what the state says: finish or drop a rewrite, cut what does not count."""
         row = db.execute(sa.select(self.length)).one_or_none()
         if row is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.touch(mode=0o600, exist_ok=True)
+            if self._path.stat().st_size:
+                raise SettingsError(
+                    f"{self._path} holds something, and there are no books beside it: name another "
+                    "file in sink.path, or take this one away"
+                )
             db.execute(self.length.insert().values(path=str(self._path), bytes=0, rewritten=False))
-            os.truncate(self._path, 0)
             return
         if row.rewritten and self._next.exists():
             self._next.replace(self._path)
@@ -61,7 +69,7 @@ class JsonLines:
         self._next.unlink(missing_ok=True)
         if row.rewritten:
             db.execute(self.length.update().values(rewritten=False))
-        if self._path.stat().st_size > row.bytes:
+        if _whole(self._path, row.bytes) > row.bytes:
             os.truncate(self._path, row.bytes)
 
     def ready(self, schemas: Iterable[tuple[str, bytes]]) -> None:
@@ -74,6 +82,7 @@ class JsonLines:
     def _append(self, db: Connection, text: str) -> None:
         path, length, _ = self._now(db)
         data = text.encode()
+        _whole(path, length)
         with path.open("r+b") as file:
             file.seek(length)
             file.write(data)
@@ -135,9 +144,15 @@ class JsonLines:
 
     def _lines(self, db: Connection) -> Iterator[dict[str, Any]]:
         path, length, _ = self._now(db)
+        _whole(path, length)
         with path.open("rb") as file:
-            for raw in file.read(length).splitlines():
-                yield json.loads(raw)
+            for number, raw in enumerate(file.read(length).split(b"\n")[:-1], 1):
+                try:
+                    yield json.loads(raw)
+                except ValueError:
+                    raise SinkDownError(
+                        f"{path}, line {number} was changed and cannot be read: {_BACK}"
+                    ) from None
 
 
 class JsonlSink(LandingSink):
@@ -146,7 +161,7 @@ class JsonlSink(LandingSink):
     def __init__(
         self, path: Path, agency: str, hub: str, *, recalls: RecallPolicy | None = None
     ) -> None:
-        path = path.expanduser().resolve()
+        self.path = path = path.expanduser().resolve()
         self.database = SqlDatabase(f"sqlite:///{path}.state.db")
         self._metadata = sa.MetaData()
         self._file = JsonLines(path, self._metadata)
@@ -154,6 +169,7 @@ class JsonlSink(LandingSink):
 
     def prepare(self) -> None:
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.database.writing() as db:
                 self._metadata.create_all(db)
             self._settle()
@@ -194,6 +210,15 @@ def _line(addition: Addition) -> dict[str, Any]:
         "bases": {category: event.bases[category] for category in addition.categories},
         "fields": {category: dict(event.fields[category]) for category in addition.categories},
     }
+
+
+def _whole(path: Path, length: int) -> int:
+    """The file's size. SinkDownError if it lacks what was answered: nothing may be written then."""
+    size = path.stat().st_size if path.is_file() else -1
+    if size < length:
+        what = "is no file" if size < 0 else f"has {size} bytes of {length} that were written"
+        raise SinkDownError(f"{path} {what}: {_BACK}")
+    return size
 
 
 def _sync(folder: Path) -> None:

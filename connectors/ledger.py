@@ -86,6 +86,12 @@ class Ledger(LedgerTables):
     def claim(self, db: Connection, at: datetime) -> int:
         """A new generation for this agency's row; makes the row at first."""
         row = self._row(db)
+        for other in db.execute(sa.select(self.state.c.hub)).scalars():  # of whatever agency
+            if other != self._hub:
+                raise SettingsError(
+                    f"this database holds deliveries of hub {other!r}, the identity is enrolled "
+                    f"with {self._hub!r}: use another database"
+                )
         if row is None:
             db.execute(
                 self.state.insert().values(
@@ -99,11 +105,6 @@ class Ledger(LedgerTables):
                 )
             )
             return 1
-        if row.hub != self._hub:
-            raise SettingsError(
-                f"this database holds deliveries of hub {row.hub!r}, the identity is enrolled with "
-                f"{self._hub!r}: use another database"
-            )
         if row.layout != LAYOUT:
             raise SettingsError(
                 f"the connector tables have layout {row.layout}, this version writes {LAYOUT}: "

@@ -246,6 +246,33 @@ class MappedTables:
                 )
         return found
 
+    # -- what a partner sees, for somebody who tries it ------------------------------------
+
+    @property
+    def maps(self) -> tuple[EventMap, ...]:
+        return self._mapping.maps
+
+    def filled(self, db: Connection) -> list[tuple[str, str]]:
+        """(table, row key) of every row that deliveries have filled."""
+        m = self.mapped.c
+        query = sa.select(m.table_name, m.row_key).distinct().order_by(m.table_name, m.row_key)
+        return [(name, key) for name, key in db.execute(query)]
+
+    def row(self, db: Connection, place: tuple[str, str]) -> dict[str, Any] | None:
+        """The mapped columns of such a row as they are now; None if it is not there."""
+        partner = self._partner(place[0])
+        names = dict.fromkeys(
+            column for one in self.maps if one.table == place[0] for column in one.columns
+        )
+        query = sa.select(*(partner.table.c[name] for name in names))
+        found = db.execute(query.where(*_row(partner, place[1]))).mappings().first()
+        return None if found is None else dict(found)
+
+    def delete(self, db: Connection, place: tuple[str, str]) -> None:
+        """The whole row; only for what was invented."""
+        partner = self._partner(place[0])
+        db.execute(partner.table.delete().where(*_row(partner, place[1])))
+
     # -- removing and correcting -----------------------------------------------------------
 
     def read(self, db: Connection, removal: Removal) -> Mapping[str, Mapping[str, Any]]:  # noqa: ARG002

@@ -18,6 +18,7 @@
     channel = "channel"                              # column = field
     age_group = { field = "age_status", codes = "age" }
     opened_on = { from = "occurred_at", type = "date" }
+    nationality = { field = "citizenships", pick = "first" }   # of a list
     source = { constant = "NRM" }
 
 Several maps may fill one table, and several events one row: then each column shows what happened
@@ -70,7 +71,10 @@ class CodeMissing(ValueError):
 
 @dataclass(frozen=True)
 class Source:
-    """Where a column's value comes from. `category` is that of the field, "" for all others."""
+    """Where a column's value comes from. `category` is that of the field, "" for all others.
+
+    pick: takes the first of a list. part: of money. typed: `type` was asked for. line: in the file.
+    """
 
     kind: str  # field, from, constant
     name: str = ""
@@ -78,9 +82,15 @@ class Source:
     category: str = ""
     codes: MappingABC[str, Any] | None = None
     convert: Callable[[Any], Any] | None = None
+    pick: bool = False
+    part: str = ""
+    typed: bool = False
+    line: int = 0
 
     def take(self, value: Any) -> Any:
         """The column's value for a field's value. CodeMissing or ValueError if it does not fit."""
+        if self.pick and isinstance(value, list):
+            value = value[0] if value else None
         if value is None:
             return None
         if self.codes is not None:
@@ -141,14 +151,32 @@ def load_mapping(path: Path, schemas: Schemas | None = None) -> Mapping:
 
 def parse_mapping(text: str, path: Path, schemas: Schemas | None = None) -> Mapping:
     """The same of a text; `path` is what mistakes are reported under."""
+    mapping, mistakes = examined(text, path, schemas)
+    if mistakes:
+        count = len(mistakes)
+        raise SettingsError(
+            f"{count} mistake{'s' if count > 1 else ''} in the mapping:\n"
+            + "\n".join(f"  {path}:{line}: {told}" for line, told in mistakes)
+        )
+    return mapping
+
+
+def examined(
+    text: str, path: Path, schemas: Schemas | None = None
+) -> tuple[Mapping, list[tuple[int, str]]]:
+    """What could be read of a text, and its mistakes with their lines.
+
+    SettingsError if it is not TOML: then nothing could.
+    """
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as wrong:
         raise SettingsError(f"{path}: {wrong}") from None
-    return _Reader(path, text, schemas or Schemas.load()).read(document)
+    reader = Reader(path, text, schemas or Schemas.load())
+    return reader.read(document), reader.mistakes
 
 
-class _Reader:
+class Reader:
     """Reads one document, collecting mistakes instead of stopping at the first."""
 
     def __init__(self, path: Path, text: str, schemas: Schemas) -> None:
@@ -156,7 +184,7 @@ class _Reader:
         self._lines = text.splitlines()
         self._schemas = schemas
         self._codes: dict[str, dict[str, Any]] = {}
-        self._mistakes: list[str] = []
+        self.mistakes: list[tuple[int, str]] = []
         self._starts = [
             number
             for number, line in enumerate(self._lines, start=1)
@@ -187,12 +215,6 @@ class _Reader:
             if (one.event, one.table) in seen:
                 self._wrong(one.line, f"{one.event} into {one.table} is mapped twice: merge them")
             seen.add((one.event, one.table))
-        if self._mistakes:
-            count = len(self._mistakes)
-            raise SettingsError(
-                f"{count} mistake{'s' if count > 1 else ''} in the mapping:\n"
-                + "\n".join(f"  {mistake}" for mistake in self._mistakes)
-            )
         return Mapping(self._path, tuple(maps), default)
 
     def _map(self, index: int, entry: dict[str, Any]) -> EventMap:
@@ -249,7 +271,7 @@ class _Reader:
         try:
             return self._schemas.by_type(name)
         except KeyError:
-            self._wrong(line, f"no event type {name!r}{_close(name, self._schemas.types())}")
+            self._wrong(line, f"no event type {name!r}{close(name, self._schemas.types())}")
             return None
 
     def _source(
@@ -260,19 +282,24 @@ class _Reader:
         if not isinstance(spec, dict):
             self._wrong(line, f"column {column!r}: write a field's name or {{ field = … }}")
             return None
-        self._unknown(spec, ("field", "from", "constant", "codes", "type", "part"), line, line)
+        self._unknown(
+            spec, ("field", "from", "constant", "codes", "type", "part", "pick"), line, line
+        )
         kinds = [kind for kind in ("field", "from", "constant") if kind in spec]
         if len(kinds) != 1:
             self._wrong(line, f"column {column!r}: give one of field, from, constant")
             return None
         convert = self._type(column, spec, line)
         codes = self._code_table(column, spec, line)
+        pick = spec.get("pick")
+        if pick not in (None, "first"):
+            self._wrong(line, f'column {column!r}: pick is "first", or left out')
         if kinds == ["constant"]:
-            return Source("constant", value=spec["constant"], convert=convert)
+            return Source("constant", value=spec["constant"], convert=convert, line=line)
         if kinds == ["from"]:
             if spec["from"] not in FROM:
                 self._wrong(line, f"column {column!r}: from is one of {_list(FROM)}")
-            return Source("from", spec["from"], codes=codes, convert=convert)
+            return Source("from", spec["from"], codes=codes, convert=convert, line=line)
         name = spec["field"]
         if schema is None:
             return None
@@ -281,13 +308,25 @@ class _Reader:
             names = [one.name for one in schema.fields]
             self._wrong(
                 line,
-                f"{schema.type} has no field {name!r}{_close(str(name), names)}; "
+                f"{schema.type} has no field {name!r}{close(str(name), names)}; "
                 f"it has {_list(names)}",
             )
             return None
-        if convert is None and codes is None:
+        if pick is not None and kind_of(field.avro) != "json":
+            self._wrong(line, f"column {column!r}: {name} is no list, leave pick out")
+        if convert is None and codes is None and pick is None:
             convert = self._natural(column, field.name, field.avro, spec, line)
-        return Source("field", name, category=field.category or "", codes=codes, convert=convert)
+        return Source(
+            "field",
+            name,
+            category=field.category or "",
+            codes=codes,
+            convert=convert,
+            pick=pick is not None,
+            part=str(spec.get("part", "")),
+            typed="type" in spec,
+            line=line,
+        )
 
     def _natural(
         self, column: str, name: str, avro: Any, spec: dict[str, Any], line: int
@@ -314,7 +353,7 @@ class _Reader:
         if name not in self._codes:
             self._wrong(
                 line,
-                f"column {column!r}: there is no [codes.{name}]{_close(str(name), self._codes)}",
+                f"column {column!r}: there is no [codes.{name}]{close(str(name), self._codes)}",
             )
             return None
         return self._codes[name]
@@ -324,7 +363,7 @@ class _Reader:
             if name not in known:
                 self._wrong(
                     self._find(name, start, end),
-                    f"unknown setting {name!r}{_close(name, known)}; known are {_list(known)}",
+                    f"unknown setting {name!r}{close(name, known)}; known are {_list(known)}",
                 )
 
     def _find(self, name: str, start: int = 1, end: int | None = None) -> int:
@@ -336,10 +375,11 @@ class _Reader:
         return start
 
     def _wrong(self, line: int, text: str) -> None:
-        self._mistakes.append(f"{self._path}:{line}: {text}")
+        self.mistakes.append((line, text))
 
 
-def _close(name: str, known: Iterable[str]) -> str:
+def close(name: str, known: Iterable[str]) -> str:
+    """A hint for a name nobody knows, in brackets; "" if none is like it."""
     found = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {found[0]!r}?)" if found else ""
 

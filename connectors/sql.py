@@ -90,6 +90,7 @@ class SqlSink(LandingSink):
     ) -> None:
         """db_schema: where our own tables go on PostgreSQL; the database's default if None."""
         self.database = SqlDatabase(url)
+        self.db_schema = db_schema
         self._metadata = sa.MetaData(schema=db_schema)
         schemas = schemas or Schemas.load()
         projections: list[Projection] = []
@@ -114,6 +115,10 @@ class SqlSink(LandingSink):
         self.database.wipe(True)  # a process may have died between a recall's commit and this
         if self.mapped is not None:
             self.mapped.check()
+
+    def own_tables(self) -> list[sa.Table]:
+        """Books, timeline and cases: everything of ours but the tables of event types."""
+        return list(self._metadata.sorted_tables)
 
     def close(self) -> None:
         self.database.close()
@@ -194,6 +199,10 @@ def _errors() -> Iterator[None]:
         raise SinkRefusedError("value_unsuitable", "a number is too large") from None
 
 
+_NOT_THERE: Final = (
+    "a table or column is not there: put it back, or correct the mapping "
+    "(nrm-hub connector map --check)"
+)
 # What an operator may look at, by the database's own code; its texts can hold values.
 _REMEDIES: Final = {
     "SQLITE_CANTOPEN": "the file cannot be opened: does its folder exist, and may we write there?",
@@ -202,6 +211,10 @@ _REMEDIES: Final = {
     "SQLITE_FULL": "the disk is full",
     "42501": "this user may not: let it make tables, and read and write them",
     "3F000": "the schema that sink.db_schema names is not there: make it",
+    "SQLITE_ERROR": _NOT_THERE,
+    "42P01": _NOT_THERE,
+    "42703": _NOT_THERE,
+    "42804": "a column is of another type now: change it back, or start the connector anew",
     "53100": "the server's disk is full",
 }
 

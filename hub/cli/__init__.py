@@ -28,6 +28,8 @@ from hub.cli import (
     audit,
     backup,
     case,
+    connector_map,
+    connector_try,
     consent,
     console,
     demo,
@@ -38,6 +40,7 @@ from hub.cli import (
     person,
     policy,
     policy_votes,
+    practice,
     recalls,
     scenario,
     serve,
@@ -71,6 +74,9 @@ app.command()(agency_cli.publish)
 agencies.mount(agency_cli.agency)
 own_work.mount(agency_cli.agency)
 app.add_typer(agency_cli.agency, name="agency")
+practice.mount(connector)
+connector_try.mount(connector)
+connector_map.mount(connector)
 app.add_typer(connector, name="connector")
 transparency.mount(audit.app)
 evidence.mount(audit.app)

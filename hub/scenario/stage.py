@@ -67,12 +67,18 @@ class Stage:
 
     @classmethod
     def build(
-        cls, scenario: Scenario, home: Path, places: Places, *, profile: Path | None = None
+        cls,
+        scenario: Scenario,
+        home: Path,
+        places: Places,
+        *,
+        profile: Path | None = None,
+        hub_id: str = HUB_ID,
     ) -> Stage:
         """A fresh hub in `home` with all agencies enrolled. Refused if a role is unknown."""
         hub_home = Home(home / "hub")
         hub_home.init(
-            HUB_ID,
+            hub_id,
             store=places.store,
             keys=places.keys,
             topics=places.topics,
