@@ -45,7 +45,10 @@ class Kind:
     summary: str
 
 
-KINDS: Final[Mapping[str, Kind]] = {}
+KINDS: Final[Mapping[str, Kind]] = {
+    "dhis2": Kind("connectors.case_systems.dhis2", "a tracker program of a DHIS2 instance"),
+    "primero": Kind("connectors.case_systems.primero", "the cases of a Primero instance"),
+}
 """Name in `sink.kind` → the kind."""
 
 

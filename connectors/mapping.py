@@ -145,10 +145,10 @@ def parse_mapping(text: str, path: Path, schemas: Schemas | None = None) -> Mapp
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as wrong:
         raise SettingsError(f"{path}: {wrong}") from None
-    return _Reader(path, text, schemas or Schemas.load()).read(document)
+    return Reader(path, text, schemas or Schemas.load()).read(document)
 
 
-class _Reader:
+class Reader:
     """Reads one document, collecting mistakes instead of stopping at the first."""
 
     def __init__(self, path: Path, text: str, schemas: Schemas) -> None:

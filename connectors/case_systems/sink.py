@@ -1,0 +1,71 @@
+"""The sink of a case system: a RemoteSink whose receipts say no more than the system can do.
+
+Where a system keeps what it no longer shows (a history of changes, rows that are only marked as
+deleted), a recall is answered "restricted", not "deleted": out of use and out of sight, but there
+until the partner's own people purge it. The two kinds say in their tutorials who does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from connectors.case_systems.places import Places
+from connectors.copies import CaseSystem, Copies
+from connectors.delivery import Arrived
+from connectors.errors import SettingsError
+from connectors.findings import Finding
+from connectors.kinds import Place
+from connectors.landing import Work
+from connectors.remote import RemoteSink
+
+
+class RecordSystem(CaseSystem, Protocol):
+    """A case system with its check.
+
+    purges: whether what put() removes is gone from it for good, versions and history included.
+    """
+
+    @property
+    def purges(self) -> bool: ...
+
+    def check(self) -> list[Finding]: ...
+
+
+class CaseSink(RemoteSink):
+    """Sink into one case system."""
+
+    def __init__(self, state: Path, system: RecordSystem, places: Places, place: Place) -> None:
+        metadata = sa.MetaData()
+        super().__init__(
+            state, place.agency, place.hub, Copies(system, metadata), metadata, place.recalls
+        )
+        self._system = system
+        self._places = places
+
+    def prepare(self) -> None:
+        self._places.prepare()
+        super().prepare()
+
+    def check(self) -> list[Finding]:
+        return self._system.check()
+
+    def _remove(
+        self, db: Connection, work: Work, item: Arrived, about: tuple[str, tuple[str, ...]]
+    ) -> str:
+        there = bool(self._places.filled(about[0]))  # or was, or was about to be
+        outcome = super()._remove(db, work, item, about)
+        if outcome == "deleted" and there and not self._system.purges:
+            return "restricted"
+        return outcome
+
+
+def agreed(system: str, found: Sequence[Finding]) -> None:
+    """SettingsError with everything that is wrong, if something is."""
+    wrong = [f"  {one.subject}: {one.text}: {one.fix}" for one in found if one.level == "wrong"]
+    if wrong:
+        raise SettingsError(f"{system} and the settings do not agree:\n" + "\n".join(wrong))

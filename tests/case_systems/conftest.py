@@ -1,0 +1,127 @@
+"""Benches: a case system's sink, the described server it speaks to, and what that server holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.case_systems.sink import CaseSink
+from connectors.kinds import Place, open_kind
+from connectors.sink import RecallPolicy
+from schemas.registry import Schemas
+from tests.case_systems.dhis2_server import Dhis2Server
+
+HERE = Path(__file__).parent
+
+
+def all_schemas() -> Schemas:
+    shipped = Schemas.load()
+    return Schemas(shipped.by_type(name).document for name in shipped.types())
+
+
+class SystemBench:
+    """What the benches share. options: of the sink, changed by tests before open()."""
+
+    kind: str
+    options: dict[str, Any]
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.schemas = all_schemas()
+        self._sinks: list[CaseSink] = []
+
+    def open(self, recalls: RecallPolicy | None = None) -> CaseSink:
+        sink = self.unprepared(recalls)
+        sink.prepare()
+        return sink
+
+    def unprepared(self, recalls: RecallPolicy | None = None) -> CaseSink:
+        place = Place("SH-1", "test-hub", self.folder, self.folder, recalls or RecallPolicy())
+        sink = open_kind(self.kind, self.options, place)
+        assert isinstance(sink, CaseSink)
+        self._sinks.append(sink)
+        return sink
+
+    def close(self) -> None:
+        for sink in self._sinks:
+            sink.close()
+
+    def stored(self) -> bytes:
+        """Everything: the partner's database and the connector's own files."""
+        return b"".join(path.read_bytes() for path in sorted(self.folder.glob("*.db*")))
+
+    def whole(self, event_type: str, held: dict[str, Any]) -> dict[str, Any]:
+        fields = self.schemas.by_type(event_type).fields
+        return {**{field.name: None for field in fields}, **held}
+
+
+class Dhis2Bench(SystemBench):
+    kind = "dhis2"
+
+    def __init__(self, folder: Path, url: str, server: Dhis2Server) -> None:
+        super().__init__(folder)
+        self.server = server
+        self.mapping = folder / "mapping.toml"
+        self.mapping.write_text((HERE / "dhis2_mapping.toml").read_text("utf-8"), "utf-8")
+        self.options = {
+            "url": url,
+            "token": "connector-purging",
+            "program": "prNrmCases1",
+            "org_unit": "ouShelterN1",
+            "mapping": "mapping.toml",
+            "purge": "maintenance",
+            "seconds": 5.0,
+        }
+
+    def event(self, event_ref: str) -> dict[str, Any] | None:
+        """Data elements of the event that stands for this one now."""
+        sink = self._sinks[-1]
+        uid = sink._system._tracker.uid(event_ref)  # type: ignore[attr-defined]
+        with self.server.db() as db:
+            row = db.execute("SELECT * FROM event WHERE uid = ? AND NOT deleted", (uid,)).fetchone()
+        if row is None:
+            return None
+        return {"stage": row["stage"], "status": row["status"], **json.loads(row["data"])}
+
+    def attributes(self) -> dict[str, str]:
+        """Of all tracked entities that are not deleted."""
+        with self.server.db() as db:
+            query = (
+                "SELECT field, value FROM attribute_value "
+                "WHERE entity IN (SELECT uid FROM entity WHERE NOT deleted)"
+            )
+            return dict(db.execute(query).fetchall())
+
+    def count(self, table: str, *, deleted: bool = False) -> int:
+        with self.server.db() as db:
+            query = f"SELECT count(*) FROM {table} WHERE deleted = ?"
+            return int(db.execute(query, (int(deleted),)).fetchone()[0])
+
+    def shown(self, event_ref: str) -> dict[str, Any] | None:
+        found = self.event(event_ref)
+        if found is None:
+            return None
+        held = json.loads(found.get("deAllFields", "{}"))
+        types = {"stOpened001": "CaseOpened", "stIdentity1": "IdentityRecorded"}
+        event_type = types.get(found["stage"]) or found["deEventType"]
+        if found["stage"] == "stIdentity1":
+            # What the mapping names has to say the same.
+            assert found.get("deBirthDate") == held.get("date_of_birth")
+            assert found.get("deGender001") == held.get("gender")
+        if found["stage"] == "stOpened001":
+            assert found.get("deChannel01") == held.get("channel")
+        return self.whole(event_type, held)
+
+
+@pytest.fixture
+def dhis2(tmp_path: Path) -> Iterator[Dhis2Bench]:
+    server = Dhis2Server(tmp_path / "dhis2-server.db")
+    with server.described.running() as url:
+        bench = Dhis2Bench(tmp_path, url, server)
+        yield bench
+        bench.close()
+    assert server.described.violations == []
