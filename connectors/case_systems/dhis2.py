@@ -257,7 +257,7 @@ class Dhis2:
 
 
 def _at_fault(cases: Sequence[TrackedCase], wrong: Trouble) -> int | None:
-    """The sequence of the delivery an error is about, as far as it can be told."""
+    """The delivery an error is about. None if that is not certain: the runner finds it out."""
     for case in cases:
         record = case.records.get(wrong.uid)
         for event in case.staged:
@@ -267,5 +267,5 @@ def _at_fault(cases: Sequence[TrackedCase], wrong: Trouble) -> int | None:
             named = [case.attributes[name] for name in wrong.fields if name in case.attributes]
             if named:
                 return named[0].event.sequence
-            return max((one.sequence for one in case.change.changed), default=None)
+            return case.change.changed[0].sequence if len(case.change.changed) == 1 else None
     return None

@@ -11,7 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.case_systems.dhis2_objects import Found, moment, uid, values
-from connectors.case_systems.dhis2_program import Program, Taker, shown_as
+from connectors.case_systems.dhis2_program import (
+    MOST_ATTRIBUTE,
+    MOST_DATA,
+    Program,
+    Taker,
+    shown_as,
+)
 from connectors.case_systems.filling import written
 from connectors.case_systems.mapping import CaseMapping, Filling
 from connectors.case_systems.places import Places
@@ -136,7 +142,9 @@ class TrackedCase:
             "trackedEntityType": self.tracker.program.tracked_entity_type,
             "orgUnit": self.tracker.org_unit,
             "attributes": values(
-                _shown(done.fill, self.tracker.program.attributes), done.empty, "attribute"
+                _shown(done.fill, self.tracker.program.attributes, MOST_ATTRIBUTE),
+                done.empty,
+                "attribute",
             ),
         }
 
@@ -155,7 +163,7 @@ class TrackedCase:
     def _event_object(self, event: Kept) -> dict[str, Any]:
         stage = self.tracker.stage(event.event_type) or ""
         fill, empty = self._data(event)
-        shown = _shown(fill, self.tracker.program.stages[stage].elements)
+        shown = _shown(fill, self.tracker.program.stages[stage].elements, MOST_DATA)
         return self._event(self.tracker.uid(event.event_ref), stage) | {
             "occurredAt": moment(event.occurred_at or event.received_at),
             "dataValues": values(shown, empty, "dataElement"),
@@ -226,13 +234,19 @@ def names(tracker: Tracker, case_ref: str) -> tuple[str, str]:
     return tracker.uid(f"entity {case_ref}"), tracker.uid(f"enrollment {case_ref}")
 
 
-def _shown(fill: Mapping[str, Filling], takers: Mapping[str, Taker]) -> dict[str, str | None]:
-    shown = {}
+def _shown(
+    fill: Mapping[str, Filling], takers: Mapping[str, Taker], most: int
+) -> dict[str, str | None]:
+    shown: dict[str, str | None] = {}
     for name, filling in fill.items():
+        told = f"{filling.event.event_type}.{filling.target.source.name}"
         try:
-            shown[name] = shown_as(filling.value, takers[name].value_type)
+            value = shown_as(filling.value, takers[name].value_type)
         except (ValueError, TypeError):
-            event = filling.event
-            told = f"{event.event_type}.{filling.target.source.name} does not fit {name}"
-            raise SinkRefusedError("value_unsuitable", told, event.sequence) from None
+            wrong = f"{told} does not fit {name}"
+            raise SinkRefusedError("value_unsuitable", wrong, filling.event.sequence) from None
+        if value is not None and len(value) > most:
+            wrong = f"{told} has more than {most} letters, too many for {name}"
+            raise SinkRefusedError("value_unsuitable", wrong, filling.event.sequence)
+        shown[name] = value
     return shown

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Final
 
-from connectors.case_systems.mapping import EVERY_OTHER, CaseMapping, Form, Target
+from connectors.case_systems.mapping import (
+    ANYTHING,
+    EVERY_OTHER,
+    CaseMapping,
+    Form,
+    Mismatch,
+    Target,
+)
 from connectors.columns import to_boolean, to_date, to_integer, to_text, to_timestamp
 
 FORM: Final = Form(
@@ -30,12 +37,15 @@ PROGRAM_FIELDS: Final = (
 )
 """What is asked of /api/programs/{uid}."""
 
-_TEXTS: Final = frozenset({"text", "integer", "number", "boolean", "date", "timestamp", "json"})
+MOST_ATTRIBUTE: Final = 1200
+MOST_DATA: Final = 50000
+"""Letters DHIS2 takes in an attribute, and in a data element."""
+
 _NUMBERS: Final = frozenset({"integer", "number"})
 _WHOLE: Final = frozenset({"integer"})
 _TAKES: Final[Mapping[str, frozenset[str]]] = {
-    "TEXT": _TEXTS,
-    "LONG_TEXT": _TEXTS,
+    "TEXT": ANYTHING,
+    "LONG_TEXT": ANYTHING,
     "MULTI_TEXT": frozenset({"text", "json"}),
     "LETTER": frozenset({"text"}),
     "PHONE_NUMBER": frozenset({"text"}),
@@ -132,15 +142,6 @@ def _taker(said: Mapping[str, Any], mandatory: object) -> Taker:
         return Taker(said["id"], said["valueType"], None, bool(mandatory))
     codes = frozenset(str(one["code"]) for one in options.get("options", []))
     return Taker(said["id"], said["valueType"], codes, bool(mandatory), options["id"])
-
-
-@dataclass(frozen=True)
-class Mismatch:
-    """A place in the mapping file that the server would refuse. fix: what to do."""
-
-    line: int
-    text: str
-    fix: str
 
 
 def mismatches(mapping: CaseMapping, program: Program) -> list[Mismatch]:

@@ -39,6 +39,8 @@ from schemas.registry import EventSchema, Schemas
 EVERY_OTHER: Final = "*"
 OWNERS: Final = ("hub", "partner")
 PROVENANCE: Final = (*FROM, "event_type", "fields")
+ANYTHING: Final = frozenset({"text", "integer", "number", "boolean", "date", "timestamp", "json"})
+"""The kinds of a target: a field of free text takes them all."""
 _TIMES: Final = ("occurred_at", "received_at")
 
 
@@ -134,6 +136,15 @@ class CaseMapping:
                 if value is not None:
                     found[target.name] = Filling(value, target, event)
         return found
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A place in the mapping file that the server would refuse. fix: what to do."""
+
+    line: int
+    text: str
+    fix: str
 
 
 def load_case_mapping(path: Path, form: Form, schemas: Schemas | None = None) -> CaseMapping:

@@ -14,6 +14,7 @@ from connectors.kinds import Place, open_kind
 from connectors.sink import RecallPolicy
 from schemas.registry import Schemas
 from tests.case_systems.dhis2_server import Dhis2Server
+from tests.case_systems.primero_server import PrimeroServer
 
 HERE = Path(__file__).parent
 
@@ -122,6 +123,65 @@ def dhis2(tmp_path: Path) -> Iterator[Dhis2Bench]:
     server = Dhis2Server(tmp_path / "dhis2-server.db")
     with server.described.running() as url:
         bench = Dhis2Bench(tmp_path, url, server)
+        yield bench
+        bench.close()
+    assert server.described.violations == []
+
+
+class PrimeroBench(SystemBench):
+    kind = "primero"
+
+    def __init__(self, folder: Path, url: str, server: PrimeroServer) -> None:
+        super().__init__(folder)
+        self.server = server
+        self.mapping = folder / "mapping.toml"
+        self.mapping.write_text((HERE / "primero_mapping.toml").read_text("utf-8"), "utf-8")
+        self.options = {
+            "url": url,
+            "username": "connector",
+            "password": "connector-secret",
+            "module": "made-up-module",
+            "mapping": "mapping.toml",
+            "seconds": 5.0,
+        }
+
+    def case(self, case_ref: str = "nc-1") -> dict[str, Any] | None:
+        return self.server._case(self._desk.record(case_ref))
+
+    def row(self, event_ref: str) -> dict[str, Any] | None:
+        """The row that stands for an event, of whatever subform and case."""
+        with self.server.db() as db:
+            cases = [json.loads(data) for (data,) in db.execute("SELECT data FROM cases")]
+        wanted = self._desk.uuid(event_ref)
+        for case in cases:
+            for value in case.values():
+                for row in value if isinstance(value, list) else ():
+                    if isinstance(row, dict) and row["unique_id"] == wanted:
+                        return row
+        return None
+
+    def referrals(self, case_ref: str = "nc-1") -> list[dict[str, Any]]:
+        return self.server.transitions(self._desk.record(case_ref))
+
+    @property
+    def _desk(self) -> Any:
+        return self._sinks[-1]._system._desk  # type: ignore[attr-defined]
+
+    def shown(self, event_ref: str) -> dict[str, Any] | None:
+        row = self.row(event_ref)
+        if row is None:
+            return None
+        held = json.loads(row.get("everything") or "{}")
+        if row["what"] == "IdentityRecorded":
+            assert row.get("born_on") == held.get("date_of_birth")
+        return self.whole(row["what"], held)
+
+
+@pytest.fixture
+def primero(tmp_path: Path) -> Iterator[PrimeroBench]:
+    server = PrimeroServer(tmp_path / "primero-server.db")
+    with server.described.running() as url:
+        bench = PrimeroBench(tmp_path, url, server)
         yield bench
         bench.close()
     assert server.described.violations == []
