@@ -172,9 +172,12 @@ def parse_case_mapping(
 class _CaseReader(Reader):
     """Reads one document, collecting mistakes instead of stopping at the first."""
 
+    _word = "field"
+
     def __init__(self, path: Path, text: str, schemas: Schemas, form: Form) -> None:
         super().__init__(path, text, schemas)
         self._form = form
+        self._schemaless = False  # the map that is being read is for every other event
 
     def read_case(self, document: dict[str, Any]) -> CaseMapping:
         if document.get("version") != VERSION:
@@ -208,9 +211,8 @@ class _CaseReader(Reader):
         end = self._starts[index + 1] - 1 if index + 1 < len(self._starts) else len(self._lines)
         known = ("event", *self._form.settings, *self._form.groups)
         self._unknown(entry, known, start, end)
-        schema = None
-        if entry.get("event") != EVERY_OTHER:
-            schema = self._event(entry.get("event"), start, end)
+        self._schemaless = entry.get("event") == EVERY_OTHER
+        schema = None if self._schemaless else self._event(entry.get("event"), start, end)
         settings = {}
         for name, meaning in self._form.settings.items():
             if name in entry:
@@ -222,12 +224,12 @@ class _CaseReader(Reader):
         for name, meaning in self._form.groups.items():
             if name in entry:
                 groups[name] = self._group(name, meaning, entry[name], schema, (start, end))
-        if not any(groups.values()):
+        if not any(entry.get(name) for name in self._form.groups):
             wanted = " or ".join(
                 f"[map.{name}] ({what})" for name, what in self._form.groups.items()
             )
             self._wrong(start, f"it fills nothing: write {wanted}")
-        event = EVERY_OTHER if entry.get("event") == EVERY_OTHER else schema.type if schema else ""
+        event = EVERY_OTHER if self._schemaless else schema.type if schema else ""
         return CaseMap(event, settings, groups, start)
 
     def _group(
@@ -240,7 +242,8 @@ class _CaseReader(Reader):
     ) -> list[Target]:
         section = self._find(f"map.{name}", *lines)
         if not isinstance(entry, dict):
-            self._wrong(section, f"write {meaning} in a [map.{name}] section")
+            line = self._find(name, *lines)
+            self._wrong(line, f"write {meaning} in a [map.{name}] section")
             return []
         targets = []
         for where, spec in entry.items():
@@ -260,10 +263,13 @@ class _CaseReader(Reader):
         owner = spec.pop("owner", "hub")
         if owner not in OWNERS:
             self._wrong(line, f"{name}: owner is one of {', '.join(OWNERS)}")
-        if "field" in spec and schema is None:
-            self._wrong(
-                line, f'{name}: event "*" has no fields of its own: write {{ from = "fields" }}'
-            )
+        if "field" in spec and schema is None:  # "*", or a type that is wrong and named so
+            if self._schemaless:
+                told = f'{name}: event "*" has no fields of its own: write {{ from = "fields" }}'
+                self._wrong(line, told)
+            return None
+        if spec.get("from", PROVENANCE[0]) not in PROVENANCE:
+            self._wrong(line, f"{name}: from is one of {', '.join(PROVENANCE)}")
             return None
         if spec.get("from") in ("event_type", "fields"):
             self._unknown(spec, ("from", "codes"), line, line)

@@ -34,7 +34,7 @@ class Refused(Exception):
 
     def told(self) -> str:
         about = f" about {', '.join(self.fields)}" if self.fields else ""
-        return f"{self.status}{about}"
+        return f"Primero answered {self.status}{about}"
 
 
 class PrimeroApi:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 
 import pytest
 
@@ -27,8 +26,8 @@ WRITES = {"dhis2": "import_tracker", "primero": "create"}
 
 
 @pytest.fixture(params=["dhis2", "primero"])
-def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    yield request.getfixturevalue(request.param)
+def bench(request: pytest.FixtureRequest) -> Bench:
+    return request.getfixturevalue(request.param)
 
 
 @pytest.mark.parametrize("point", POINTS)
