@@ -85,35 +85,37 @@ class Dhis2Server:
             return Told(404, self.refusal(404, asked.path["uid"], "no such program"))
         return Told(200, program)
 
+    def entities(self, asked: Asked) -> Told:
+        page, size = int(asked.query.get("page", "1")), int(asked.query.get("pageSize", "50"))
+        with self.db() as db:
+            rows = db.execute("SELECT uid FROM entity WHERE NOT deleted ORDER BY uid").fetchall()
+            shown = [self._entity(db, row["uid"]) for row in rows[(page - 1) * size : page * size]]
+        return Told(200, {"pager": {"page": page, "pageSize": size}, "trackedEntities": shown})
+
     def entity(self, asked: Asked) -> Told:
         uid = asked.path["uid"]
         with self.db() as db:
             if self._row(db, "entity", uid, alive=True) is None:
                 return Told(404, self.refusal(404, uid, "no such tracked entity"))
-            found = {
-                "trackedEntity": uid,
-                "attributes": [
-                    {"attribute": row["field"], "value": row["value"]}
-                    for row in db.execute("SELECT * FROM attribute_value WHERE entity = ?", (uid,))
-                ],
-                "enrollments": [
-                    {
-                        "enrollment": row["uid"],
-                        "status": row["status"],
-                        "events": [
-                            self._shown(event)
-                            for event in db.execute(
-                                "SELECT * FROM event WHERE enrollment = ? AND NOT deleted",
-                                (row["uid"],),
-                            )
-                        ],
-                    }
-                    for row in db.execute(
-                        "SELECT * FROM enrollment WHERE entity = ? AND NOT deleted", (uid,)
-                    )
-                ],
-            }
-        return Told(200, found)
+            return Told(200, self._entity(db, uid))
+
+    def _entity(self, db: sqlite3.Connection, uid: str) -> dict[str, Any]:
+        values = db.execute("SELECT * FROM attribute_value WHERE entity = ?", (uid,))
+        query = "SELECT * FROM enrollment WHERE entity = ? AND NOT deleted"
+        enrollments = db.execute(query, (uid,)).fetchall()
+        events = "SELECT * FROM event WHERE enrollment = ? AND NOT deleted ORDER BY occurred"
+        return {
+            "trackedEntity": uid,
+            "attributes": [{"attribute": row["field"], "value": row["value"]} for row in values],
+            "enrollments": [
+                {
+                    "enrollment": row["uid"],
+                    "status": row["status"],
+                    "events": [self._shown(one) for one in db.execute(events, (row["uid"],))],
+                }
+                for row in enrollments
+            ],
+        }
 
     def event(self, asked: Asked) -> Told:
         with self.db() as db:

@@ -106,6 +106,21 @@ class PrimeroServer:
 
     # -- cases -----------------------------------------------------------------------------
 
+    def index(self, asked: Asked) -> Told:
+        page, per = int(asked.query.get("page", "1")), int(asked.query.get("per", "20"))
+        with self.db() as db:
+            rows = db.execute("SELECT id, data FROM cases ORDER BY id").fetchall()
+        shown = [
+            {
+                "id": one,
+                **{k: v for k, v in json.loads(data).items() if k not in asked.account.hidden},
+            }
+            for one, data in rows[(page - 1) * per : page * per]
+        ]
+        return Told(
+            200, {"data": shown, "metadata": {"total": len(rows), "per": per, "page": page}}
+        )
+
     def show(self, asked: Asked) -> Told:
         data = self._case(asked.path["id"])
         if data is None:
