@@ -151,8 +151,6 @@ def parse_mapping(text: str, path: Path, schemas: Schemas | None = None) -> Mapp
 class Reader:
     """Reads one document, collecting mistakes instead of stopping at the first."""
 
-    _word = "column"
-
     def __init__(self, path: Path, text: str, schemas: Schemas) -> None:
         self._path = path
         self._lines = text.splitlines()
@@ -260,12 +258,12 @@ class Reader:
         if isinstance(spec, str):
             spec = {"from": spec} if spec in FROM else {"field": spec}
         if not isinstance(spec, dict):
-            self._wrong(line, f"{self._word} {column!r}: write a field's name or {{ field = … }}")
+            self._wrong(line, f"column {column!r}: write a field's name or {{ field = … }}")
             return None
         self._unknown(spec, ("field", "from", "constant", "codes", "type", "part"), line, line)
         kinds = [kind for kind in ("field", "from", "constant") if kind in spec]
         if len(kinds) != 1:
-            self._wrong(line, f"{self._word} {column!r}: give one of field, from, constant")
+            self._wrong(line, f"column {column!r}: give one of field, from, constant")
             return None
         convert = self._type(column, spec, line)
         codes = self._code_table(column, spec, line)
@@ -273,7 +271,7 @@ class Reader:
             return Source("constant", value=spec["constant"], convert=convert)
         if kinds == ["from"]:
             if spec["from"] not in FROM:
-                self._wrong(line, f"{self._word} {column!r}: from is one of {_list(FROM)}")
+                self._wrong(line, f"column {column!r}: from is one of {_list(FROM)}")
             return Source("from", spec["from"], codes=codes, convert=convert)
         name = spec["field"]
         if schema is None:
@@ -300,15 +298,13 @@ class Reader:
             return parts[0].take
         part = spec.get("part")
         if part not in ("amount", "currency"):
-            self._wrong(
-                line, f"{self._word} {column!r}: {name} is money, say part = amount or currency"
-            )
+            self._wrong(line, f"column {column!r}: {name} is money, say part = amount or currency")
         return parts[1 if part == "currency" else 0].take
 
     def _type(self, column: str, spec: dict[str, Any], line: int) -> Callable[[Any], Any] | None:
         name = spec.get("type")
         if name is not None and name not in TYPES:
-            self._wrong(line, f"{self._word} {column!r}: type is one of {_list(TYPES)}")
+            self._wrong(line, f"column {column!r}: type is one of {_list(TYPES)}")
         return TYPES.get(name) if isinstance(name, str) else None
 
     def _code_table(self, column: str, spec: dict[str, Any], line: int) -> dict[str, Any] | None:
@@ -316,8 +312,10 @@ class Reader:
         if name is None:
             return None
         if name not in self._codes:
-            close = _close(str(name), self._codes)
-            self._wrong(line, f"{self._word} {column!r}: there is no [codes.{name}]{close}")
+            self._wrong(
+                line,
+                f"column {column!r}: there is no [codes.{name}]{_close(str(name), self._codes)}",
+            )
             return None
         return self._codes[name]
 

@@ -172,8 +172,6 @@ def parse_case_mapping(
 class _CaseReader(Reader):
     """Reads one document, collecting mistakes instead of stopping at the first."""
 
-    _word = "field"
-
     def __init__(self, path: Path, text: str, schemas: Schemas, form: Form) -> None:
         super().__init__(path, text, schemas)
         self._form = form

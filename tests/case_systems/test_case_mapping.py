@@ -69,7 +69,7 @@ a = { from = "fields" }
         "mapping.toml:13: c: write a field's name or { field = … }",
         "mapping.toml:14: d: from is one of case_ref, subject_ref, event_ref, agency, "
         "occurred_at, received_at, sequence, event_type, fields",
-        "mapping.toml:15: field 'e': there is no [codes.x]",
+        "mapping.toml:15: column 'e': there is no [codes.x]",
         "mapping.toml:16: unknown setting 'type'; known are from, codes",
         'mapping.toml:21: a: event "*" has no fields of its own: write { from = "fields" }',
         "mapping.toml:19: write data elements of the stage in a [map.data] section",
