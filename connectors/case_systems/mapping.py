@@ -175,6 +175,7 @@ class _CaseReader(Reader):
     def __init__(self, path: Path, text: str, schemas: Schemas, form: Form) -> None:
         super().__init__(path, text, schemas)
         self._form = form
+        self._told: list[tuple[int, str]] = []
         self._schemaless = False  # the map that is being read is for every other event
 
     def read_case(self, document: dict[str, Any]) -> CaseMapping:
@@ -196,13 +197,16 @@ class _CaseReader(Reader):
             if one.event in seen:
                 self._wrong(one.line, f"{one.event} is mapped twice: merge the two")
             seen.add(one.event)
-        if self._mistakes:
-            count = len(self._mistakes)
+        if self._told:
+            count = len(self._told)
             raise SettingsError(
                 f"{count} mistake{'s' if count > 1 else ''} in the mapping:\n"
-                + "\n".join(f"  {mistake}" for mistake in self._mistakes)
+                + "\n".join(f"  {self._path}:{line}: {text}" for line, text in self._told)
             )
         return CaseMapping(self._path, tuple(maps))
+
+    def _wrong(self, line: int, text: str) -> None:
+        self._told.append((line, text))
 
     def _case_map(self, index: int, entry: dict[str, Any]) -> CaseMap:
         start = self._starts[index] if index < len(self._starts) else 1

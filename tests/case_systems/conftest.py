@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ class SystemBench:
     """What the benches share. options: of the sink, changed by tests before open()."""
 
     kind: str
+    mapping: Path
+    server: Any
     options: dict[str, Any]
 
     def __init__(self, folder: Path) -> None:
@@ -54,6 +57,22 @@ class SystemBench:
     def stored(self) -> bytes:
         """Everything: the partner's database and the connector's own files."""
         return b"".join(path.read_bytes() for path in sorted(self.folder.glob("*.db*")))
+
+    def without(self, *events: str, lines: str = "") -> None:
+        """The mapping without the maps of these types, so that they go with every other, and
+        without lines that begin with `lines`."""
+        head, *maps = self.mapping.read_text("utf-8").split("[[map]]\n")
+        kept = [one for one in maps if one.split('"')[1] not in events]
+        text = "[[map]]\n".join([head, *kept])
+        written = [one for one in text.splitlines() if not (lines and one.startswith(lines))]
+        self.mapping.write_text("\n".join(written) + "\n", "utf-8")
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """The server answers nothing but 503."""
+        self.server.described.disturb = lambda operation: "503"
+        yield
+        self.server.described.disturb = lambda operation: None
 
     def whole(self, event_type: str, held: dict[str, Any]) -> dict[str, Any]:
         fields = self.schemas.by_type(event_type).fields

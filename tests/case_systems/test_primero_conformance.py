@@ -24,6 +24,8 @@ from tests.case_systems.conftest import PrimeroBench
 class TestPrimero(SinkConformance):
     @pytest.fixture
     def bench(self, primero: PrimeroBench) -> PrimeroBench:
+        # Events of these types show only what the map names: here all go with every other.
+        primero.without("ServiceEpisodeStarted", "ReferralMade", "CaseClosed")
         return primero
 
     def test_recalled_content_is_nowhere_in_the_storage(self, bench: PrimeroBench) -> None:
