@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,6 @@ from tests.case_systems.primero_server import PrimeroServer
 HERE = Path(__file__).parent
 
 
-def all_schemas() -> Schemas:
-    shipped = Schemas.load()
-    return Schemas(shipped.by_type(name).document for name in shipped.types())
-
-
 class SystemBench:
     """What the benches share. options: of the sink, changed by tests before open()."""
 
@@ -35,8 +31,13 @@ class SystemBench:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.schemas = all_schemas()
         self._sinks: list[CaseSink] = []
+
+    @cached_property
+    def schemas(self) -> Schemas:
+        """A registry of its own, which tests add to."""
+        shipped = Schemas.load()
+        return Schemas(shipped.by_type(name).document for name in shipped.types())
 
     def open(self, recalls: RecallPolicy | None = None) -> CaseSink:
         sink = self.unprepared(recalls)
@@ -75,7 +76,8 @@ class SystemBench:
         self.server.described.disturb = lambda operation: None
 
     def whole(self, event_type: str, held: dict[str, Any]) -> dict[str, Any]:
-        fields = self.schemas.by_type(event_type).fields
+        known = self.__dict__.get("schemas") or Schemas.load()
+        fields = known.by_type(event_type).fields
         return {**{field.name: None for field in fields}, **held}
 
 
