@@ -1,7 +1,7 @@
 """Into Primero (API v2): one case per case, rows of subforms and referrals for its events.
 
-    read the case → create or merge its fields and rows → make or revoke its referrals
-    → disable it, if nothing is left and the settings say so
+    read the case → create or merge its fields and rows → look whether they are kept
+    → make or revoke its referrals → disable it, if nothing is left and the settings say so
 
 Each request is a transaction of its own there: half a batch may be visible until the next attempt
 ends. Ids are ours, so whatever is sent twice is one thing.
@@ -14,16 +14,16 @@ stays until the partner's own people purge it.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from connectors.case_systems.mapping import CaseMapping, load_case_mapping
 from connectors.case_systems.places import Places
 from connectors.case_systems.primero_api import PrimeroApi, Refused
-from connectors.case_systems.primero_case import Desk, RecordedCase
+from connectors.case_systems.primero_case import Desk, RecordedCase, unkept
 from connectors.case_systems.primero_forms import FORM, Forms, mismatches
 from connectors.case_systems.sink import CaseSink, agreed
 from connectors.copies import CaseChange
@@ -183,10 +183,13 @@ class Primero:
             done = list(case.fillings())
             self._places.fill((name, place, "") for name, place, _ in done)
             data = case.data()
+            if not data:
+                break
             try:
-                if case.found is not None and data:
+                if case.found is not None:
                     self._api.update(record, data, names)
-                if case.found is not None or not data or self._api.create(data, names):
+                if case.found is not None or self._api.create(data, names):
+                    self._kept(record, data)
                     break
             except Refused as refused:
                 sequence = case.sequence(refused.fields)
@@ -200,6 +203,15 @@ class Primero:
             self._api.disable(record)
         self._places.fill(done)
         self._places.empty(case.emptied())
+
+    def _kept(self, record: str, data: Mapping[str, Any]) -> None:
+        """Primero drops what the account's role may not write, and says nothing: so look."""
+        lost = unkept(data, self._api.case(record) or {})
+        if lost:
+            raise SinkDownError(
+                f"Primero took a change and does not keep {', '.join(lost)}: give the role of the "
+                "account the form with it, to read and write"
+            )
 
     def _refer(self, case: RecordedCase) -> None:
         """Make the referrals that are to be, revoke those that are not."""

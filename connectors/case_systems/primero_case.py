@@ -188,6 +188,27 @@ class RecordedCase:
         return f"NRM {self.desk.uuid(event_ref)}"
 
 
+def unkept(data: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
+    """Names of fields that were sent and are not there, or were emptied and still are."""
+    lost: dict[str, None] = {}
+    for name, value in data.items():
+        if name in ("id", "module_id", "record_state"):
+            continue
+        if not (isinstance(value, list) and value and isinstance(value[0], dict)):
+            if _said(value) != _said(there.get(name)):
+                lost[name] = None
+            continue
+        kept = {row.get("unique_id"): row for row in there.get(name) or () if isinstance(row, dict)}
+        for row in value:
+            found = kept.get(row["unique_id"])
+            if row.get("_destroy") or found is None:
+                if row.get("_destroy") is not True or found is not None:
+                    lost[name] = None
+                continue
+            lost.update({n: None for n in row if _said(row[n]) != _said(found.get(n))})
+    return list(lost)
+
+
 def _said(value: Any) -> bool:
     return value not in (None, "", [], False)
 

@@ -83,11 +83,7 @@ class PrimeroServer:
     # -- configuration ---------------------------------------------------------------------
 
     def forms(self, asked: Asked) -> Told:
-        forms = [
-            {**form, "fields": [f for f in form["fields"] if f["name"] not in asked.account.hidden]}
-            for form in self.configuration["forms"]
-        ]
-        return Told(200, {"data": forms})
+        return Told(200, {"data": self.configuration["forms"]})
 
     def lookups(self, asked: Asked) -> Told:
         page, per = int(asked.query.get("page", "1")), int(asked.query.get("per", "20"))
@@ -132,7 +128,7 @@ class PrimeroServer:
     def create(self, asked: Asked) -> Told:
         if "write" not in asked.account.actions:
             return self._no(403, asked, "Forbidden")
-        data = dict(asked.body["data"])
+        data = dict(self._permitted(asked.body["data"], self._case_schema(asked.account)))
         wrong = self._wrong(data, asked.account)
         if wrong:
             return self._no(422, asked, "Invalid Record JSON", wrong)
@@ -148,10 +144,11 @@ class PrimeroServer:
             return self._no(404, asked, "Not Found")
         if "write" not in asked.account.actions:
             return self._no(403, asked, "Forbidden")
-        data = asked.body["data"]
+        data = self._permitted(asked.body["data"], self._case_schema(asked.account))
+        data.pop("id", None)
         wrong = self._wrong(data, asked.account)
-        if wrong or "id" in data:
-            return self._no(422, asked, "Invalid Record JSON", wrong or ["id"])
+        if wrong:
+            return self._no(422, asked, "Invalid Record JSON", wrong)
         self._save(asked.path["id"], before, merged(before, data))
         return Told(200, {"data": {"id": asked.path["id"], **data}})
 
@@ -183,8 +180,25 @@ class PrimeroServer:
 
     # -- what a case may say ---------------------------------------------------------------
 
+    def _permitted(self, data: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+        """As Primero does: what the role may not write is dropped, and nothing is said."""
+        kept: dict[str, Any] = {}
+        for name, value in data.items():
+            known = schema["properties"].get(name)
+            if known is None:
+                continue
+            rows = known.get("items", {}).get("properties") is not None
+            if rows and isinstance(value, list):
+                value = [self._permitted(row, known["items"]) for row in value]
+            kept[name] = value
+        return kept
+
     def _wrong(self, data: dict[str, Any], account: Account) -> list[str]:
-        """Names of fields that the forms do not take; as in Primero, one at least."""
+        """Pointers to fields whose value the forms do not take."""
+        errors = Draft202012Validator(self._case_schema(account)).iter_errors(data)
+        return ["/" + "/".join(str(step) for step in error.absolute_path) for error in errors]
+
+    def _case_schema(self, account: Account) -> dict[str, Any]:
         schema = self._schema(1, account)
         schema["properties"] |= {
             "id": {"type": "string", "pattern": UUID},
@@ -192,12 +206,7 @@ class PrimeroServer:
             "status": {"enum": ["open", "closed", "transferred", "identified"]},
             "record_state": {"type": "boolean"},
         }
-        names = []
-        for error in Draft202012Validator(schema).iter_errors(data):
-            if error.validator == "additionalProperties":
-                names += [one for one in error.instance if one not in error.schema["properties"]]
-            names.append("/".join(str(step) for step in error.absolute_path))
-        return [name for name in dict.fromkeys(names) if name]
+        return schema
 
     def _schema(self, form_id: int, account: Account) -> dict[str, Any]:
         form = next(one for one in self.configuration["forms"] if one["id"] == form_id)
