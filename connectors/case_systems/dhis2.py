@@ -1,7 +1,7 @@
 """Into DHIS2: one tracked entity per case, one event per event, by the tracker API.
 
-    read the entity → fill and empty its fields, its enrolment, its events (one import for the
-    batch, all or nothing) → delete the events that are gone → delete cases with nothing left
+    read the entity → fill and empty its fields, its enrolment, its events (an import of some
+    cases, all or nothing) → delete the events that are gone → delete cases with nothing left
 
 A deletion in DHIS2 marks rows; they go when somebody runs its maintenance. A recall is therefore
 answered "restricted", unless `purge = "maintenance"`: then this connector runs it, and the change
@@ -11,7 +11,7 @@ logs of program and entity type have to be off.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -23,7 +23,7 @@ from connectors.case_systems.dhis2_objects import ABSENT, DELETED, PROGRAM, RIGH
 from connectors.case_systems.dhis2_program import FORM, Program, mismatches
 from connectors.case_systems.mapping import CaseMapping, load_case_mapping
 from connectors.case_systems.places import Places
-from connectors.case_systems.sink import CaseSink, agreed
+from connectors.case_systems.sink import CaseSink, agreed, unmapped
 from connectors.copies import CaseChange
 from connectors.errors import ConnectorError, SinkDownError, SinkRefusedError
 from connectors.findings import Finding
@@ -32,6 +32,8 @@ from connectors.outbound import Outbound
 from connectors.secret import Secret
 
 _MOST_RENEWALS: Final = 20
+MOST_EVENTS: Final = 200
+"""In one import, about: it has to be answered within the settings' seconds."""
 
 
 class Options(BaseModel):
@@ -174,11 +176,25 @@ class Dhis2:
             found.append(Finding("wrong", where, one.text, one.fix))
         if not wrong:
             found.append(Finding("ok", "mapping", f"{self._mapping.path} fits the program"))
+            found += unmapped(self._mapping)
         return found
 
     # -- changing --------------------------------------------------------------------------
 
     def put(self, changes: Sequence[CaseChange]) -> None:
+        purge = False
+        for part in parts(changes, MOST_EVENTS):
+            purge = self._put(part) or purge
+        if purge and self.purges:
+            self._api.purge()
+        if self.purges:  # only now is nothing of them left
+            for change in changes:
+                for one in change.gone:
+                    filled = self._places.filled(one.event_ref)
+                    self._places.empty((one.event_ref, place) for place in filled)
+
+    def _put(self, changes: Sequence[CaseChange]) -> bool:
+        """One import, and what is to be deleted; returns whether there is something to purge."""
         for _ in range(_MOST_RENEWALS):
             cases = [self._case(change) for change in changes]
             done = [filling for case in cases for filling in case.fillings()]
@@ -191,10 +207,9 @@ class Dhis2:
         else:
             raise SinkDownError("DHIS2 says again and again that new uids are deleted ones")
         deleted = self._delete(cases)
-        if self.purges and (deleted or any(case.change.gone for case in cases)):
-            self._api.purge()
         self._places.fill(done)
-        self._places.empty(place for case in cases for place in case.emptied(self.purges))
+        self._places.empty(place for case in cases for place in case.emptied())
+        return deleted or any(change.gone for change in changes)
 
     def _case(self, change: CaseChange) -> TrackedCase:
         assert self._tracker is not None  # prepare() comes first
@@ -254,6 +269,21 @@ class Dhis2:
                 f"the program has changed in DHIS2 ({wrong.told()}): run nrm-hub connector check"
             )
         return SinkRefusedError("sink_refused", wrong.told(), _at_fault(cases, wrong))
+
+
+def parts(changes: Sequence[CaseChange], most: int) -> Iterator[list[CaseChange]]:
+    """The cases in parts of at most so many events; a case is never cut in two."""
+    part: list[CaseChange] = []
+    size = 0
+    for change in changes:
+        events = len(change.changed) + len(change.gone)
+        if part and size + events > most:
+            yield part
+            part, size = [], 0
+        part.append(change)
+        size += events
+    if part:
+        yield part
 
 
 def _at_fault(cases: Sequence[TrackedCase], wrong: Trouble) -> int | None:

@@ -18,11 +18,12 @@ from connectors.case_systems.dhis2_program import (
     Taker,
     shown_as,
 )
-from connectors.case_systems.filling import written
+from connectors.case_systems.filling import ours_of, ours_of_case, written
 from connectors.case_systems.mapping import CaseMapping, Filling
 from connectors.case_systems.places import Places
 from connectors.copies import CaseChange, Kept
 from connectors.errors import SinkRefusedError
+from connectors.remote import Intent
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class Tracker:
 
     def uid(self, record: str) -> str:
         return uid(self.hub, self.agency, record, self.places.generation(record))
+
+    def ours(self, event_ref: str, event_type: str) -> Mapping[str, str]:
+        """Data elements of an event that hold ours, with their fillers."""
+        return ours_of(self.places.filled(event_ref), self.mapping, event_type, "data")
 
     def stage(self, event_type: str) -> str | None:
         one = self.mapping.of(event_type)
@@ -79,7 +84,12 @@ class TrackedCase:
             for one in events
             for name in tracker.mapping.filled([one], "attributes")
         }
-        case.ours = tracker.places.filled(case.record)
+        case.ours = ours_of_case(
+            tracker.places.filled(case.record),
+            tracker.mapping,
+            "attributes",
+            there=found is not None,
+        )
         case.records = {tracker.uid(one.event_ref): one.event_ref for one in staged}
         case.records |= {entity: case.record, enrollment: f"enrollment {change.case_ref}"}
         return case
@@ -119,6 +129,8 @@ class TrackedCase:
     def fillings(self) -> Iterator[tuple[str, str, str]]:
         """(record, place, event) of all that objects() fills."""
         there = self.found.attributes if self.found else {}
+        if self.wanted:
+            yield self.record, "*", ""
         for name, filling in written(self.attributes, self.ours, there, self.stated).fill.items():
             yield self.record, name, filling.event.event_ref
         for event in (*self.change.changed, *self.events):
@@ -128,11 +140,10 @@ class TrackedCase:
             for name in self._data(event)[0]:
                 yield event.event_ref, name, event.event_ref
 
-    def emptied(self, purged: bool) -> Iterator[tuple[str, str]]:
-        """(record, place) of all that is empty afterwards. purged: without a trace."""
-        yield from ((self.record, name) for name in self.ours if name not in self.attributes)
-        for one in self.change.gone if purged else ():
-            yield from ((one.event_ref, p) for p in self.tracker.places.filled(one.event_ref))
+    def emptied(self) -> Iterator[tuple[str, str]]:
+        """(record, place) of all that is empty afterwards."""
+        kept = {"*", *self.attributes}
+        return ((self.record, name) for name in self.ours if name not in kept)
 
     def _entity_object(self) -> dict[str, Any]:
         there = self.found.attributes if self.found else {}
@@ -172,7 +183,7 @@ class TrackedCase:
     def _data(self, event: Kept) -> tuple[Mapping[str, Filling], frozenset[str]]:
         there = self._there(self.tracker.uid(event.event_ref))[1]
         wanted = self.tracker.mapping.filled([event], "data")
-        ours = self.tracker.places.filled(event.event_ref)
+        ours = self.tracker.ours(event.event_ref, event.event_type)
         done = written(wanted, ours, there, {(event.event_ref, name) for name in wanted})
         return done.fill, done.empty
 
@@ -201,7 +212,7 @@ class TrackedCase:
 
     def emptied_event(self, one: str, stage: str, occurred_at: str) -> dict[str, Any]:
         """Such an event, emptied of ours."""
-        empty = set(self.tracker.places.filled(self._gone()[one])) & set(self._there(one)[1])
+        empty = set(self._ours(one)) & set(self._there(one)[1])
         told = {"occurredAt": occurred_at, "dataValues": values({}, empty, "dataElement")}
         return self._event(one, stage) | told
 
@@ -218,15 +229,18 @@ class TrackedCase:
         theirs = set(self.found.attributes) - set(self.ours)
         return not theirs and not self.found.other_enrollments
 
-    def _gone(self) -> dict[str, str]:
-        """Uid → reference of the events that are gone here and still there."""
+    def _gone(self) -> dict[str, Intent]:
+        """Uid → event of those that are gone here and still there."""
         there = self.found.events if self.found else {}
-        refs = {self.tracker.uid(one.event_ref): one.event_ref for one in self.change.gone}
-        return {one: ref for one, ref in refs.items() if one in there}
+        gone = {self.tracker.uid(one.event_ref): one for one in self.change.gone}
+        return {uid: one for uid, one in gone.items() if uid in there}
 
     def _foreign(self, one: str) -> bool:
-        ours = self.tracker.places.filled(self._gone()[one])
-        return bool(set(self._there(one)[1]) - set(ours))
+        return bool(set(self._there(one)[1]) - set(self._ours(one)))
+
+    def _ours(self, one: str) -> Mapping[str, str]:
+        gone = self._gone()[one]
+        return self.tracker.ours(gone.event_ref, gone.event_type)
 
 
 def names(tracker: Tracker, case_ref: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from connectors.case_systems.mapping import Filling
+from connectors.case_systems.mapping import CaseMapping, Filling
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,27 @@ def written(
     return Written(
         fill, frozenset(name for name in ours if name not in wanted and _has(there, name))
     )
+
+
+def ours_of(
+    known: Mapping[str, str], mapping: CaseMapping, event_type: str, group: str
+) -> Mapping[str, str]:
+    """The fields of ours in what stands for one event. known: from Places; when the books were
+    lost it is empty, and then every field that the event's map names counts as ours."""
+    if known:
+        return known
+    one = mapping.of(event_type)
+    maps = [one] if one else mapping.maps if not event_type else ()
+    return {target.name: "" for each in maps for target in each.targets(group)}
+
+
+def ours_of_case(
+    known: Mapping[str, str], mapping: CaseMapping, group: str, *, there: bool
+) -> Mapping[str, str]:
+    """The same of a case's own fields. there: whether the case is there."""
+    if known or not there:
+        return known
+    return {target.name: "" for _, target in mapping.every(group)}
 
 
 def _has(there: Mapping[str, Any], name: str) -> bool:

@@ -33,6 +33,14 @@ class Places:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    @property
+    def exists(self) -> bool:
+        return self._path.exists()
+
+    @property
+    def name(self) -> str:
+        return str(self._path)
+
     def prepare(self) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,7 @@ from connectors.case_systems.places import Places
 from connectors.case_systems.primero_api import PrimeroApi, Refused
 from connectors.case_systems.primero_case import Desk, RecordedCase, unkept
 from connectors.case_systems.primero_forms import FORM, Forms, mismatches
-from connectors.case_systems.sink import CaseSink, agreed
+from connectors.case_systems.sink import CaseSink, agreed, unmapped
 from connectors.copies import CaseChange
 from connectors.errors import ConnectorError, SinkDownError, SinkRefusedError
 from connectors.findings import Finding
@@ -149,6 +149,7 @@ class Primero:
             found.append(Finding("wrong", where, one.text, one.fix))
         if not wrong:
             found.append(Finding("ok", "mapping", f"{self._mapping.path} fits the forms"))
+            found += unmapped(self._mapping)
             found += self._warned(forms)
         return found
 

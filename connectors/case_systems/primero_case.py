@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from connectors.case_systems.filling import Written, written
+from connectors.case_systems.filling import Written, ours_of, ours_of_case, written
 from connectors.case_systems.mapping import CaseMapping, Filling
 from connectors.case_systems.places import Places
 from connectors.case_systems.primero_forms import FormField, Forms, shown_as
@@ -42,6 +42,10 @@ class Desk:
     def record(self, case_ref: str) -> str:
         return self.uuid(f"case {case_ref}")
 
+    def ours(self, event_ref: str, event_type: str) -> Mapping[str, str]:
+        """Fields of an event's row that hold ours, with their fillers."""
+        return ours_of(self.places.filled(event_ref), self.mapping, event_type, "row")
+
     def rows(self, event_type: str) -> str | None:
         one = self.mapping.of(event_type)
         return one.settings.get("rows") if one else None
@@ -66,7 +70,8 @@ class RecordedCase:
         case.stated = {
             (one.event_ref, name) for one in events for name in desk.mapping.filled([one], "case")
         }
-        case.ours = desk.places.filled(case.record)
+        known = desk.places.filled(case.record)
+        case.ours = ours_of_case(known, desk.mapping, "case", there=found is not None)
         return case
 
     @property
@@ -104,6 +109,8 @@ class RecordedCase:
 
     def fillings(self) -> Iterator[tuple[str, str, str]]:
         """(record, place, event) of all that data() fills."""
+        if self.events:
+            yield self.record, "*", ""
         for name, filling in self._written().fill.items():
             yield self.record, name, filling.event.event_ref
         for event in self.touched:
@@ -113,7 +120,8 @@ class RecordedCase:
 
     def emptied(self) -> Iterator[tuple[str, str]]:
         """(record, place) of all that is empty afterwards."""
-        return ((self.record, name) for name in self.ours if name not in self.fields)
+        kept = {"*", *self.fields}
+        return ((self.record, name) for name in self.ours if name not in kept)
 
     def sequence(self, names: tuple[str, ...]) -> int | None:
         """The delivery at fault when these fields are refused. None if that is not certain: the
@@ -141,7 +149,8 @@ class RecordedCase:
             yield rows, {"unique_id": self.desk.uuid(event.event_ref), **row,
                          **_shown(done.fill, takers)}  # fmt: skip
         for gone in self.change.gone:
-            one, ours = self.desk.uuid(gone.event_ref), self.desk.places.filled(gone.event_ref)
+            one = self.desk.uuid(gone.event_ref)
+            ours = self.desk.ours(gone.event_ref, gone.event_type)
             for rows, takers in self.desk.forms.rows.items():
                 there = self._there(rows, one)
                 if not there:
@@ -157,14 +166,11 @@ class RecordedCase:
         rows = self.desk.rows(event.event_type)
         wanted = self.desk.mapping.filled([event], "row")
         there = self._there(rows, self.desk.uuid(event.event_ref)) if rows else {}
-        ours = self.desk.places.filled(event.event_ref)
+        ours = self.desk.ours(event.event_ref, event.event_type)
         return written(wanted, ours, there, {(event.event_ref, name) for name in wanted})
 
     def _there(self, rows: str, one: str) -> Mapping[str, Any]:
-        for row in (self.found or {}).get(rows) or ():
-            if isinstance(row, dict) and row.get("unique_id") == one:
-                return row
-        return {}
+        return _rows_of(self.found or {}, rows).get(one, {})
 
     # -- referrals -------------------------------------------------------------------------
 
@@ -198,7 +204,7 @@ def unkept(data: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
             if _said(value) != _said(there.get(name)):
                 lost[name] = None
             continue
-        kept = {row.get("unique_id"): row for row in there.get(name) or () if isinstance(row, dict)}
+        kept = _rows_of(there, name)
         for row in value:
             found = kept.get(row["unique_id"])
             if row.get("_destroy") or found is None:
@@ -207,6 +213,13 @@ def unkept(data: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
                 continue
             lost.update({n: None for n in row if _said(row[n]) != _said(found.get(n))})
     return list(lost)
+
+
+def _rows_of(case: Mapping[str, Any], name: str) -> dict[str, Mapping[str, Any]]:
+    """The rows of a subform by their ids."""
+    rows = case.get(name)
+    given = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return {str(row.get("unique_id")): row for row in given}
 
 
 def _said(value: Any) -> bool:

@@ -15,6 +15,7 @@ from connectors.conformance import (
     opened_case,
     poison,
     recalled,
+    released,
 )
 from connectors.errors import SettingsError, SinkDownError
 from connectors.kinds import KINDS
@@ -159,6 +160,35 @@ def test_the_places_hold_no_content(bench: Bench) -> None:
     claimed(bench).apply(batch(identity(1)))
     [places] = bench.folder.glob("*.places.db")
     assert CANARY.encode() not in places.read_bytes()
+
+
+def test_without_its_places_it_does_not_go_on(bench: Bench) -> None:
+    """It would not know what a recall has to empty; without its books too, it begins again."""
+    claimed(bench).apply(batch(identity(1)))
+    [places] = bench.folder.glob("*.places.db")
+    places.unlink()
+    for _ in range(2):
+        with pytest.raises(SettingsError, match=r"places\.db is missing"):
+            bench.open()
+    for path in bench.folder.glob(f"{bench.kind}.state.db*"):
+        path.unlink()
+    sink = claimed(bench)
+    sink.apply(batch(identity(1), recalled(2, ("e-1", ["identity"]))))
+    assert bench.shown("e-1") is None
+    sink.apply(batch(identity(3), opened_case(4)))
+    sink.apply(batch(recalled(5, ("e-1", ["identity"]))))
+    assert CANARY.encode() not in bench.stored()
+
+
+def test_types_without_a_map_are_warned_of(bench: Bench) -> None:
+    bench.without("*")
+    assert any("shown nowhere" in found.text for found in bench.unprepared().check())
+    sink = claimed(bench)
+    closed = {"case_management": {"reason": "inclusion", "retention_until": "2030-01-01"}}
+    sink.apply(batch(released(1, "e-x", "SupportPlanAgreed", {"protection": {"goals": ["g"]}})))
+    sink.apply(batch(opened_case(2), released(3, "e-y", "CaseReopened", closed)))
+    sink.apply(batch(recalled(4, ("e-x", ["protection"]))))
+    assert [e.outcome for e in sink.owed(10)[-1].exceptions] == ["deleted"], "it was never there"
 
 
 def test_a_mapping_that_cannot_be_read(bench: Bench) -> None:

@@ -59,6 +59,22 @@ def test_a_case_is_one_enrolled_entity_with_an_event_per_event(dhis2: Dhis2Bench
     )
 
 
+def test_many_cases_go_in_parts_and_none_is_cut_in_two(
+    dhis2: Dhis2Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.case_systems.dhis2.MOST_EVENTS", 3)
+    sent: list[str] = []
+    dhis2.server.described.disturb = lambda operation: sent.append(operation)
+    many = [
+        released(n, f"e-{n}", "IdentityRecorded", {"identity": {"given_name": f"N{n}"}},
+                 case_ref=f"nc-{n // 2}")
+        for n in range(1, 10)
+    ]  # fmt: skip
+    claimed(dhis2).apply(batch(*many))
+    assert sent.count("import_tracker") == 4
+    assert [dhis2.count(t) for t in ("entity", "event")] == [5, 9]
+
+
 def test_two_cases_are_two_entities(dhis2: Dhis2Bench) -> None:
     other = released(
         2,
