@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from connectors.case_systems.mapping import CaseMapping, load_case_mapping
 from connectors.case_systems.places import Places
 from connectors.case_systems.primero_api import PrimeroApi, Refused
-from connectors.case_systems.primero_case import Desk, RecordedCase, unkept
+from connectors.case_systems.primero_case import RECEIVER, Desk, RecordedCase, unkept
 from connectors.case_systems.primero_forms import FORM, Forms, mismatches
 from connectors.case_systems.sink import CaseSink, agreed, unmapped
 from connectors.copies import CaseChange
@@ -224,7 +224,7 @@ class Primero:
         for one in there:
             mark = str(one["notes"])
             said = wanted.get(mark)
-            same = said is not None and said["transitioned_to"] == one.get("transitioned_to")
+            same = said is not None and all(said.get(n) == one.get(n) for n in RECEIVER)
             if same and one.get("status") != "revoked":
                 wanted[mark] = None  # also if it was answered since
             elif one.get("status") in _LIVE:

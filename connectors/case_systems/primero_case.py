@@ -21,6 +21,9 @@ from connectors.copies import CaseChange, Kept
 from connectors.errors import SinkRefusedError
 
 _SPACE: Final = uuid.UUID("6b0c4a52-6c55-5a0f-9a76-1c3c0b6e5d10")
+RECEIVER: Final = ("transitioned_to", "transitioned_to_remote", "transitioned_to_agency")
+"""To whom a referral goes: a user here, or somebody elsewhere (`remote`)."""
+
 _ROW_OWN: Final = frozenset({"unique_id", "_destroy"})
 
 
@@ -183,7 +186,7 @@ class RecordedCase:
                 value = value[0] if len(value) == 1 else None
             if value is not None:
                 said[name] = value
-        if "transitioned_to" not in said:
+        if not any(said.get(name) for name in RECEIVER):
             return None
         if self.desk.rows(event.event_type):
             said["service_record_id"] = self.desk.uuid(event.event_ref)

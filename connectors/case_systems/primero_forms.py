@@ -26,6 +26,9 @@ FORM: Final = Form(
 
 REFER: Final = (
     "transitioned_to",
+    "remote",
+    "transitioned_to_remote",
+    "transitioned_to_agency",
     "service",
     "consent_overridden",
     "authorized_role_unique_id",
@@ -153,8 +156,8 @@ def _place(target: Target, fields: Mapping[str, FormField], missing: str) -> Ite
 
 
 def _referral(targets: Sequence[Target], line: int) -> Iterator[Mismatch]:
-    if targets and "transitioned_to" not in {one.name for one in targets}:
-        fix = 'add transitioned_to = { field = "to_agency", codes = "…" }'
+    if targets and not {"transitioned_to", "remote"} & {one.name for one in targets}:
+        fix = 'add transitioned_to = { field = "to_agency", codes = "…" }, or remote'
         yield Mismatch(line, "a referral goes to nobody", fix)
     for target in targets:
         if target.name not in REFER:

@@ -271,7 +271,8 @@ class PrimeroServer:
         if "referral" not in asked.account.actions:
             return self._no(403, asked, "Forbidden")
         said = asked.body["data"]
-        if said["transitioned_to"] not in self.configuration["receivers"]:
+        known = said.get("transitioned_to") in self.configuration["receivers"]
+        if not known and not said.get("remote"):
             return self._no(422, asked, "the user cannot receive", "transitioned_to")
         if not said.get("consent_overridden"):
             return self._no(422, asked, "consent is missing", "consent")

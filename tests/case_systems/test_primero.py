@@ -179,6 +179,21 @@ def test_a_recalled_referral_is_revoked_and_a_corrected_one_goes_elsewhere(
     assert [e.outcome for e in sink.owed(10)[-1].exceptions] == ["restricted"]
 
 
+def test_a_referral_to_an_agency_elsewhere(primero: PrimeroBench) -> None:
+    text = primero.mapping.read_text().replace(
+        'transitioned_to = { field = "to_agency", codes = "user" }',
+        'remote = { constant = true }\ntransitioned_to_agency = "to_agency"',
+    )
+    primero.mapping.write_text(text)
+    sink = claimed(primero)
+    sink.apply(batch(referral(1, to="FAR-1")))
+    sink.apply(batch(referral(2, to="FAR-1")))
+    [made] = primero.referrals()
+    assert (made["remote"], made["transitioned_to_agency"]) == (True, "FAR-1")
+    sink.apply(batch(recalled(3, ("e-r", ["case_management"]))))
+    assert [one["status"] for one in primero.referrals()] == ["revoked"]
+
+
 def test_a_referral_that_was_answered_is_left_alone(primero: PrimeroBench) -> None:
     sink = claimed(primero)
     sink.apply(batch(referral(1)))
@@ -296,6 +311,15 @@ def test_a_good_setting_warns_of_the_history_alone(primero: PrimeroBench) -> Non
         ("warning", "recalls"),
         ("ok", "mapping"),
     ]
+
+
+def test_a_lookup_on_a_later_page_is_found(primero: PrimeroBench) -> None:
+    more = [{"id": n, "unique_id": f"lookup-{n}", "values": []} for n in range(1000, 2000)]
+    primero.server.configuration["lookups"][:0] = more
+    asked: list[str] = []
+    primero.server.described.disturb = lambda operation: asked.append(operation)
+    assert not [found for found in findings(primero) if found[0] == "wrong"]
+    assert asked.count("lookups") == 2
 
 
 def test_warnings(primero: PrimeroBench) -> None:
