@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from connectors.errors import SinkDownError
@@ -49,13 +49,13 @@ class Places:
             raise SinkDownError(
                 f"the state file {self._path} cannot be written ({wrong.strerror})"
             ) from None
-        with closing(self._open()) as db, db:
+        with self._open() as db:
             db.executescript(_TABLES)
 
     def filled(self, record: str) -> dict[str, str]:
         """The places of this record that may hold something of ours, each with its filler: the
         event whose value it holds, or "" if that is not certain."""
-        with closing(self._open()) as db:
+        with self._open() as db:
             query = "SELECT place, filler FROM nrm_place WHERE record = ?"
             return dict(db.execute(query, (record,)).fetchall())
 
@@ -63,25 +63,25 @@ class Places:
         """Record, place and filler: "" before the partner's system is changed, the event after."""
         rows = list(fillings)
         if rows:
-            with closing(self._open()) as db, db:
+            with self._open() as db:
                 db.executemany("INSERT OR REPLACE INTO nrm_place VALUES (?, ?, ?)", rows)
 
     def empty(self, record_places: Iterable[tuple[str, str]]) -> None:
         """These are empty now in the partner's system."""
         rows = list(record_places)
         if rows:
-            with closing(self._open()) as db, db:
+            with self._open() as db:
                 db.executemany("DELETE FROM nrm_place WHERE record = ? AND place = ?", rows)
 
     def generation(self, record: str) -> int:
-        with closing(self._open()) as db:
+        with self._open() as db:
             query = "SELECT generation FROM nrm_generation WHERE record = ?"
             row = db.execute(query, (record,)).fetchone()
             return int(row[0]) if row else 0
 
     def renew(self, record: str) -> int:
         """The id in use is spent in the partner's system; returns the next generation."""
-        with closing(self._open()) as db, db:
+        with self._open() as db:
             query = (
                 "INSERT INTO nrm_generation VALUES (?, 1) "
                 "ON CONFLICT (record) DO UPDATE SET generation = generation + 1 "
@@ -90,8 +90,14 @@ class Places:
             [row] = db.execute(query, (record,)).fetchall()
             return int(row[0])
 
-    def _open(self) -> sqlite3.Connection:
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """A transaction."""
         try:
-            return sqlite3.connect(self._path)
-        except sqlite3.Error:
-            raise SinkDownError(f"the state file {self._path} cannot be opened") from None
+            with closing(sqlite3.connect(self._path)) as db, db:
+                yield db
+        except sqlite3.Error as wrong:
+            raise SinkDownError(
+                f"the state file {self._path} cannot be used ({type(wrong).__name__}): check disk "
+                "and rights, and that no other connector uses it"
+            ) from None

@@ -180,6 +180,18 @@ def test_without_its_places_it_does_not_go_on(bench: Bench) -> None:
     assert CANARY.encode() not in bench.stored()
 
 
+def test_places_that_cannot_be_written_are_an_outage(bench: Bench) -> None:
+    sink = claimed(bench)
+    [places] = bench.folder.glob("*.places.db")
+    whole = places.read_bytes()
+    places.write_bytes(b"no database" * 1000)
+    with pytest.raises(SinkDownError, match=r"places\.db cannot be used"):
+        sink.apply(batch(identity(1)))
+    places.write_bytes(whole)
+    sink.apply(batch(identity(1)))
+    assert bench.shown("e-1") is not None
+
+
 def test_types_without_a_map_are_warned_of(bench: Bench) -> None:
     bench.without("*")
     assert any("shown nowhere" in found.text for found in bench.unprepared().check())
