@@ -93,8 +93,8 @@ class Dhis2Api:
         answer = self._http.request("POST", "/api/tracker", json_body=body, params=params)
         if answer.status not in (200, 409):
             raise SinkDownError(
-                f"DHIS2 answered {answer.status} to an import: check the address and its version "
-                "(2.38 or later)"
+                f"DHIS2 answered {answer.status} to an import: check the address, and whether "
+                "its version has this API"
             )
         try:
             report = answer.json()

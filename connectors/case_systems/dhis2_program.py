@@ -110,7 +110,7 @@ class Program:
 def read_program(said: Mapping[str, Any]) -> Program:
     """From the server's JSON. KeyError, TypeError or AttributeError if it is not a program.
 
-    Servers before 2.42 have no switch for the change log of a program: it counts as on.
+    Servers before 2.43 have no switch for the change log of a program: it counts as on.
     """
     entity_type = said["trackedEntityType"]
     attributes = [
