@@ -50,6 +50,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "relay": Kind("connectors.relay", "keyed messages in the partner's own Kafka"),
     "sftp": Kind("connectors.sftp", "files on a server over SFTP"),
     "webhook": Kind("connectors.webhook", "signed requests to a web service of yours"),
+    "dhis2": Kind("connectors.case_systems.dhis2", "a tracker program of a DHIS2 instance"),
+    "primero": Kind("connectors.case_systems.primero", "the cases of a Primero instance"),
 }
 """Name in `sink.kind` → the kind."""
 

@@ -97,7 +97,9 @@ class Outbound:
         self._headers = headers
         self._seconds = seconds
         self._most = most_bytes
-        self._tls = _tls(ca_file, certificate) if self.encrypted else None
+        # Without TLS a context that trusts nobody: httpx2 would load every CA for nothing.
+        unused = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._tls = _tls(ca_file, certificate) if self.encrypted else unused
         self._runner: asyncio.Runner | None = None
         self._client: httpx2.AsyncClient | None = None
 
@@ -148,7 +150,7 @@ class Outbound:
                 timeout=self._seconds,
                 follow_redirects=False,
                 trust_env=False,
-                verify=self._tls if self._tls is not None else True,
+                verify=self._tls,
             )
         async with (
             asyncio.timeout(self._seconds),

@@ -28,6 +28,8 @@ class Place:
 
 BY_NAME: Final[Mapping[str, Place]] = {
     "SHELTER_KAFKA": Place("kafka_broker", "kafka", lambda broker: str(broker.address)),
+    "DHIS2_URL": Place("described_dhis2", "slow", str),
+    "PRIMERO_URL": Place("described_primero", "slow", str),
 }
 
 BY_SCHEME: Final[Mapping[str, Place]] = {

@@ -1,0 +1,86 @@
+"""The sink of a case system: a RemoteSink whose receipts say no more than the system can do.
+
+Where a system keeps what it no longer shows (a history of changes, rows that are only marked as
+deleted), a recall is answered "restricted", not "deleted": out of use and out of sight, but there
+until the partner's own people purge it. The two kinds say in their tutorials who does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from connectors.case_systems.mapping import EVERY_OTHER, CaseMapping
+from connectors.case_systems.places import Places
+from connectors.copies import CaseSystem, Copies
+from connectors.delivery import Arrived
+from connectors.errors import SettingsError
+from connectors.findings import Finding
+from connectors.kinds import Place
+from connectors.landing import Work
+from connectors.remote import RemoteSink
+
+
+class RecordSystem(CaseSystem, Protocol):
+    """A case system with its check.
+
+    purges: whether what put() removes is gone from it for good, versions and history included.
+    """
+
+    @property
+    def purges(self) -> bool: ...
+
+    def check(self) -> list[Finding]: ...
+
+
+class CaseSink(RemoteSink):
+    """Sink into one case system."""
+
+    def __init__(self, state: Path, system: RecordSystem, places: Places, place: Place) -> None:
+        metadata = sa.MetaData()
+        super().__init__(
+            state, place.agency, place.hub, Copies(system, metadata), metadata, place.recalls
+        )
+        self._system = system
+        self._places = places
+
+    def prepare(self) -> None:
+        super().prepare()
+        if not self._places.exists and self.position().sequence:
+            raise SettingsError(
+                f"{self._places.name} is missing: without it a recall would leave fields filled. "
+                f"Put it back, or remove {self._state} too: then everything is brought once more"
+            )
+        self._places.prepare()
+
+    def check(self) -> list[Finding]:
+        return self._system.check()
+
+    def _remove(
+        self, db: Connection, work: Work, item: Arrived, about: tuple[str, tuple[str, ...]]
+    ) -> str:
+        there = bool(self._places.filled(about[0]))  # or was, or was about to be
+        outcome = super()._remove(db, work, item, about)
+        if outcome == "deleted" and there and not self._system.purges:
+            return "restricted"
+        return outcome
+
+
+def agreed(system: str, found: Sequence[Finding]) -> None:
+    """SettingsError with everything that is wrong, if something is."""
+    wrong = [f"  {one.subject}: {one.text}: {one.fix}" for one in found if one.level == "wrong"]
+    if wrong:
+        raise SettingsError(f"{system} and the settings do not agree:\n" + "\n".join(wrong))
+
+
+def unmapped(mapping: CaseMapping) -> list[Finding]:
+    """A warning, if events of some types go nowhere."""
+    if any(one.event == EVERY_OTHER for one in mapping.maps):
+        return []
+    text = "types of events without a map are kept in the connector's own file and shown nowhere"
+    fix = 'map event = "*", or leave it if that is meant'
+    return [Finding("warning", str(mapping.path), text, fix)]
