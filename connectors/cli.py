@@ -12,13 +12,17 @@ from typing import Annotated, Any, Literal
 import typer
 
 from connectors.agency_cli import reported
+from connectors.dead_letters_cli import discard
 from connectors.printed import console, table
+from connectors.site import opened as _opened
 
 connector = typer.Typer(
     help="Bring the hub's deliveries into this partner's own database.", no_args_is_help=True
 )
 
 File = Annotated[Path, typer.Argument(help="Settings of the connector: partner.toml.")]
+
+connector.command()(discard)
 
 
 @connector.command()
@@ -124,24 +128,28 @@ def check(settings: File) -> None:
 def quarantine(
     settings: File,
     all_: Annotated[
-        bool, typer.Option("--all", help="Also those redriven or recalled since.")
+        bool, typer.Option("--all", help="Also those redriven, recalled or discarded since.")
     ] = False,
 ) -> None:
     """List what could not be applied, and why.
 
     Example: nrm-hub connector quarantine partner.toml
     """
+    from connectors.dead_letters import DISCARDS, SIDES, owner
     from connectors.delivery import REASONS
+    from schemas import wire
 
     _, _, sink = _opened(settings)
     sink.prepare()
-    shown = table(">row", ">sequence", "reason", "what it means", "since", "state")
+    shown = table(">row", ">sequence", "reason", "what it means", "who acts", "since", "state")
+    meanings = {**REASONS, **{wire.DISCARDED + code: text for code, text in DISCARDS.items()}}
     for row in sink.quarantine(waiting_only=not all_):
         shown.add_row(
             str(row.id),
             "-" if row.sequence is None else str(row.sequence),
             row.reason,
-            f"{REASONS.get(row.reason, '')} {row.detail}".strip(),
+            f"{meanings.get(row.reason, '')} {row.detail}".strip(),
+            SIDES[owner(row.reason)] if row.state == "waiting" else "nobody",
             row.arrived_at.isoformat(timespec="seconds"),
             row.state,
         )
@@ -226,12 +234,3 @@ def digest(
         part.replace(out)
         typer.echo(f"Written to {out}: give it to the auditor.", err=True)
     sink.close()
-
-
-def _opened(path: Path) -> tuple[Any, Any, Any]:
-    from connectors.identity import AgencyIdentity
-    from connectors.settings import load_settings, open_sink
-
-    settings = load_settings(path)
-    identity = AgencyIdentity.load(settings.home)
-    return settings, identity, open_sink(settings, identity)

@@ -20,12 +20,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from connectors import crash
+from connectors.dead_letters import a_recall
 from connectors.delivery import Arrived, BadMessage, Opened, Poison
 from connectors.errors import (
     RetryError,
@@ -39,7 +40,7 @@ from connectors.inbox import Inbox, Sealed
 from connectors.opening import Opener
 from connectors.receipts import sign_receipt
 from connectors.registry_cache import RegistryCache
-from connectors.sink import Batch, Sink
+from connectors.sink import Batch, Quarantined, Sink
 from schemas.registry import Schemas
 
 log = logging.getLogger(__name__)
@@ -170,6 +171,8 @@ class Runner:
         # Receipts first: those of a round that ended between apply and send go out even if
         # nothing new ever comes.
         early = self._send_receipts()
+        if early:
+            self._look_at_quarantine()  # somebody may have redriven or discarded what lay there
         self._look_at_registry()
         try:
             read = self._read(0.0 if early else timeout)
@@ -192,16 +195,17 @@ class Runner:
                 log.info("generation %d", self._sink.claim())
                 self._claimed = True
             position = self._sink.position()
-            waiting = self._sink.quarantine()
+            aside = self._sink.quarantine(waiting_only=False)
         with self._hub_alarm():
             self._inbox.start(position.cursor, position.sequence)
         self._expected = position.sequence + 1
         self._cursor = position.cursor
         self._resumed = True
         self._looked = False
-        self._waiting = {row.sequence for row in waiting if row.sequence is not None}
+        self._waiting = _unapplied(aside)
+        waiting = sum(row.state == "waiting" for row in aside)
         if waiting:
-            self._raise_alarm("quarantined", f"{len(waiting)} waiting")
+            self._raise_alarm("quarantined", f"{waiting} waiting")
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -305,13 +309,18 @@ class Runner:
         then is no longer waiting. What is not applied is answered as it was before.
         """
         applied = 0
-        rows = {row.sequence: row.id for row in self._sink.quarantine()}
+        rows = {row.sequence: row for row in self._sink.quarantine(waiting_only=False)}
         for item in read.redriven:
-            if item.sequence not in rows:  # recalled meanwhile, or redriven at this side
+            row = rows.get(item.sequence)
+            waits = row is not None and row.state == "waiting"
+            discarded = row is not None and row.state == "discarded"
+            # Else recalled meanwhile, or redriven at this side. Discarded is for good, but for a
+            # recall that could not be read when it was: somebody waits for its answer.
+            if row is None or not (waits or (discarded and a_recall([item]))):
                 read.repeated.append((item.sequence, item.sequence))
                 continue
             try:
-                self._sink.redrive(rows[item.sequence], [item], self._clock())
+                self._sink.redrive(row.id, [item], self._clock())
             except SinkRefusedError as refused:
                 log.warning("sequence %d is refused again: %s", item.sequence, refused.reason)
             else:
@@ -320,9 +329,9 @@ class Runner:
                     applied += 1
                     continue
             read.repeated.append((item.sequence, item.sequence))
-        left = self._sink.quarantine()
-        self._waiting = {row.sequence for row in left if row.sequence is not None}
-        if not left:
+        left = self._sink.quarantine(waiting_only=False)
+        self._waiting = _unapplied(left)
+        if not any(row.state == "waiting" for row in left):
             self._end_alarm("quarantined")
         return applied
 
@@ -351,6 +360,13 @@ class Runner:
         first = replace(batch, items=batch.items[:middle], cursor=self._cursor)
         second = replace(batch, items=batch.items[middle:], strangers=(), repeated=())
         return self._apply_or_isolate(first) + self._apply_or_isolate(second)
+
+    def _look_at_quarantine(self) -> None:
+        if "quarantined" in self.alarms:
+            with self._partner_alarm():
+                left = self._sink.quarantine()
+            if not left:
+                self._end_alarm("quarantined")
 
     # -- receipts and registry -------------------------------------------------------------
 
@@ -415,6 +431,12 @@ class Runner:
 
     def _partner_alarm(self) -> _Watched:
         return _Watched(self, "partner_down", SinkDownError)
+
+
+def _unapplied(rows: Sequence[Quarantined]) -> set[int]:
+    """The sequences among these rows that were not applied in the end."""
+    open_states = ("waiting", "discarded")
+    return {row.sequence for row in rows if row.state in open_states and row.sequence is not None}
 
 
 class _Watched:
