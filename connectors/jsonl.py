@@ -69,7 +69,7 @@ class JsonLines:
 
     def add(self, db: Connection, additions: Sequence[Addition]) -> None:
         lines = [_line(addition) for addition in additions]
-        self._append(db, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+        self._append(db, "".join(_written(line) for line in lines))
 
     def _append(self, db: Connection, text: str) -> None:
         path, length, _ = self._now(db)
@@ -118,9 +118,7 @@ class JsonLines:
 
     def _rewrite(self, db: Connection, change: Any) -> None:
         changed = (change(line) for line in self._lines(db))
-        text = "".join(
-            json.dumps(line, ensure_ascii=False) + "\n" for line in changed if line is not None
-        )
+        text = "".join(_written(line) for line in changed if line is not None)
         data = text.encode()
         # Beside the file, under one name: the transaction may rewrite several times.
         draft = self._next.with_name(self._next.name + ".draft")
@@ -177,6 +175,12 @@ class JsonlSink(LandingSink):
     def _committed(self, recalled: bool) -> None:
         self._settle()
         self.database.wipe(recalled)
+
+
+def _written(line: dict[str, Any]) -> str:
+    """One line. Line ends of other alphabets are escaped: many a reader takes them for its end."""
+    text = json.dumps(line, ensure_ascii=False)
+    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029") + "\n"
 
 
 def _line(addition: Addition) -> dict[str, Any]:
