@@ -6,7 +6,7 @@
 
 or, without a file of tests, with a function that makes a bench in a folder:
 
-    pytest --pyargs connectors.conformance --bench my_package.bench:make
+    pytest -p connectors.conformance.plugin --pyargs connectors.conformance --bench mine.bench:make
 
 A `Bench` opens the sink under test, again and again on the same storage, and says what the partner
 sees. Nothing here needs a hub: deliveries are made up from the shipped schemas, as if verified.

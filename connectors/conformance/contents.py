@@ -53,7 +53,7 @@ def value_of(avro: Any, letter: str) -> Any:
     if avro["type"] == "map":
         return {"SH-1": value_of(avro["values"], letter)}
     if avro["type"] == "record":
-        return {"amount": "12345678901234.5600", "currency": "EUR"}
+        return {"amount": "1234567890123456.7891", "currency": "EUR"}
     return value_of(avro["type"], letter)
 
 

@@ -62,4 +62,4 @@ class OutageConformance:
         with bench.outage(), pytest.raises(SinkDownError) as down:
             sink.apply(batch(identity(2)))
         assert CANARY not in str(down.value)
-        assert len(str(down.value)) > 20, "it says what to look at"
+        assert len(str(down.value).split()) > 2, "it says what to look at"

@@ -1,4 +1,4 @@
-"""The option --bench, for `pytest --pyargs connectors.conformance`."""
+"""The option --bench: `pytest -p connectors.conformance.plugin --pyargs connectors.conformance`."""
 
 from __future__ import annotations
 
