@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from connectors.agency_cli import reported
+from connectors.check_cli import check
 from connectors.dead_letters_cli import discard
 from connectors.printed import console, table
 from connectors.site import opened as _opened
@@ -22,6 +23,7 @@ connector = typer.Typer(
 
 File = Annotated[Path, typer.Argument(help="Settings of the connector: partner.toml.")]
 
+connector.command()(check)
 connector.command()(discard)
 
 
@@ -90,37 +92,6 @@ def _tell(alarm: Any, raised: bool) -> None:
         typer.secho(f"ALARM {alarm.reason}: {ALARMS[alarm.reason]} ({alarm.detail})", err=True)
     else:
         typer.secho(f"over  {alarm.reason}", err=True)
-
-
-@connector.command()
-@reported
-def check(settings: File) -> None:
-    """Check settings, identity, hub and database; make the connector's own tables.
-
-    Example: nrm-hub connector check partner.toml
-    """
-    from connectors.registry_cache import RegistryCache
-    from connectors.settings import open_inbox
-
-    loaded, identity, sink = _opened(settings)
-    typer.echo(f"ok  settings  {settings}")
-    typer.echo(f"ok  identity  {identity.agency} at hub {identity.hub.hub}")
-    sink.prepare()
-    position = sink.position()
-    waiting = len(sink.quarantine())
-    typer.echo(f"ok  sink      {loaded.sink.kind}, at sequence {position.sequence}")
-    if waiting:
-        typer.echo(f"!!  sink      {waiting} in quarantine: nrm-hub connector quarantine")
-    inbox = open_inbox(loaded, identity)
-    registry = RegistryCache(identity)
-    signed = inbox.registry()
-    if signed is None:
-        typer.echo("!!  hub       reached, but it has published no registry yet")
-    else:
-        registry.update(signed)
-        typer.echo(f"ok  hub       reached; registry as of its change {registry.position}")
-    inbox.close()
-    sink.close()
 
 
 @connector.command()

@@ -164,6 +164,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         if ours:  # page size and journal mode stay with the file: only chosen for one we made
             connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
             connection.execute("PRAGMA journal_mode=WAL")
+            Path(str(path)).chmod(0o600)  # and so its log, which SQLite makes alike
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA secure_delete=ON")  # what is recalled is overwritten
         connection.execute("PRAGMA foreign_keys=ON")
