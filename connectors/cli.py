@@ -14,6 +14,7 @@ import typer
 from connectors.agency_cli import reported
 from connectors.check_cli import check
 from connectors.dead_letters_cli import discard
+from connectors.new_cli import new
 from connectors.printed import console, table
 from connectors.site import opened as _opened
 
@@ -25,6 +26,7 @@ File = Annotated[Path, typer.Argument(help="Settings of the connector: partner.t
 
 connector.command()(check)
 connector.command()(discard)
+connector.command()(new)
 
 
 @connector.command()

@@ -90,8 +90,10 @@ def _secret_files(value: Any, folder: Path) -> Iterator[Path]:
     if not isinstance(value, dict):
         return
     for name, one in value.items():
-        if isinstance(one, str) and (name == "url_file" or (name == "file" and len(value) == 1)):
+        if name == "url_file" and isinstance(one, str):
             yield folder / Path(one).expanduser()
+        elif name != "options" and isinstance(one, dict) and set(one) == {"file"}:
+            yield folder / Path(str(one["file"])).expanduser()
         else:
             yield from _secret_files(one, folder)
 
