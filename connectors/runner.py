@@ -79,11 +79,15 @@ class Pace:
 
 @dataclass
 class Alarm:
-    """Something that keeps deliveries from arriving, until it is over."""
+    """Something that keeps deliveries from arriving, until it is over.
+
+    applying: it came up while a batch was applied.
+    """
 
     reason: str
     detail: str
     since: datetime
+    applying: bool = False
 
 
 @dataclass(frozen=True)
@@ -287,7 +291,7 @@ class Runner:
         cursor = self._cursor if read.cursor is None else read.cursor
         poison = sum(isinstance(item, Poison) for item in read.items)
         try:
-            with self._partner_alarm():
+            with self._partner_alarm(applying=True):
                 good = self._redrive(read) if read.redriven else 0
                 batch = Batch(read.items, self._clock(), cursor, read.strangers, read.repeated)
                 poison += self._apply_or_isolate(batch)
@@ -410,11 +414,12 @@ class Runner:
 
     # -- alarms ----------------------------------------------------------------------------
 
-    def _raise_alarm(self, reason: str, detail: str) -> None:
+    def _raise_alarm(self, reason: str, detail: str, *, applying: bool = False) -> None:
         known = self.alarms.get(reason)
-        if known is not None and known.detail == detail:
+        applying = applying or (known is not None and known.applying)
+        if known is not None and (known.detail, known.applying) == (detail, applying):
             return
-        alarm = Alarm(reason, detail, known.since if known else self._clock())
+        alarm = Alarm(reason, detail, known.since if known else self._clock(), applying)
         self.alarms[reason] = alarm
         if known is None:
             log.warning("%s: %s", reason, detail)
@@ -429,8 +434,10 @@ class Runner:
     def _hub_alarm(self) -> _Watched:
         return _Watched(self, "hub_unreachable", TransportDownError)
 
-    def _partner_alarm(self) -> _Watched:
-        return _Watched(self, "partner_down", SinkDownError)
+    def _partner_alarm(self, *, applying: bool = False) -> _Watched:
+        """applying: what failed in applying is over only when something is applied. That the books
+        can be read says little: they may be kept beside the partner's system."""
+        return _Watched(self, "partner_down", SinkDownError, applying=applying)
 
 
 def _unapplied(rows: Sequence[Quarantined]) -> set[int]:
@@ -442,19 +449,24 @@ def _unapplied(rows: Sequence[Quarantined]) -> set[int]:
 class _Watched:
     """Raises an alarm when the body fails in a certain way, and ends it when it does not."""
 
-    def __init__(self, runner: Runner, reason: str, kind: type[Exception]) -> None:
+    def __init__(
+        self, runner: Runner, reason: str, kind: type[Exception], *, applying: bool = False
+    ) -> None:
         self._runner = runner
         self._reason = reason
         self._kind = kind
+        self._applying = applying
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, wrong: BaseException | None, trace: object) -> None:
         if wrong is None:
-            self._runner._end_alarm(self._reason)
+            known = self._runner.alarms.get(self._reason)
+            if known is not None and (self._applying or not known.applying):
+                self._runner._end_alarm(self._reason)
         elif isinstance(wrong, self._kind):
-            self._runner._raise_alarm(self._reason, str(wrong))
+            self._runner._raise_alarm(self._reason, str(wrong), applying=self._applying)
 
 
 def redrive(

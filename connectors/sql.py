@@ -142,6 +142,12 @@ def open_engine(url: str) -> sa.Engine:
             connect_args={
                 "connect_timeout": _LOCK_SECONDS,
                 "application_name": "nrm-connector",
+                # A server that is gone without a word is noticed in a minute, not in hours.
+                "keepalives": 1,
+                "keepalives_idle": 30,
+                "keepalives_interval": 10,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 60_000,
                 # A stopped runner holding the lock must not hold this one for ever.
                 "options": f"-c lock_timeout={_LOCK_SECONDS * 1000}",
             },

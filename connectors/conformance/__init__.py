@@ -44,11 +44,13 @@ from connectors.conformance.outages import OutageConformance
 from connectors.conformance.recalling import Recalling
 from connectors.conformance.setting_aside import SettingAside
 from connectors.conformance.times import Times
+from connectors.delivery import Arrived
 
 __all__ = [
     "CANARY",
     "NOW",
     "POINTS",
+    "Arrived",
     "Bench",
     "OutageBench",
     "OutageConformance",
