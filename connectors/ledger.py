@@ -88,6 +88,13 @@ class Ledger(LedgerTables):
         """A new generation for this agency's row; makes the row at first."""
         row = self._row(db)
         if row is None:
+            # One set of books: another agency's receipts would be signed as this one's.
+            owner = db.execute(sa.select(self.state.c.agency)).scalars().first()
+            if owner is not None:
+                raise SettingsError(
+                    f"this database holds the books of {owner!r}, the identity is "
+                    f"{self._agency!r}'s: use another database, or another sink.db_schema"
+                )
             db.execute(
                 self.state.insert().values(
                     agency=self._agency,

@@ -12,6 +12,7 @@ import httpx2
 
 from connectors.errors import ConnectorError
 from connectors.findings import Finding
+from connectors.http import place
 from connectors.http_auth import signed_requests
 from connectors.identity import AgencyIdentity
 from connectors.inbox import REGISTRY_PATH, HttpInbox, Inbox
@@ -55,23 +56,17 @@ def hub_findings(
     return found
 
 
-def _place(url: str) -> str:
-    """Without user and password, should somebody have put them there."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-
-
 def _encryption(url: str) -> Finding:
     parts = urlsplit(url)
     host = (parts.netloc.rpartition("@")[2]).rpartition(":")[0] or parts.hostname
     security = dict(parse_qsl(parts.query)).get("security", "").lower()
     encrypted = parts.scheme in ("https", "embedded") or security in ("ssl", "sasl_ssl")
     if encrypted or host in _HERE:
-        return Finding("ok", "tls", f"the way to the hub ({_place(url)}) is encrypted or local")
+        return Finding("ok", "tls", f"the way to the hub ({place(url)}) is encrypted or local")
     return Finding(
         "warning",
         "tls",
-        f"the way to the hub ({_place(url)}) is not encrypted: contents are sealed all the same, "
+        f"the way to the hub ({place(url)}) is not encrypted: contents are sealed all the same, "
         "but sizes, times and who speaks to whom can be seen",
         "use https; for Kafka, security=ssl (docs/operations-kafka.md)",
     )
