@@ -26,6 +26,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.errors import SinkDownError
+from connectors.findings import Finding
 from connectors.landing import LandingSink
 from connectors.ledger import Ledger, instant
 from connectors.sink import Addition, Batch, Correction, RecallPolicy, Removal
@@ -147,6 +148,7 @@ class JsonlSink(LandingSink):
         path = path.expanduser().resolve()
         self.database = SqlDatabase(f"sqlite:///{path}.state.db")
         self._metadata = sa.MetaData()
+        self._path = path
         self._file = JsonLines(path, self._metadata)
         super().__init__(self.database, Ledger(agency, hub, self._metadata), [self._file], recalls)
 
@@ -164,6 +166,18 @@ class JsonlSink(LandingSink):
             super().apply(batch)
         except OSError as wrong:
             raise SinkDownError(f"the file cannot be written: {wrong.strerror}") from None
+
+    def check(self) -> list[Finding]:
+        """The folder is there, and the file is for its owner alone."""
+        folder = self._path.parent
+        if not folder.is_dir():
+            fix = "make it, or correct sink.path"
+            return [Finding("warning", "file", f"there is no folder {folder} yet", fix)]
+        if self._path.exists() and self._path.stat().st_mode & 0o077:
+            text = f"{self._path} can be read by others"
+            fix = f"chmod 600 {self._path}, unless those who read it are meant to"
+            return [Finding("warning", "file", text, fix)]
+        return [Finding("ok", "file", f"{self._path}, for its owner alone")]
 
     def close(self) -> None:
         self.database.close()

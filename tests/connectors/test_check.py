@@ -138,6 +138,13 @@ def test_a_database_that_others_may_read(partner: Path) -> None:
     assert "partner.db" in found(partner, "warning")["rights"].text
 
 
+def test_a_file_that_others_may_read(partner: Path) -> None:
+    partner.write_text('home = "POL-1"\n[sink]\nkind = "jsonl"\npath = "lines.jsonl"\n')
+    assert found(partner)["file"].level == "ok"
+    (partner.parent / "lines.jsonl").chmod(0o604)
+    assert "chmod 600" in found(partner, "warning")["file"].fix
+
+
 def test_a_sink_that_does_not_work(partner: Path) -> None:
     (partner.parent / "partner.db").mkdir()
     assert "SQLITE_CANTOPEN" in found(partner, "wrong")["sink"].text
