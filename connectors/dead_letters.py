@@ -69,6 +69,12 @@ DISCARDS: Final[Mapping[str, str]] = {
 """Why a delivery is never to be applied."""
 
 
+HELD_ELSEWHERE: Final = ("entered_by_hand", "held_already")
+"""Then this site holds it where no connector can take it back."""
+
+RECALLED_SINCE: Final = "recalled since: take it out where it was put in"
+
+
 def owner(reason: str) -> str:
     """Which side acts on this reason: partner, hub or agency."""
     return OWNERS.get(reason, PARTNER)

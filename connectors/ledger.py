@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.bulk import insert_all
+from connectors.dead_letters import HELD_ELSEWHERE, RECALLED_SINCE
 from connectors.delivery import BadMessage, Poison
 from connectors.errors import FencedError, SettingsError
 from connectors.evidence import EVIDENCE as EVIDENCE  # noqa: PLC0414 - also read from here
@@ -537,10 +538,12 @@ class Ledger(LedgerTables):
             .where(q.event_ref == event_ref, q.state == "waiting")
             .values(state="recalled", reason="recalled", detail="", raw=b"")
         )
-        db.execute(  # what was noted on discarding may be about the person too
-            self.quarantine.update()
-            .where(q.event_ref == event_ref, q.state == "discarded")
-            .values(detail="")
+        discarded = (q.event_ref == event_ref, q.state == "discarded")
+        # What was noted on discarding may be about the person too.
+        db.execute(self.quarantine.update().where(*discarded).values(detail=""))
+        elsewhere = q.reason.in_([wire.DISCARDED + one for one in HELD_ELSEWHERE])
+        db.execute(
+            self.quarantine.update().where(*discarded, elsewhere).values(detail=RECALLED_SINCE)
         )
 
 

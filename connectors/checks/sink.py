@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from connectors.checks.codes import code_findings
 from connectors.checks.sql_rights import sql_findings
-from connectors.dead_letters import SIDES, owner
+from connectors.dead_letters import RECALLED_SINCE, SIDES, owner
 from connectors.errors import ConnectorError
 from connectors.findings import Finding
 from connectors.settings import PartnerSettings
@@ -26,7 +26,8 @@ def sink_findings(sink: Sink, now: datetime) -> tuple[list[Finding], Position | 
     try:
         sink.prepare()
         position = sink.position()
-        waiting = sink.quarantine()
+        rows = sink.quarantine(waiting_only=False)
+        waiting = [row for row in rows if row.state == "waiting"]
         owed = sink.owed(1)
     except ConnectorError as wrong:
         found.append(Finding("wrong", "sink", str(wrong), "nothing flows until this is mended"))
@@ -48,6 +49,16 @@ def sink_findings(sink: Sink, now: datetime) -> tuple[list[Finding], Position | 
                 f"{len(waiting)} in quarantine, the oldest since {oldest:%Y-%m-%d %H:%M}; "
                 f"to be mended by {', '.join(sides)}",
                 "nrm-hub connector quarantine",
+            )
+        )
+    by_hand = [row for row in rows if row.detail == RECALLED_SINCE]
+    if by_hand:
+        found.append(
+            Finding(
+                "warning",
+                "recalls",
+                f"{len(by_hand)} events this site holds by another way were recalled since",
+                "take them out by hand: nrm-hub connector quarantine --all",
             )
         )
     if owed and now - owed[0].applied_at > LATE:

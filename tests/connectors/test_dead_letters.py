@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from connectors import crash
+from connectors.checks.sink import sink_findings
 from connectors.conformance import CANARY, NOW, batch, claimed, identity, poison, recalled
-from connectors.dead_letters import DISCARDS, OWNERS, SIDES, owner, told
+from connectors.dead_letters import DISCARDS, OWNERS, RECALLED_SINCE, SIDES, owner, told
 from connectors.delivery import REASONS
 from connectors.errors import SinkDownError
 from connectors.opening import Opener
@@ -72,7 +73,9 @@ def test_a_recall_takes_the_note_along(bench: SqlBench) -> None:
     sink.discard(row.id, "entered_by_hand", "Mary came in person", NOW)
     sink.apply(batch(recalled(2, ("e-1", ["identity"]))))
     [kept] = sink.quarantine(waiting_only=False)
-    assert (kept.state, kept.detail) == ("discarded", "")
+    assert (kept.state, kept.detail) == ("discarded", RECALLED_SINCE), "no words of anybody's"
+    [warned] = [one for one in sink_findings(sink, NOW)[0] if one.subject == "recalls"]
+    assert (warned.level, "by hand" in warned.fix) == ("warning", True)
 
 
 @pytest.mark.parametrize("point", ["before_sink_commit", "after_sink_commit"])
