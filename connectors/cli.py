@@ -12,14 +12,22 @@ from typing import Annotated, Any, Literal
 import typer
 
 from connectors.agency_cli import reported
+from connectors.check_cli import check
+from connectors.dead_letters_cli import discard
+from connectors.new_cli import new
 from connectors.printed import console, table
 from connectors.registry_cli import registry
+from connectors.site import opened as _opened
 
 connector = typer.Typer(
     help="Bring the hub's deliveries into this partner's own database.", no_args_is_help=True
 )
 
 File = Annotated[Path, typer.Argument(help="Settings of the connector: partner.toml.")]
+
+connector.command()(check)
+connector.command()(discard)
+connector.command()(new)
 
 
 @connector.command()
@@ -94,58 +102,31 @@ def _tell(alarm: Any, raised: bool) -> None:
 
 @connector.command()
 @reported
-def check(settings: File) -> None:
-    """Check settings, identity, hub and database; make the connector's own tables.
-
-    Example: nrm-hub connector check partner.toml
-    """
-    from connectors.registry_cache import RegistryCache
-    from connectors.settings import open_inbox
-
-    loaded, identity, sink = _opened(settings)
-    typer.echo(f"ok  settings  {settings}")
-    typer.echo(f"ok  identity  {identity.agency} at hub {identity.hub.hub}")
-    sink.prepare()
-    position = sink.position()
-    waiting = len(sink.quarantine())
-    typer.echo(f"ok  sink      {loaded.sink.kind}, at sequence {position.sequence}")
-    if waiting:
-        typer.echo(f"!!  sink      {waiting} in quarantine: nrm-hub connector quarantine")
-    inbox = open_inbox(loaded, identity)
-    registry = RegistryCache(identity)
-    signed = inbox.registry()
-    if signed is None:
-        typer.echo("!!  hub       reached, but it has published no registry yet")
-    else:
-        registry.update(signed)
-        typer.echo(f"ok  hub       reached; registry as of its change {registry.position}")
-    inbox.close()
-    sink.close()
-
-
-@connector.command()
-@reported
 def quarantine(
     settings: File,
     all_: Annotated[
-        bool, typer.Option("--all", help="Also those redriven or recalled since.")
+        bool, typer.Option("--all", help="Also those redriven, recalled or discarded since.")
     ] = False,
 ) -> None:
     """List what could not be applied, and why.
 
     Example: nrm-hub connector quarantine partner.toml
     """
+    from connectors.dead_letters import DISCARDS, SIDES, owner
     from connectors.delivery import REASONS
+    from schemas import wire
 
     _, _, sink = _opened(settings)
     sink.prepare()
-    shown = table(">row", ">sequence", "reason", "what it means", "since", "state")
+    shown = table(">row", ">sequence", "reason", "what it means", "who acts", "since", "state")
+    meanings = {**REASONS, **{wire.DISCARDED + code: text for code, text in DISCARDS.items()}}
     for row in sink.quarantine(waiting_only=not all_):
         shown.add_row(
             str(row.id),
             "-" if row.sequence is None else str(row.sequence),
             row.reason,
-            f"{REASONS.get(row.reason, '')} {row.detail}".strip(),
+            f"{meanings.get(row.reason, '')} {row.detail}".strip(),
+            SIDES[owner(row.reason)] if row.state == "waiting" else "nobody",
             row.arrived_at.isoformat(timespec="seconds"),
             row.state,
         )
@@ -233,12 +214,3 @@ def digest(
 
 
 connector.command()(registry)
-
-
-def _opened(path: Path) -> tuple[Any, Any, Any]:
-    from connectors.identity import AgencyIdentity
-    from connectors.settings import load_settings, open_sink
-
-    settings = load_settings(path)
-    identity = AgencyIdentity.load(settings.home)
-    return settings, identity, open_sink(settings, identity)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -23,6 +24,12 @@ Auth = Callable[[str, str, bytes], Mapping[str, str]]
 """(method, path with query, body) → headers that authenticate the request."""
 
 _TRY_AGAIN: Final = frozenset({408, 425, 429})
+
+
+def place(url: str) -> str:
+    """An address as it may be shown: without user, password and query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def no_auth(method: str, path: str, body: bytes) -> Mapping[str, str]:  # noqa: ARG001

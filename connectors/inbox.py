@@ -13,7 +13,7 @@ from typing import Protocol
 import httpx2
 
 from connectors.errors import StopError, TransportDownError
-from connectors.http import HUB_MESSAGE, Auth, check, no_auth, split_messages
+from connectors.http import HUB_MESSAGE, Auth, check, no_auth, place, split_messages
 from connectors.identity import AgencyIdentity
 from hub.topics import Message, TopicError, Topics, TopicUnavailable
 from schemas import wire
@@ -181,7 +181,7 @@ class HttpInbox:
                 method, self._base + path, content=body or None, headers=headers
             )
         except httpx2.HTTPError as down:
-            raise TransportDownError(f"the hub does not answer at {self._base}") from down
+            raise TransportDownError(f"the hub does not answer at {place(self._base)}") from down
         check(response)
         return response
 

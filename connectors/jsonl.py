@@ -26,6 +26,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.errors import SettingsError, SinkDownError
+from connectors.findings import Finding
 from connectors.landing import LandingSink
 from connectors.ledger import Ledger, instant
 from connectors.sink import Addition, Batch, Correction, RecallPolicy, Removal
@@ -77,7 +78,7 @@ class JsonLines:
 
     def add(self, db: Connection, additions: Sequence[Addition]) -> None:
         lines = [_line(addition) for addition in additions]
-        self._append(db, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+        self._append(db, "".join(_written(line) for line in lines))
 
     def _append(self, db: Connection, text: str) -> None:
         path, length, _ = self._now(db)
@@ -127,9 +128,7 @@ class JsonLines:
 
     def _rewrite(self, db: Connection, change: Any) -> None:
         changed = (change(line) for line in self._lines(db))
-        text = "".join(
-            json.dumps(line, ensure_ascii=False) + "\n" for line in changed if line is not None
-        )
+        text = "".join(_written(line) for line in changed if line is not None)
         data = text.encode()
         # Beside the file, under one name: the transaction may rewrite several times.
         draft = self._next.with_name(self._next.name + ".draft")
@@ -183,6 +182,18 @@ class JsonlSink(LandingSink):
         except OSError as wrong:
             raise SinkDownError(f"the file cannot be written: {wrong.strerror}") from None
 
+    def check(self) -> list[Finding]:
+        """The folder is there, and the file is for its owner alone."""
+        folder = self.path.parent
+        if not folder.is_dir():
+            fix = "make it, or correct sink.path"
+            return [Finding("warning", "file", f"there is no folder {folder} yet", fix)]
+        if self.path.exists() and self.path.stat().st_mode & 0o077:
+            text = f"{self.path} can be read by others"
+            fix = f"chmod 600 {self.path}, unless those who read it are meant to"
+            return [Finding("warning", "file", text, fix)]
+        return [Finding("ok", "file", f"{self.path}, for its owner alone")]
+
     def close(self) -> None:
         self.database.close()
 
@@ -193,6 +204,12 @@ class JsonlSink(LandingSink):
     def _committed(self, recalled: bool) -> None:
         self._settle()
         self.database.wipe(recalled)
+
+
+def _written(line: dict[str, Any]) -> str:
+    """One line. Line ends of other alphabets are escaped: many a reader takes them for its end."""
+    text = json.dumps(line, ensure_ascii=False)
+    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029") + "\n"
 
 
 def _line(addition: Addition) -> dict[str, Any]:

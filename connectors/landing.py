@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection
 
 from connectors import crash
+from connectors.dead_letters import a_recall
 from connectors.delivery import Arrived, Poison, Recall
 from connectors.errors import FencedError
 from connectors.ledger import CorrectionPart, Held, Ledger
@@ -34,6 +35,7 @@ from connectors.sink import (
     ReceiptException,
     Removal,
 )
+from schemas import wire
 
 
 class Projection(Protocol):
@@ -126,14 +128,18 @@ class LandingSink:
         self._ready(items)
         with self._transaction(items) as db:
             self._ledger.lock(db)  # a recall under way must not be missed
-            waiting = {
-                one.sequence: one
-                for one in self._ledger.quarantined(db, waiting_only=True)
-                if one.sequence is not None
-            }
-            asked = {one.id for one in waiting.values()}
+            rows = self._ledger.quarantined(db, waiting_only=False)
+            waiting = {one.sequence for one in rows if one.state == "waiting"}
+            discarded = {one.sequence for one in rows if one.state == "discarded"}
+            asked = {one.id for one in rows if one.state in ("waiting", "discarded")}
             # Somebody else may have redriven it, or a recall have emptied it, since it was read.
-            fresh = [i for i in items if row in asked and i.sequence in waiting]
+            # A discard is final for what was released; a recall is answered all the same.
+            fresh = [
+                one
+                for one in items
+                if row in asked
+                and (one.sequence in waiting or (one.sequence in discarded and a_recall([one])))
+            ]
             work = self._work(db, fresh, at)
             good = [item.sequence for item in fresh if isinstance(item, Arrived)]
             self._take(db, work, fresh)
@@ -144,7 +150,25 @@ class LandingSink:
                 if sequence not in answered:
                     told = [ReceiptException(sequence, "applied")]
                 self._ledger.owe(db, sequence, sequence, told, at)
+            crash.point("before_sink_commit")
+        crash.point("after_sink_commit")
         self._committed(work.recalled)
+
+    def discard(self, row: int, reason: str, note: str, at: datetime) -> bool:
+        with self._database.writing() as db:
+            self._ledger.lock(db)  # a redrive under way must not be missed
+            found = self._ledger.discard(db, row, wire.DISCARDED + reason, note)
+            if found is None:
+                return False
+            if found.sequence is not None:
+                said = ReceiptException(
+                    found.sequence, "quarantined", detail=wire.DISCARDED + reason
+                )
+                self._ledger.owe(db, found.sequence, found.sequence, [said], at)
+            crash.point("before_sink_commit")
+        crash.point("after_sink_commit")
+        self._committed(True)
+        return True
 
     def _transaction(
         self,

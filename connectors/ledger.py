@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.bulk import insert_all
+from connectors.dead_letters import HELD_ELSEWHERE, RECALLED_SINCE
 from connectors.delivery import BadMessage, Poison
 from connectors.errors import FencedError, SettingsError
 from connectors.evidence import EVIDENCE as EVIDENCE  # noqa: PLC0414 - also read from here
@@ -31,6 +32,7 @@ from connectors.sink import (
     Quarantined,
     ReceiptException,
 )
+from schemas import wire
 from schemas.registry import Schemas
 
 LAYOUT: Final = 1
@@ -93,6 +95,13 @@ class Ledger(LedgerTables):
                     f"with {self._hub!r}: use another database"
                 )
         if row is None:
+            # One set of books: another agency's receipts would be signed as this one's.
+            owner = db.execute(sa.select(self.state.c.agency)).scalars().first()
+            if owner is not None:
+                raise SettingsError(
+                    f"this database holds the books of {owner!r}, the identity is "
+                    f"{self._agency!r}'s: use another database, or another sink.db_schema"
+                )
             db.execute(
                 self.state.insert().values(
                     agency=self._agency,
@@ -496,14 +505,31 @@ class Ledger(LedgerTables):
         ]
 
     def released(self, db: Connection, sequences: Sequence[int]) -> None:
-        """These quarantined sequences are applied: their content leaves the quarantine."""
+        """These sequences set aside are applied: their content leaves the quarantine."""
         q = self.quarantine.c
         for chunk in _chunks(list(sequences)):
             db.execute(
                 self.quarantine.update()
-                .where(q.sequence.in_(chunk), q.state == "waiting")
+                .where(q.sequence.in_(chunk), q.state.in_(("waiting", "discarded")))
                 .values(state="redriven", raw=b"")
             )
+
+    def discard(self, db: Connection, row: int, reason: str, note: str) -> Quarantined | None:
+        """This row is never applied: its content leaves. What waited there, or None if nothing."""
+        q = self.quarantine.c
+        rows = self.quarantined(db, waiting_only=True)
+        waiting = next((one for one in rows if one.id == row), None)
+        if waiting is not None:
+            heir = next((one for one in rows if _shares(waiting.raw, one)), None)
+            if heir is not None:
+                db.execute(self.quarantine.update().where(q.id == heir.id).values(raw=waiting.raw))
+            detail = f"was {waiting.reason}" + (f"; {note}" if note else "")
+            db.execute(
+                self.quarantine.update()
+                .where(q.id == row)
+                .values(state="discarded", reason=reason, detail=detail[:500], raw=b"")
+            )
+        return waiting
 
     def purge_quarantine(self, db: Connection, event_ref: str) -> None:
         """A recall reaches what waits in quarantine too: without its content it stays visible."""
@@ -513,6 +539,21 @@ class Ledger(LedgerTables):
             .where(q.event_ref == event_ref, q.state == "waiting")
             .values(state="recalled", reason="recalled", detail="", raw=b"")
         )
+        discarded = (q.event_ref == event_ref, q.state == "discarded")
+        # What was noted on discarding may be about the person too.
+        db.execute(self.quarantine.update().where(*discarded).values(detail=""))
+        elsewhere = q.reason.in_([wire.DISCARDED + one for one in HELD_ELSEWHERE])
+        db.execute(
+            self.quarantine.update().where(*discarded, elsewhere).values(detail=RECALLED_SINCE)
+        )
+
+
+def _shares(raw: bytes, other: Quarantined) -> bool:
+    """Whether `other` waits for the message in `raw` too; only one of its sequences keeps it."""
+    if other.raw or other.sequence is None or not raw.startswith(wire.SEALED_DELIVERIES.prefix):
+        return False
+    message = wire.SEALED_DELIVERIES.unsingle(raw)
+    return bool(message["first_sequence"] <= other.sequence <= message["last_sequence"])
 
 
 def _chunks(values: list[Any]) -> Iterable[list[Any]]:

@@ -90,7 +90,7 @@ def _ask(home: Path, url: str | None, method: str, path: str) -> bytes:
     """The hub's answer to a signed request. Raises what its refusal means."""
     import httpx2
 
-    from connectors.http import check
+    from connectors.http import check, place
     from connectors.http_auth import RequestSignature
     from connectors.identity import AgencyIdentity
 
@@ -104,7 +104,7 @@ def _ask(home: Path, url: str | None, method: str, path: str) -> bytes:
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol):
         raise SettingsError(f"{base} is not an address such as https://hub.example") from None
     except httpx2.HTTPError as down:
-        raise TransportDownError(f"the hub does not answer at {base}") from down
+        raise TransportDownError(f"the hub does not answer at {place(base)}") from down
     check(answer)
     return answer.content
 

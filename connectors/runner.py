@@ -20,12 +20,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from connectors import crash
+from connectors.dead_letters import a_recall
 from connectors.delivery import Arrived, BadMessage, Opened, Poison
 from connectors.errors import (
     RetryError,
@@ -40,7 +41,7 @@ from connectors.notice import Notices
 from connectors.opening import Opener
 from connectors.receipts import sign_receipt
 from connectors.registry_cache import RegistryCache
-from connectors.sink import Batch, Sink
+from connectors.sink import Batch, Quarantined, Sink
 from schemas.registry import Schemas
 
 log = logging.getLogger(__name__)
@@ -80,11 +81,15 @@ class Pace:
 
 @dataclass
 class Alarm:
-    """Something that keeps deliveries from arriving, until it is over."""
+    """Something that keeps deliveries from arriving, until it is over.
+
+    applying: it came up while a batch was applied.
+    """
 
     reason: str
     detail: str
     since: datetime
+    applying: bool = False
 
 
 @dataclass(frozen=True)
@@ -178,6 +183,8 @@ class Runner:
         # Receipts first: those of a round that ended between apply and send go out even if
         # nothing new ever comes.
         early = self._send_receipts()
+        if early:
+            self._look_at_quarantine()  # somebody may have redriven or discarded what lay there
         self._look_at_registry()
         try:
             read = self._read(0.0 if early else timeout)
@@ -200,7 +207,7 @@ class Runner:
                 log.info("generation %d", self._sink.claim())
                 self._claimed = True
             position = self._sink.position()
-            waiting = self._sink.quarantine()
+            aside = self._sink.quarantine(waiting_only=False)
         self._applied = position.sequence
         with self._hub_alarm():
             self._inbox.start(position.cursor, position.sequence)
@@ -208,9 +215,10 @@ class Runner:
         self._cursor = position.cursor
         self._resumed = True
         self._looked = False
-        self._waiting = {row.sequence for row in waiting if row.sequence is not None}
+        self._waiting = _unapplied(aside)
+        waiting = sum(row.state == "waiting" for row in aside)
         if waiting:
-            self._raise_alarm("quarantined", f"{len(waiting)} waiting")
+            self._raise_alarm("quarantined", f"{waiting} waiting")
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -292,7 +300,7 @@ class Runner:
         cursor = self._cursor if read.cursor is None else read.cursor
         poison = sum(isinstance(item, Poison) for item in read.items)
         try:
-            with self._partner_alarm():
+            with self._partner_alarm(applying=True):
                 good = self._redrive(read) if read.redriven else 0
                 batch = Batch(read.items, self._clock(), cursor, read.strangers, read.repeated)
                 poison += self._apply_or_isolate(batch)
@@ -315,13 +323,18 @@ class Runner:
         then is no longer waiting. What is not applied is answered as it was before.
         """
         applied = 0
-        rows = {row.sequence: row.id for row in self._sink.quarantine()}
+        rows = {row.sequence: row for row in self._sink.quarantine(waiting_only=False)}
         for item in read.redriven:
-            if item.sequence not in rows:  # recalled meanwhile, or redriven at this side
+            row = rows.get(item.sequence)
+            waits = row is not None and row.state == "waiting"
+            discarded = row is not None and row.state == "discarded"
+            # Else recalled meanwhile, or redriven at this side. Discarded is for good, but for a
+            # recall that could not be read when it was: somebody waits for its answer.
+            if row is None or not (waits or (discarded and a_recall([item]))):
                 read.repeated.append((item.sequence, item.sequence))
                 continue
             try:
-                self._sink.redrive(rows[item.sequence], [item], self._clock())
+                self._sink.redrive(row.id, [item], self._clock())
             except SinkRefusedError as refused:
                 log.warning("sequence %d is refused again: %s", item.sequence, refused.reason)
             else:
@@ -330,9 +343,9 @@ class Runner:
                     applied += 1
                     continue
             read.repeated.append((item.sequence, item.sequence))
-        left = self._sink.quarantine()
-        self._waiting = {row.sequence for row in left if row.sequence is not None}
-        if not left:
+        left = self._sink.quarantine(waiting_only=False)
+        self._waiting = _unapplied(left)
+        if not any(row.state == "waiting" for row in left):
             self._end_alarm("quarantined")
         return applied
 
@@ -361,6 +374,13 @@ class Runner:
         first = replace(batch, items=batch.items[:middle], cursor=self._cursor)
         second = replace(batch, items=batch.items[middle:], strangers=(), repeated=())
         return self._apply_or_isolate(first) + self._apply_or_isolate(second)
+
+    def _look_at_quarantine(self) -> None:
+        if "quarantined" in self.alarms:
+            with self._partner_alarm():
+                left = self._sink.quarantine()
+            if not left:
+                self._end_alarm("quarantined")
 
     # -- receipts and registry -------------------------------------------------------------
 
@@ -414,11 +434,12 @@ class Runner:
 
     # -- alarms ----------------------------------------------------------------------------
 
-    def _raise_alarm(self, reason: str, detail: str) -> None:
+    def _raise_alarm(self, reason: str, detail: str, *, applying: bool = False) -> None:
         known = self.alarms.get(reason)
-        if known is not None and known.detail == detail:
+        applying = applying or (known is not None and known.applying)
+        if known is not None and (known.detail, known.applying) == (detail, applying):
             return
-        alarm = Alarm(reason, detail, known.since if known else self._clock())
+        alarm = Alarm(reason, detail, known.since if known else self._clock(), applying)
         self.alarms[reason] = alarm
         if known is None:
             log.warning("%s: %s", reason, detail)
@@ -433,26 +454,39 @@ class Runner:
     def _hub_alarm(self) -> _Watched:
         return _Watched(self, "hub_unreachable", TransportDownError)
 
-    def _partner_alarm(self) -> _Watched:
-        return _Watched(self, "partner_down", SinkDownError)
+    def _partner_alarm(self, *, applying: bool = False) -> _Watched:
+        """applying: what failed in applying is over only when something is applied. That the books
+        can be read says little: they may be kept beside the partner's system."""
+        return _Watched(self, "partner_down", SinkDownError, applying=applying)
+
+
+def _unapplied(rows: Sequence[Quarantined]) -> set[int]:
+    """The sequences among these rows that were not applied in the end."""
+    open_states = ("waiting", "discarded")
+    return {row.sequence for row in rows if row.state in open_states and row.sequence is not None}
 
 
 class _Watched:
     """Raises an alarm when the body fails in a certain way, and ends it when it does not."""
 
-    def __init__(self, runner: Runner, reason: str, kind: type[Exception]) -> None:
+    def __init__(
+        self, runner: Runner, reason: str, kind: type[Exception], *, applying: bool = False
+    ) -> None:
         self._runner = runner
         self._reason = reason
         self._kind = kind
+        self._applying = applying
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, wrong: BaseException | None, trace: object) -> None:
         if wrong is None:
-            self._runner._end_alarm(self._reason)
+            known = self._runner.alarms.get(self._reason)
+            if known is not None and (self._applying or not known.applying):
+                self._runner._end_alarm(self._reason)
         elif isinstance(wrong, self._kind):
-            self._runner._raise_alarm(self._reason, str(wrong))
+            self._runner._raise_alarm(self._reason, str(wrong), applying=self._applying)
 
 
 def redrive(

@@ -64,7 +64,8 @@ class OwedReceipt:
 class Quarantined:
     """One row of the quarantine. sequence is None for a message that was not the hub's.
 
-    state: "waiting", "redriven" (applied since) or "recalled" (content removed on recall).
+    state: "waiting", "redriven" (applied since), "recalled" (content removed on recall) or
+    "discarded" (never to be applied; content removed).
     """
 
     id: int
@@ -135,6 +136,13 @@ class Sink(Protocol):
 
         The sequences were passed long ago: only their effect is made good, under the tombstones,
         and a receipt tells the hub.
+        """
+
+    def discard(self, row: int, reason: str, note: str, at: datetime) -> bool:
+        """Never apply what this row holds: its content goes, a receipt tells the hub why.
+
+        reason: a code of connectors.dead_letters.DISCARDS. note: kept here, not told. False, and
+        nothing changed, if the row waits no more.
         """
 
     def close(self) -> None: ...

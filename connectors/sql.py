@@ -147,6 +147,12 @@ def open_engine(url: str) -> sa.Engine:
             connect_args={
                 "connect_timeout": _LOCK_SECONDS,
                 "application_name": "nrm-connector",
+                # A server that is gone without a word is noticed in a minute, not in hours.
+                "keepalives": 1,
+                "keepalives_idle": 30,
+                "keepalives_interval": 10,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 60_000,
                 # A stopped runner holding the lock must not hold this one for ever.
                 "options": f"-c lock_timeout={_LOCK_SECONDS * 1000}",
             },
@@ -169,6 +175,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         if ours:  # page size and journal mode stay with the file: only chosen for one we made
             connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
             connection.execute("PRAGMA journal_mode=WAL")
+            Path(str(path)).chmod(0o600)  # and so its log, which SQLite makes alike
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA secure_delete=ON")  # what is recalled is overwritten
         connection.execute("PRAGMA foreign_keys=ON")

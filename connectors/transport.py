@@ -13,7 +13,7 @@ from typing import Protocol
 import httpx2
 
 from connectors.errors import StopError, TransportDownError
-from connectors.http import HUB_MESSAGE, Auth, check, no_auth
+from connectors.http import HUB_MESSAGE, Auth, check, no_auth, place
 from connectors.identity import AgencyIdentity
 from hub.topics import Message, TopicError, Topics, TopicUnavailable
 
@@ -94,7 +94,7 @@ class HttpTransport:
                 self._base + SUBMISSIONS_PATH, content=sealed, headers=headers
             )
         except httpx2.HTTPError as down:
-            raise TransportDownError(f"the hub does not answer at {self._base}") from down
+            raise TransportDownError(f"the hub does not answer at {place(self._base)}") from down
         check(response)
         self._answers.append(response.content)
 

@@ -322,6 +322,9 @@ class WorkList:
         at = CaseEvent(position, "", "receipt", row.agency, "", row.timestamp, (), {})
         if "quarantined" in outcomes:
             code = outcomes["quarantined"]
+            if code.startswith(wire.DISCARDED) and _CODE.fullmatch(code):
+                self._settle(loose_id("dead_letter", ref), at, code)
+                return  # a recall that was discarded stays open: nobody said what became of it
             self._put(
                 self._item(
                     "dead_letter",

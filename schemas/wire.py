@@ -13,6 +13,9 @@ from typing import Final
 
 from schemas.avro import DEFAULT_ITEMS, Codec
 
+DISCARDED: Final = "discarded_"
+"""How a quarantine's detail starts in a receipt once the recipient has discarded the delivery."""
+
 MESSAGE_LIMIT: Final = 8 * 1024 * 1024  # the largest a topic takes
 BATCH_LIMIT: Final = 64 * 1024 * 1024
 # A batch of 2,000 events of 64 compartments each (docs/admission.md, steps 1 and 4).

@@ -179,6 +179,9 @@ class Books:
                 continue
             code = said["detail"] or ""
             reason = code if _CODE.fullmatch(code) else OTHER
+            if reason.startswith(wire.DISCARDED):
+                self._aside.pop(key, None)  # for good, by its recipient
+                continue
             known = self._aside.get(key)
             if known is None:
                 self._aside[key] = SetAside(*key, reason, event.timestamp, position)

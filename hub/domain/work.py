@@ -273,7 +273,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "dead_letter": Kind(
             "A delivery was set aside at the partner's site and not applied.",
             RECIPIENT,
-            "a later receipt that says it was applied, a person",
+            "a later receipt that says it was applied or discarded, a person",
             escalates=OPERATOR,
             own=True,
         ),

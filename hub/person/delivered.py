@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from hub.draft import stream_id
@@ -90,8 +90,14 @@ def _answers(receipt: stored.Received, wanted: Sequence[int]) -> Iterator[Answer
         yield Answer(receipt.agency, sequence, receipt.timestamp, said)
 
 
+# Discarded, because the recipient put the same into its system by another way: it has it.
+_HELD_ALL_THE_SAME: Final = (wire.DISCARDED + "entered_by_hand", wire.DISCARDED + "held_already")
+
+
 def _said(exception: Mapping[str, Any]) -> Said:
     outcome = exception["outcome"]
+    if exception["detail"] in _HELD_ALL_THE_SAME:
+        return Said("applied")
     if outcome not in ANSWERS:
         return Said(outcome)  # the detail is for the operator: a reason code
     event_ref, categories, own_basis = spoken_of(outcome, exception["detail"])

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from connectors.conformance import SinkConformance, batch, claimed, identity, opened_case, recalled
+from connectors.conformance import (
+    OutageConformance,
+    SinkConformance,
+    batch,
+    claimed,
+    identity,
+    opened_case,
+    recalled,
+)
 from connectors.jsonl import JsonlSink
 from connectors.sink import RecallPolicy
 from schemas.registry import Schemas
@@ -32,6 +41,15 @@ class JsonlBench:
     def close(self) -> None:
         for sink in self._sinks:
             sink.close()
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """The folder is not mounted."""
+        self.close()
+        folder, away = self.path.parent, self.path.parent.with_name("unmounted")
+        folder.rename(away)
+        yield
+        away.rename(folder)
 
     def shown(self, event_ref: str) -> dict[str, Any] | None:
         lines = [json.loads(line) for line in self.path.read_text().splitlines()]
@@ -57,6 +75,10 @@ def bench(tmp_path: Path) -> Iterator[JsonlBench]:
 
 
 class TestJsonl(SinkConformance):
+    pass
+
+
+class TestJsonlOutages(OutageConformance):
     pass
 
 

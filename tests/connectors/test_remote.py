@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 from connectors.conformance import (
     CANARY,
     NOW,
+    OutageConformance,
     SinkConformance,
     batch,
     claimed,
@@ -142,6 +144,12 @@ class Bench:
         for sink in self._sinks:
             sink.close()
 
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        self.partner.down_after = 0
+        yield
+        self.partner.down_after = None
+
     def shown(self, event_ref: str) -> dict[str, Any] | None:
         found = self.partner.document(event_ref)
         if found is None:
@@ -165,6 +173,18 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 class TestState(SinkConformance):
     pass
+
+
+class TestStateOutages(OutageConformance):
+    pass
+
+
+class TestMessagesOutages(OutageConformance):
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> Iterator[Bench]:
+        bench = Bench(tmp_path, "messages")
+        yield bench
+        bench.close()
 
 
 class TestMessages(SinkConformance):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from connectors.conformance import SinkConformance
+from connectors.conformance import OutageConformance, SinkConformance
 from connectors.sink import RecallPolicy
 from connectors.sql import SqlSink, open_engine
 from schemas.registry import Schemas
@@ -35,6 +36,22 @@ class SqlBench:
         self._engine.dispose()
         for sink in self._sinks:
             sink.close()
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """SQLite: something else stands in the file's place. PostgreSQL: nobody is let in."""
+        self.close()
+        if self.files is not None:
+            file, away = self.files / "partner.db", self.files / "away.db"
+            file.rename(away)
+            file.mkdir()
+            yield
+            file.rmdir()
+            away.rename(file)
+            return
+        name = sa.make_url(self.url).database
+        with closing_access(self.url, str(name)):
+            yield
 
     def shown(self, event_ref: str) -> dict[str, Any] | None:
         with self._engine.connect() as db:
@@ -62,6 +79,26 @@ class SqlBench:
         return b"".join(path.read_bytes() for path in sorted(self.files.glob("partner.db*")))
 
 
+@contextmanager
+def closing_access(url: str, name: str) -> Iterator[None]:
+    """Ends every session of a PostgreSQL database and lets no new one begin."""
+    server = sa.create_engine(
+        sa.make_url(url).set(drivername="postgresql+psycopg", database="postgres"),
+        isolation_level="AUTOCOMMIT",
+        poolclass=sa.NullPool,
+    )
+    allow = f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS '
+    with server.connect() as db:
+        db.execute(sa.text(allow + "false"))
+        db.execute(
+            sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :n"),
+            {"n": name},
+        )
+        yield
+        db.execute(sa.text(allow + "true"))
+    server.dispose()
+
+
 def _plain(name: str, value: Any) -> Any:
     if hasattr(value, "isoformat"):
         return value.isoformat()
@@ -78,7 +115,23 @@ class TestSqlite(SinkConformance):
         bench.close()
 
 
+class TestSqliteOutages(OutageConformance):
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> Iterator[SqlBench]:
+        bench = SqlBench(f"sqlite:///{tmp_path}/partner.db", tmp_path)
+        yield bench
+        bench.close()
+
+
 class TestPostgres(SinkConformance):
+    @pytest.fixture
+    def bench(self, new_postgres_database: Callable[[], str]) -> Iterator[SqlBench]:
+        bench = SqlBench(new_postgres_database(), None)
+        yield bench
+        bench.close()
+
+
+class TestPostgresOutages(OutageConformance):
     @pytest.fixture
     def bench(self, new_postgres_database: Callable[[], str]) -> Iterator[SqlBench]:
         bench = SqlBench(new_postgres_database(), None)

@@ -103,3 +103,19 @@ def test_an_agency_that_was_sent_nothing(tmp_path: Path) -> None:
     assert delivered.deliveries(log, "NGO-1", case_id, [1, 2]) == []
     assert list(delivered.answers(log, "NGO-1", [])) == []
     road.close()
+
+
+@pytest.mark.parametrize(
+    ("detail", "outcome"),
+    [
+        ("box_unopenable", "quarantined"),
+        ("discarded_unreadable", "quarantined"),
+        ("discarded_not_needed", "quarantined"),
+        ("discarded_entered_by_hand", "applied"),
+        ("discarded_held_already", "applied"),
+    ],
+)
+def test_who_holds_it_by_another_way_has_received_it(detail: str, outcome: str) -> None:
+    """The person is told who has it, not how it got there."""
+    line = {"sequence": 1, "outcome": "quarantined", "recall_ref": None, "detail": detail}
+    assert delivered._said(line).outcome == outcome

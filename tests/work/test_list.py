@@ -199,6 +199,32 @@ def test_what_was_set_aside_at_a_partner_is_its_own_to_mend(desk: Office) -> Non
     assert desk.item("dead_letter", DONE).closed_because == "receipt"
 
 
+def test_what_a_partner_discards_closes_with_its_reason(desk: Office) -> None:
+    def receipt(sequence: int, outcome: str, why: str | None) -> None:
+        exceptions = [ReceiptException(sequence, outcome, None, why)]
+        owed = OwedReceipt(1, sequence, sequence, desk.time.at, exceptions)
+        desk.hub.receipts.receive(sign_receipt(desk.identities["SH-1"], owed))
+
+    recalled(desk)
+    [_, sequence] = desk.item("recall_open").ref.split("/")
+    for one in (1, int(sequence)):
+        receipt(one, "quarantined", "box_unopenable")
+    receipt(1, "quarantined", "discarded_entered_by_hand")
+    assert desk.item("dead_letter", DONE).closed_because == "discarded_entered_by_hand"
+    receipt(int(sequence), "quarantined", "discarded_unreadable")
+    assert len(desk.items("dead_letter", DONE)) == 2
+    assert desk.item("recall_open").state == OPEN, "nobody said what became of what is held"
+
+
+def test_words_after_discarded_are_no_reason(desk: Office) -> None:
+    recalled(desk)
+    owed = OwedReceipt(
+        1, 1, 1, desk.time.at, [ReceiptException(1, "quarantined", None, "discarded_Jane was here")]
+    )
+    desk.hub.receipts.receive(sign_receipt(desk.identities["SH-1"], owed))
+    assert desk.item("dead_letter").detail == {"reason": "other"}
+
+
 def test_refusals_of_a_sender_are_one_item_a_day(desk: Office) -> None:
     for referral in ("a", "b"):
         desk.publish("SH-1", "ReferralAccepted", "C1", referral_id=referral)

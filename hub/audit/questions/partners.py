@@ -270,7 +270,9 @@ def _owed(asked: Asked) -> Found:
 
 
 def _owed_row(asked: Asked, account: Account, one: _Open) -> Row:
-    if one.reason:
+    if one.reason.startswith(wire.DISCARDED):
+        state, then = "discarded", "nothing: its recipient decided not to apply it"
+    elif one.reason:
         state, then = "quarantined", "correct what the reason names, then redrive"
     elif one.sequence < account.answered_to:
         state, then = "skipped", "ask for it again from this sequence"
@@ -291,8 +293,8 @@ Q23: Final = Question(
         Column("kind", "release, recall, or empty (a number lost with an older log)."),
         Column("sent", "When it was marked for you."),
         Column("waits_days", "For how many days."),
-        Column("state", "no receipt yet, skipped (later ones are answered), or quarantined."),
-        Column("reason", "Of a quarantine: the reason code your connector gave."),
+        Column("state", "no receipt yet, skipped (later are answered), quarantined or discarded."),
+        Column("reason", "Of a quarantine or a discard: the reason code your connector gave."),
         Column("next", "What to do."),
     ),
     _owed,

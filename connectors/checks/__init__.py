@@ -1,0 +1,58 @@
+"""What `nrm-hub connector check` looks at, before anything flows and while it does.
+
+    settings → files and disk → identity → sink and its system → mapping → hub → registry → lag
+
+Each step answers with findings (`connectors/findings.py`) and raises nothing it can name; what
+cannot be looked at because an earlier step is wrong is left out. Nothing here prints: a finding
+holds names of files, tables and addresses, never a secret or what an event says. Nothing is changed
+but what a first run would make: the connector's own tables, and the registry kept beside the keys.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from connectors.checks.files import disk_findings, home_findings, settings_findings
+from connectors.checks.hub import hub_findings
+from connectors.checks.sink import mapping_findings, sink_findings
+from connectors.errors import ConnectorError
+from connectors.findings import Finding
+from connectors.identity import AgencyIdentity
+from connectors.settings import PartnerSettings, load_settings, open_sink
+
+
+def look(path: Path, now: datetime) -> list[Finding]:
+    """Everything there is to say about the connector of this partner.toml."""
+    try:
+        settings = load_settings(path)
+    except ConnectorError as wrong:
+        return [Finding("wrong", "settings", str(wrong), "correct the file")]
+    found = [Finding("ok", "settings", f"{path}: {settings.sink.kind} sink, by {_way(settings)}")]
+    found += settings_findings(path)
+    try:
+        identity = AgencyIdentity.load(settings.home)
+        hub = identity.hub
+    except ConnectorError as wrong:
+        return [*found, Finding("wrong", "identity", str(wrong), "see docs/connectors.md, step 1")]
+    found.append(Finding("ok", "identity", f"{identity.agency} at hub {hub.hub}"))
+    found += home_findings(identity)
+    found += disk_findings(settings)
+    try:
+        sink = open_sink(settings, identity)
+    except ConnectorError as wrong:
+        found.append(Finding("wrong", "sink", str(wrong), "correct the settings"))
+        return [*found, *hub_findings(settings, identity, None, now)]
+    try:
+        reached, position = sink_findings(sink, now)
+        found += reached
+        if position is not None:
+            found += mapping_findings(settings, sink)
+        found += hub_findings(settings, identity, position, now)
+    finally:
+        sink.close()
+    return found
+
+
+def _way(settings: PartnerSettings) -> str:
+    return str(settings.inbox.via)
