@@ -2,8 +2,8 @@
 
 SQLAlchemy prepares every parameter of every row anew, at several times the cost of storing the
 row. Here the statement and what each value needs on its way are worked out once per table; the
-rows then go to the driver together: executemany on SQLite, COPY on PostgreSQL. Values are
-converted by the same column types, so a row looks the same however it was written.
+rows then go to the driver together: executemany on SQLite and MariaDB, COPY on PostgreSQL. Values
+are converted by the same column types, so a row looks the same however it was written.
 """
 
 from __future__ import annotations
@@ -27,17 +27,18 @@ class _Prepared:
         quote = dialect.identifier_preparer
         into = f"{quote.format_table(table)} ({', '.join(map(quote.quote, names))})"
         self.copy = dialect.name == "postgresql"
+        place = "?" if dialect.paramstyle == "qmark" else "%s"
         self.sql = (
             f"COPY {into} FROM STDIN"
             if self.copy
-            else f"INSERT INTO {into} VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - names
+            else f"INSERT INTO {into} VALUES ({', '.join([place] * len(names))})"  # noqa: S608 - names
         )
         self._pick = itemgetter(*names)
         self._converts: list[tuple[int, Convert]] = []
-        for place, column in enumerate(table.columns):
+        for number, column in enumerate(table.columns):
             convert = column.type.dialect_impl(dialect).bind_processor(dialect)
             if convert is not None:
-                self._converts.append((place, convert))
+                self._converts.append((number, convert))
 
     def values(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
         values = list(self._pick(row))

@@ -21,6 +21,7 @@ from connectors.columns import to_boolean, to_date, to_integer, to_text, to_time
 from connectors.errors import SettingsError, SinkRefusedError
 from connectors.landing import Database
 from connectors.ledger import instant
+from connectors.ledger_tables import TABLE, TEXT
 from connectors.mapping import CodeMissing, EventMap, Source
 from connectors.mapping import Mapping as MappingFile
 from connectors.sink import Addition, Correction, Removal
@@ -70,9 +71,10 @@ class MappedTables:
             sa.Column("table_name", ref, primary_key=True),
             sa.Column("category", sa.String(64), primary_key=True),
             sa.Column("row_key", sa.String(400), nullable=False, index=True),
-            sa.Column("columns", sa.Text, nullable=False),
+            sa.Column("columns", TEXT, nullable=False),
             sa.Column("occurred_at", sa.String(40), nullable=False),
             sa.Column("sequence", sa.BigInteger, nullable=False),
+            **TABLE,
         )
 
     # -- the partner's tables --------------------------------------------------------------

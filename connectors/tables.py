@@ -27,6 +27,7 @@ from connectors.bulk import insert_all
 from connectors.columns import JSON, Instant, Target, targets
 from connectors.errors import SinkRefusedError
 from connectors.landing import Database
+from connectors.ledger_tables import TABLE
 from connectors.sink import Addition, Correction, Removal
 from schemas.registry import EventSchema, Schemas
 
@@ -114,6 +115,7 @@ def extended(known: Layout | None, schema: EventSchema, db_schema: str | None = 
         sa.Column("categories", JSON, nullable=False),
         sa.Column("bases", JSON, nullable=False),
         *(sa.Column(t.column, t.type) for parts in columns.values() for t in parts),
+        **TABLE,
     )
     return Layout(table, columns, category)
 
@@ -149,6 +151,7 @@ class DefaultTables:
             sa.Column("occurred_at", Instant, nullable=False),
             sa.Column("received_at", Instant, nullable=False),
             sa.Column("categories", JSON, nullable=False),
+            **TABLE,
         )
         self.case = sa.Table(
             "nrm_case",
@@ -162,6 +165,7 @@ class DefaultTables:
             sa.Column("last_event_type", name, nullable=False),
             sa.Column("last_occurred_at", Instant, nullable=False),
             sa.Column("last_sequence", sa.BigInteger, nullable=False),
+            **TABLE,
         )
 
     # -- making tables ---------------------------------------------------------------------
