@@ -129,7 +129,7 @@ class MariadbServer:
         return rows
 
     def table_files(self, database: str) -> bytes:
-        """Every byte of a database's tables, after what was deleted is purged and all is written."""
+        """Every byte of a database's tables, once what was deleted is purged and all is written."""
         self._purged()
         tables = [name for (name,) in self.execute(f"SHOW TABLES FROM {database}")]
         found = b""
