@@ -10,6 +10,7 @@ Messages carry the database's error code, never its text, which may quote values
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -208,6 +209,8 @@ _NOT_THERE: Final = (
     "a table or column is not there: put it back, or correct the mapping "
     "(nrm-hub connector map --check)"
 )
+# A foreign key: the row that this one refers to is not there.
+_NO_PARENT: Final = ("23503", "1452", "1216", "SQLITE_CONSTRAINT_FOREIGNKEY")
 # What an operator may look at, by the database's own code; its texts can hold values.
 _REMEDIES: Final = {
     "SQLITE_CANTOPEN": "the file cannot be opened: does its folder exist, and may we write there?",
@@ -252,6 +255,8 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (exc.IntegrityError, exc.DataError) as refused:
+        if _number(refused) in _NO_PARENT:
+            raise SinkRefusedError("parent_missing", _constraint(refused)) from None
         raise SinkRefusedError("sink_refused", _code(refused)) from None
     except exc.DBAPIError as wrong:
         why = _REFUSALS.get(_number(wrong))
@@ -288,6 +293,16 @@ def _tls(wrong: Exception) -> str | None:
     if code == "2026":
         return _NO_TLS.format("mariadb")
     return None
+
+
+def _constraint(wrong: Exception) -> str:
+    """The foreign key by name, and its table: names only, as far as the database tells them."""
+    original: Any = getattr(wrong, "orig", None) or wrong
+    told = getattr(original, "diag", None)
+    if told is not None:
+        return f"{told.table_name}: foreign key {told.constraint_name}"
+    named = re.search(r"CONSTRAINT `([^`]*)` FOREIGN KEY", str(original))
+    return f"foreign key {named.group(1)}" if named else "a foreign key of the row"
 
 
 def _number(wrong: Exception) -> str:

@@ -203,6 +203,14 @@ class DefaultTables:
         layout = self._layouts[event_type] = extended(known, schema, self._db_schema)
         return layout
 
+    def has(self, event_type: str) -> bool:
+        """Whether this event type has a default table here."""
+        return event_type not in self._leave_out
+
+    def kinds(self) -> list[str]:
+        """Event types that have a default table here."""
+        return [kind for kind in self._schemas.types() if self.has(kind)]
+
     def whole_layout(self, event_type: str) -> Layout:
         """The layout with the fields of every version of the type."""
         for schema in self._schemas.versions(event_type):
