@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from connectors import database_cli
 from connectors.agency_cli import reported
 from connectors.check_cli import check
 from connectors.dead_letters_cli import discard
@@ -214,3 +215,5 @@ def digest(
 
 
 connector.command()(registry)
+connector.command()(database_cli.reconcile)
+connector.command()(database_cli.rebuild)

@@ -504,6 +504,12 @@ class Ledger(LedgerTables):
             for row in db.execute(query)
         ]
 
+    def waiting(self, db: Connection) -> frozenset[int]:
+        """Sequences in quarantine that were not redriven or recalled."""
+        q = self.quarantine.c
+        query = sa.select(q.sequence).where(q.state == "waiting", q.sequence.is_not(None))
+        return frozenset(int(one) for one in db.execute(query).scalars())
+
     def released(self, db: Connection, sequences: Sequence[int]) -> None:
         """These sequences set aside are applied: their content leaves the quarantine."""
         q = self.quarantine.c

@@ -30,7 +30,7 @@ TABLE: Final[dict[str, Any]] = {
     "mariadb_collate": "utf8mb4_nopad_bin",
 }
 """Options of every table we make."""
-_BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite numbers only INTEGER keys
+BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite numbers only INTEGER keys
 
 
 class LedgerTables:
@@ -57,7 +57,7 @@ class LedgerTables:
         self.outbox = sa.Table(
             "nrm_receipt_outbox",
             metadata,
-            sa.Column("id", _BIG, primary_key=True, autoincrement=True),
+            sa.Column("id", BIG, primary_key=True, autoincrement=True),
             sa.Column("first_sequence", sa.BigInteger, nullable=False),
             sa.Column("last_sequence", sa.BigInteger, nullable=False, index=True),
             sa.Column("applied_at", text, nullable=False),
@@ -68,7 +68,7 @@ class LedgerTables:
         self.quarantine = sa.Table(
             "nrm_quarantine",
             metadata,
-            sa.Column("id", _BIG, primary_key=True, autoincrement=True),
+            sa.Column("id", BIG, primary_key=True, autoincrement=True),
             sa.Column("sequence", sa.BigInteger, index=True),
             sa.Column("digest", name, nullable=False, index=True),
             sa.Column("reason", name, nullable=False),

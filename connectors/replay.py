@@ -114,6 +114,10 @@ class CopySink(SqlSink):
         self._made(self)
         super().prepare()
 
+    def set_aside(self, sequences: Iterable[int]) -> None:
+        """Deliveries that do not go into the copy, from now on."""
+        self._set_aside = frozenset(sequences)
+
     def apply(self, batch: Batch) -> None:
         items = [
             self._aside(item)

@@ -117,6 +117,14 @@ class _Read:
     redriven: list[Arrived | Poison] = field(default_factory=list)
     cursor: str | None = None
 
+    def poisoned(self, first: int, last: int) -> list[int]:
+        """Places of the items in this range that could not be read."""
+        return [
+            place
+            for place, item in enumerate(self.items)
+            if isinstance(item, Poison) and first <= item.sequence <= last
+        ]
+
 
 class Runner:
     """Brings one agency's deliveries into one sink."""
@@ -264,10 +272,14 @@ class Runner:
     def _take_again(self, message: Sealed, sent: Opened, read: _Read) -> None:
         """A message of before. What of it lies in quarantine here is tried as it was sent now."""
         asked = {one for one in self._waiting if sent.first <= one <= sent.last}
-        if asked:
+        poisoned = read.poisoned(sent.first, sent.last)  # read a moment ago, not applied yet
+        if asked or poisoned:
             opened = self._opener.open(message.value)
             assert isinstance(opened, Opened)  # it was verified a moment ago
             read.redriven += [item for item in opened.items if item.sequence in asked]
+            good = {i.sequence: i for i in opened.items if isinstance(i, Arrived)}
+            for place in poisoned:
+                read.items[place] = good.get(read.items[place].sequence, read.items[place])
         # Unless it comes again because we went back ourselves, the hub lacks its receipt.
         if not self._looking and len(asked) <= sent.last - sent.first:
             read.repeated.append((sent.first, sent.last))

@@ -22,6 +22,7 @@ from connectors.landing import LandingSink, Projection
 from connectors.ledger import Ledger
 from connectors.mapped import MappedTables
 from connectors.mapping import Mapping
+from connectors.reconciliation_log import ReconciliationLog
 from connectors.sink import RecallPolicy
 from connectors.tables import DefaultTables
 from schemas.registry import Schemas
@@ -98,6 +99,7 @@ class SqlSink(LandingSink):
             self.mapped = MappedTables(self.database, self._metadata, mapping, schemas)
             projections.append(self.mapped)
         self.ledger = Ledger(agency, hub, self._metadata)
+        self.reconciliations = ReconciliationLog(self._metadata)
         super().__init__(self.database, self.ledger, projections, recalls)
 
     def prepare(self) -> None:
