@@ -42,6 +42,9 @@ def run(
         Literal["topics", "http"] | None,
         typer.Option(help="How to reach the hub, if not as the settings say."),
     ] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="Serve metrics for Prometheus at HOST:PORT.")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say every round.")] = False,
 ) -> None:
     """Run the connector until it is told to stop (SIGTERM, Ctrl-C).
@@ -60,7 +63,17 @@ def run(
     logging.getLogger("connectors").setLevel(logging.INFO if verbose else logging.WARNING)
     inbox = open_inbox(loaded.through(via), identity)
     notices = open_notices(loaded, identity)
-    runner = Runner(inbox, sink, identity, pace=loaded.pace.pace(), on_alarm=_tell, notices=notices)
+    told: dict[str, Any] = {"notices": notices}
+    server = None
+    if metrics is not None:
+        from connectors.metrics import ConnectorMetrics, MetricsServer
+
+        counted = ConnectorMetrics()
+        told["on_progress"] = counted.progress
+        server = MetricsServer(counted, metrics, inbox)
+    runner = Runner(inbox, sink, identity, pace=loaded.pace.pace(), on_alarm=_tell, **told)
+    if metrics is not None:
+        counted.runner = runner
     try:
         if once:
             _run_once(runner)
@@ -72,6 +85,8 @@ def run(
             collector.rest()
             runner.run(stop)
     finally:
+        if server is not None:
+            server.close()
         inbox.close()
         sink.close()
         if notices is not None:
@@ -217,3 +232,5 @@ def digest(
 connector.command()(registry)
 connector.command()(database_cli.reconcile)
 connector.command()(database_cli.rebuild)
+connector.command()(database_cli.ddl)
+connector.command()(database_cli.status)

@@ -24,6 +24,8 @@ Scratch = Annotated[
     typer.Option(help="Folder in which the copy is made while this runs; it holds content."),
 ]
 
+STALLED = 60  # seconds without anything applied, while deliveries wait
+
 
 @reported
 def reconcile(
@@ -84,6 +86,111 @@ def rebuild(
             typer.echo(f"The copy is kept, as of delivery {found.copy.position().sequence}.")
         if not compared.equal:
             raise typer.Exit(3)
+
+
+@reported
+def ddl(
+    settings: Annotated[
+        Path | None, typer.Argument(help="Settings of the connector: partner.toml.")
+    ] = None,
+    dialect: Annotated[
+        Literal["postgresql", "mariadb", "sqlite"] | None,
+        typer.Option(help="Of which database, when there are no settings yet."),
+    ] = None,
+    events: Annotated[
+        str | None, typer.Option(help="Only these event types, with commas; all if left out.")
+    ] = None,
+    user: Annotated[str, typer.Option(help="The connector's user, for the GRANTs.")] = "nrm",
+    database: Annotated[str, typer.Option(help="MariaDB: the database's name.")] = "casework",
+    schema: Annotated[
+        str | None, typer.Option(help="PostgreSQL: schema of the connector's tables.")
+    ] = None,
+) -> None:
+    """Print the tables and the rights a connector needs, for a DBA who lets no program make them.
+
+    CREATE TABLEs of the books and default tables, then GRANTs for one user. Nothing is connected
+    to. With settings, tables of the mapping file are among the GRANTs.
+
+    Example: nrm-hub connector ddl --dialect postgresql --user nrm
+    """
+    from connectors.ddl import created
+    from connectors.errors import SettingsError
+    from connectors.rights import grants
+    from connectors.sql import SqlSink
+
+    if settings is not None:
+        from connectors.mapping import load_mapping
+        from connectors.settings import load_settings
+
+        given = load_settings(settings).sink
+        if given.kind != "sql" or given.url is None:
+            raise SettingsError("only a sink of kind sql has tables")
+        mapping = load_mapping(given.mapping) if given.mapping else None
+        sink = SqlSink(given.url, "", "", mapping=mapping, db_schema=given.db_schema or schema)
+        database = sink.database.url.database or database
+    elif dialect is not None:
+        url = {"sqlite": "sqlite:////nowhere/x.db"}.get(
+            dialect, f"{dialect}://localhost/{database}"
+        )
+        sink, mapping = SqlSink(url, "", "", db_schema=schema), None
+    else:
+        raise SettingsError("name partner.toml, or --dialect postgresql, mariadb or sqlite")
+    known = sink.tables.kinds()
+    wanted = [one.strip() for one in events.split(",")] if events else known
+    unknown = [one for one in wanted if one not in known]
+    if unknown:
+        raise SettingsError(f"--events: no default table for {unknown[0]!r}; see docs/events.md")
+    tables = [*sink.own_tables(), *(sink.tables.whole_layout(kind).table for kind in wanted)]
+    sql = sink.database.engine.dialect
+    named = list(dict.fromkeys(one.table for one in mapping.maps)) if mapping else []
+    for made in tables:
+        for statement in created(made, sql):
+            typer.echo(f"{statement};")
+        typer.echo()
+    for statement in grants(sql, tables, named, user, database):
+        typer.echo(f"{statement};")
+    sink.close()
+
+
+@reported
+def status(settings: File) -> None:
+    """How far this connector is: position, deliveries behind, quarantine, receipts, last success.
+
+    Looks at the partner's books and asks the hub how far it is; the connector may run meanwhile.
+    Exit status 3: something waits in quarantine, or deliveries wait and none was applied lately.
+
+    Example: nrm-hub connector status partner.toml
+    """
+    from connectors.errors import TransportDownError
+    from connectors.identity import AgencyIdentity
+    from connectors.lag import Newest
+    from connectors.settings import load_settings, open_inbox, open_sink
+
+    loaded = load_settings(settings)
+    identity = AgencyIdentity.load(loaded.home)
+    sink = open_sink(loaded, identity)
+    sink.prepare()
+    position = sink.position().sequence
+    waiting = [row for row in sink.quarantine() if row.sequence is not None]
+    typer.echo(f"position    delivery {position} of {identity.hub.hub} to {identity.agency}")
+    since = None
+    if (when := getattr(sink, "last_success", lambda: None)()) is not None:
+        since = (datetime.now(UTC) - when).total_seconds()
+        typer.echo(f"applied     last {when.isoformat(timespec='seconds')}, {since:.0f} s ago")
+    behind = 0
+    try:
+        inbox = open_inbox(loaded, identity)
+        if isinstance(inbox, Newest):
+            behind = inbox.newest(position) - position
+            typer.echo(f"behind      {behind} deliveries")
+        inbox.close()
+    except TransportDownError as away:
+        typer.echo(f"behind      not known: {away}")
+    typer.echo(f"quarantine  {len(waiting)} waiting")
+    typer.echo(f"receipts    {len(sink.owed(1_000))} not with the hub yet")
+    sink.close()
+    if waiting or (behind and (since is None or since > STALLED)):
+        raise typer.Exit(3)
 
 
 @contextmanager

@@ -124,6 +124,8 @@ def _mariadb(url: sa.URL) -> sa.Engine:
     trusted = mariadb_tls(url)
     if trusted is not None:
         arguments["ssl"] = trusted
+    else:  # the driver would take any certificate, which is worth nothing
+        arguments["ssl_disabled"] = True
     return sa.create_engine(
         url.set(drivername="mariadb+pymysql", query={}),
         pool_pre_ping=True,
@@ -249,6 +251,14 @@ _TLS: Final = (
 _NO_TLS: Final = "the server does not offer TLS: turn it on there (docs/connect-{}.md)"
 
 
+_FORBIDDEN: Final = ("42501", "1142", "1044", "1227", "1370", "SQLITE_READONLY")
+
+
+def forbidden(wrong: Exception) -> bool:
+    """Whether this user may not do that, as the database says."""
+    return _number(wrong) in _FORBIDDEN
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """What the database says, as what the runner should do."""
@@ -308,9 +318,9 @@ def _constraint(wrong: Exception) -> str:
 def _number(wrong: Exception) -> str:
     """The database's own code, "" if there is none."""
     original = getattr(wrong, "orig", None) or wrong
+    if type(original).__module__.startswith("pymysql"):  # its number says more than its state
+        return str(original.args[0]) if getattr(original, "args", ()) else ""
     state = getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
-    if state is None and type(original).__module__.startswith("pymysql") and original.args:
-        state = original.args[0]
     return str(state or "")
 
 

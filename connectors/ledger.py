@@ -145,6 +145,13 @@ class Ledger(LedgerTables):
         ).one_or_none()
         return Position() if row is None else Position(int(row.last_sequence), row.cursor)
 
+    def last_success(self, db: Connection) -> datetime | None:
+        query = sa.select(self.state.c.updated_at).where(
+            self.state.c.agency == self._agency, self.state.c.last_sequence > 0
+        )
+        told = db.execute(query).scalar()
+        return None if told is None else from_instant(told)
+
     def advance(self, db: Connection, position: Position, at: datetime) -> None:
         db.execute(
             self._mine(self.state.update()).values(

@@ -141,8 +141,10 @@ class Runner:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         on_alarm: Callable[[Alarm, bool], None] = lambda alarm, raised: None,  # noqa: ARG005
         notices: Notices | None = None,
+        on_progress: Callable[[Progress, int, int], None] = lambda did, at, waiting: None,  # noqa: ARG005
     ) -> None:
-        """on_alarm(alarm, raised): called when one is raised (True) and when it is over (False)."""
+        """on_alarm(alarm, raised): called when one is raised (True) and when it is over (False).
+        on_progress(did, position, waiting): after each round; how many wait in quarantine."""
         self._inbox = inbox
         self._sink = sink
         self._identity = identity
@@ -151,6 +153,7 @@ class Runner:
         self._clock = clock
         self._on_alarm = on_alarm
         self._notices = notices
+        self._on_progress = on_progress
         self._opener = Opener(identity, self._registry, schemas, refresh=self.refresh_registry)
         self._claimed = False
         self._resumed = False
@@ -202,7 +205,9 @@ class Runner:
         applied, quarantined = self._apply(read)
         crash.point("before_receipts")
         late = self._send_receipts()
-        return Progress(applied, quarantined, len(read.strangers), early + late)
+        did = Progress(applied, quarantined, len(read.strangers), early + late)
+        self._on_progress(did, self._expected - 1, len(self._waiting))
+        return did
 
     def _resume(self) -> None:
         """Go on where the sink says: at first, and after a batch that was not applied."""

@@ -18,6 +18,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.databases import open_engine, translated
+from connectors.ddl import ensure
+from connectors.findings import Finding
 from connectors.landing import LandingSink, Projection
 from connectors.ledger import Ledger
 from connectors.mapped import MappedTables
@@ -34,6 +36,7 @@ class SqlDatabase:
     def __init__(self, url: str) -> None:
         """SettingsError if the URL is not one of a database we know."""
         self.engine = open_engine(url)
+        self.url = sa.make_url(url)
         self._to_wipe = False
 
     @contextmanager
@@ -105,7 +108,7 @@ class SqlSink(LandingSink):
     def prepare(self) -> None:
         """Make our tables; check the mapping against the partner's."""
         with self.database.writing() as db:
-            self._metadata.create_all(db)
+            ensure(db, self.own_tables())
         self.database.wipe(True)  # a process may have died between a recall's commit and this
         if self.mapped is not None:
             self.mapped.check()
@@ -113,6 +116,12 @@ class SqlSink(LandingSink):
     def own_tables(self) -> list[sa.Table]:
         """Books, timeline and cases: everything of ours but the tables of event types."""
         return list(self._metadata.sorted_tables)
+
+    def check(self) -> list[Finding]:
+        """What an operator should know before anything flows."""
+        from connectors.sql_check import checked
+
+        return checked(self)
 
     def close(self) -> None:
         self.database.close()

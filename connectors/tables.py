@@ -25,6 +25,7 @@ from sqlalchemy import Connection
 
 from connectors.bulk import insert_all
 from connectors.columns import JSON, Instant, Target, targets
+from connectors.ddl import ensure
 from connectors.errors import SinkRefusedError
 from connectors.landing import Database
 from connectors.ledger_tables import TABLE
@@ -180,18 +181,7 @@ class DefaultTables:
             self._ready.add((event_type, schema_id))
 
     def _make(self, db: Connection, event_type: str, schema: EventSchema) -> None:
-        layout = self._extend(event_type, schema)
-        table = layout.table
-        inspector = sa.inspect(db)
-        if not inspector.has_table(table.name, schema=table.schema):
-            table.create(db)
-            return
-        there = {c["name"] for c in inspector.get_columns(table.name, schema=table.schema)}
-        for column in table.columns:
-            if column.name not in there:
-                made = sa.schema.CreateColumn(column).compile(dialect=db.dialect)
-                name = db.dialect.identifier_preparer.format_table(table)
-                db.execute(sa.text(f"ALTER TABLE {name} ADD COLUMN {made}"))
+        ensure(db, [self._extend(event_type, schema).table])
 
     def _layout(self, event_type: str) -> Layout:
         known = self._layouts.get(event_type)
