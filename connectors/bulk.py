@@ -8,14 +8,17 @@ are converted by the same column types, so a row looks the same however it was w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, exc
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Dialect
 
+_IN: Final = 400  # parameters of one IN list; SQLite takes 999 in old builds
+_ANY: Final = 5_000  # values of one array
 Convert = Callable[[Any], Any]
 
 
@@ -46,6 +49,23 @@ class _Prepared:
             if values[place] is not None:
                 values[place] = convert(values[place])
         return tuple(values)
+
+
+def among(
+    db: Connection, column: sa.ColumnElement[Any], values: Iterable[str]
+) -> Iterator[sa.ColumnElement[bool]]:
+    """Conditions that together find the rows whose column has one of these texts.
+
+    One array on PostgreSQL, whose statement is then always the same; lists elsewhere.
+    """
+    wanted = sorted(set(values))
+    if db.dialect.name == "postgresql":
+        for at in range(0, len(wanted), _ANY):
+            listed = sa.bindparam(None, wanted[at : at + _ANY], type_=ARRAY(sa.String))
+            yield column == sa.any_(listed)
+        return
+    for at in range(0, len(wanted), _IN):
+        yield column.in_(wanted[at : at + _IN])
 
 
 def insert_all(db: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -55,13 +55,17 @@ def run(
     Example: nrm-hub connector run partner.toml
     """
     from connectors import collector
+    from connectors.ahead import Ahead
+    from connectors.registry_cache import RegistryCache
     from connectors.runner import Runner
     from connectors.settings import open_inbox, open_notices
 
     loaded, identity, sink = _opened(settings)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")  # unless there is a log
     logging.getLogger("connectors").setLevel(logging.INFO if verbose else logging.WARNING)
-    inbox = open_inbox(loaded.through(via), identity)
+    inbox, registry = open_inbox(loaded.through(via), identity), RegistryCache(identity)
+    if loaded.pace.ahead:
+        inbox = Ahead(inbox, identity.home, registry)
     notices = open_notices(loaded, identity)
     told: dict[str, Any] = {"notices": notices}
     server = None
@@ -71,7 +75,8 @@ def run(
         counted = ConnectorMetrics()
         told["on_progress"] = counted.progress
         server = MetricsServer(counted, metrics, inbox)
-    runner = Runner(inbox, sink, identity, pace=loaded.pace.pace(), on_alarm=_tell, **told)
+    pace = loaded.pace.pace()
+    runner = Runner(inbox, sink, identity, registry, pace=pace, on_alarm=_tell, **told)
     if metrics is not None:
         counted.runner = runner
     try:

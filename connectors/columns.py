@@ -122,6 +122,8 @@ def json_text(value: Any) -> str:
 
 def to_text(value: Any) -> str:
     """Text for any value: lists joined by commas, other structures as JSON."""
+    if type(value) is str:
+        return value
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         return ", ".join(value)
     if isinstance(value, bool):

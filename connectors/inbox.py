@@ -111,7 +111,7 @@ class TopicInbox:
             end = self._topics.end(self._deliveries)
             # What is sent again bears an old sequence, so the very last may not be the newest.
             messages = self._topics.read(self._deliveries, max(0, end - _LOOK_BACK), _LOOK_BACK, 0)
-        return max([after, *(_last(message.value) for message in messages)])
+        return max([after, *(last_sequence(message.value) for message in messages)])
 
     def send_receipts(self, receipts: Sequence[bytes]) -> None:
         with _topics_up():
@@ -196,7 +196,7 @@ class HttpInbox:
             values = split_messages(response.content)
         except ValueError as cut:
             raise TransportDownError(str(cut)) from None
-        return max((_last(value) for value in values), default=None)
+        return max((last_sequence(value) for value in values), default=None)
 
     def send_receipts(self, receipts: Sequence[bytes]) -> None:
         for receipt in receipts:
@@ -221,7 +221,7 @@ class HttpInbox:
         return response
 
 
-def _last(value: bytes) -> int:
+def last_sequence(value: bytes) -> int:
     """The last sequence a message says it holds; 0 if it is none."""
     try:
         return int(wire.SEALED_DELIVERIES.unsingle(value)["last_sequence"])

@@ -26,6 +26,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from connectors import crash
+from connectors.ahead import Ahead
 from connectors.dead_letters import a_recall
 from connectors.delivery import Arrived, BadMessage, Opened, Poison
 from connectors.errors import (
@@ -255,7 +256,10 @@ class Runner:
         return read
 
     def _take(self, message: Sealed, read: _Read) -> None:
-        opened = self._opener.open(message.value, expected=read.expected)
+        if isinstance(self._inbox, Ahead):
+            opened = self._inbox.opened(message.value, self._opener, read.expected)
+        else:
+            opened = self._opener.open(message.value, expected=read.expected)
         if isinstance(opened, BadMessage):
             read.strangers.append(opened)
         elif opened.first > read.expected:

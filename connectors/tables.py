@@ -23,7 +23,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.bulk import insert_all
+from connectors.bulk import among, insert_all
 from connectors.columns import JSON, Instant, Target, targets
 from connectors.ddl import ensure
 from connectors.errors import SinkRefusedError
@@ -45,7 +45,6 @@ PROVENANCE: Final = (
 )
 _STATUS: Final = {"CaseOpened": "open", "CaseReopened": "open", "CaseClosed": "closed"}
 _INHERIT: Final = "inherit"
-_CHUNK: Final = 400
 
 
 def table_name(event_type: str) -> str:
@@ -64,16 +63,17 @@ class Layout:
     def values(self, addition: Addition, category: str) -> dict[str, Any]:
         """Column values of one delivered category. SinkRefusedError if one does not fit."""
         row: dict[str, Any] = {}
-        for name, value in addition.event.fields[category].items():
-            for target in self.columns.get(name, ()):  # none of a field that copies another
-                try:
+        name, none = "", ()
+        try:
+            for name, value in addition.event.fields[category].items():
+                for target in self.columns.get(name, none):  # none of one that copies another
                     row[target.column] = None if value is None else target.take(value)
-                except (ValueError, TypeError, KeyError):
-                    raise SinkRefusedError(
-                        "value_unsuitable",
-                        f"{addition.event.event_type}.{name} does not fit its column",
-                        addition.event.sequence,
-                    ) from None
+        except (ValueError, TypeError, KeyError):
+            raise SinkRefusedError(
+                "value_unsuitable",
+                f"{addition.event.event_type}.{name} does not fit its column",
+                addition.event.sequence,
+            ) from None
         return row
 
     def columns_of(
@@ -317,16 +317,14 @@ class DefaultTables:
         ]
         insert_all(db, self.timeline, entries)
         states: dict[str, dict[str, Any]] = {}
-        refs = sorted({entry["case_ref"] for entry in entries})
-        for at in range(0, len(refs), _CHUNK):
-            query = sa.select(self.case).where(self.case.c.case_ref.in_(refs[at : at + _CHUNK]))
+        for these in among(db, self.case.c.case_ref, (entry["case_ref"] for entry in entries)):
+            query = sa.select(self.case).where(these)
             states.update({row.case_ref: dict(row._mapping) for row in db.execute(query)})
         there = set(states)
         for entry in entries:
             states[entry["case_ref"]] = state_after(states.get(entry["case_ref"]), entry)
         fresh = [state for ref, state in states.items() if ref not in there]
-        if fresh:
-            db.execute(self.case.insert(), fresh)
+        insert_all(db, self.case, fresh)
         changed = [
             {f"_{name}": value for name, value in state.items()}
             for ref, state in states.items()

@@ -26,8 +26,11 @@ import psycopg
 import sqlalchemy as sa
 
 from connectors import collector
+from connectors.ahead import Ahead
+from connectors.databases import open_engine
 from connectors.identity import AgencyIdentity
 from connectors.inbox import TopicInbox
+from connectors.registry_cache import RegistryCache
 from connectors.runner import Pace, Runner
 from connectors.sql import SqlSink
 from connectors.submit import Event
@@ -82,14 +85,18 @@ def fill(
     topics.close()
 
 
-def connect(home: Path, topics_url: str, url: str, rows: int, out: Any) -> None:
+def connect(home: Path, topics_url: str, url: str, rows: int, ahead: bool, out: Any) -> None:
     """One connector, in a process of its own; tells seconds, processor seconds and MiB."""
     schemas = wide(Schemas.load())
     identity = AgencyIdentity.load(home)
     topics = open_topics(topics_url)
     sink = SqlSink(url, TO, "test-hub", schemas=schemas)
     sink.prepare()
-    runner = Runner(TopicInbox(topics, identity), sink, identity, schemas=schemas, pace=Pace())
+    registry = RegistryCache(identity)
+    inbox: Any = TopicInbox(topics, identity)
+    if ahead:
+        inbox = Ahead(inbox, home, registry, [schemas.by_type("WideRecorded").document])
+    runner = Runner(inbox, sink, identity, registry, schemas=schemas, pace=Pace())
     collector.rest()
     before, start = _processor(), time.perf_counter()
     stop = threading.Event()
@@ -99,7 +106,7 @@ def connect(home: Path, topics_url: str, url: str, rows: int, out: Any) -> None:
     seconds = time.perf_counter() - start
     done.join()
     sink.close()
-    topics.close()
+    inbox.close()  # the process that opened ahead has ended now
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     out.put((seconds, _processor() - before, (own + children) / 1024))
@@ -149,7 +156,8 @@ def line(name: str, where: str, value: float, unit: str, **more: Any) -> None:
     )
 
 
-def measure(folder: Path, where: str, url: str, rows: int) -> None:
+def measure(folder: Path, where: str, urls: Sequence[str], rows: int) -> None:
+    url = urls[0]
     hub = MiniHub()
     hub.schemas = wide(Schemas.load())
     shelter, police = hub.enrol(folder, "SH-1", "shelter"), hub.enrol(folder, TO)
@@ -162,21 +170,27 @@ def measure(folder: Path, where: str, url: str, rows: int) -> None:
         line("bare_copy_upsert", where, speed, "rows/s")
         known["bare"] = speed
     context = multiprocessing.get_context("spawn")
-    out = context.Queue()
-    process = context.Process(target=connect, args=(police.home, topics_url, url, rows, out))
-    process.start()
-    seconds, processor, memory = out.get(timeout=600)
-    process.join()
-    told = {"ratio": round(rows / seconds / known["bare"], 3), "ratio_to": "bare_copy_upsert"}
-    line("sql_sink", where, rows / seconds, "rows/s", **(told if known else {}))
-    line("sql_sink_processor", where, processor / rows * 1e6, "us/row")
-    line("sql_sink_memory", where, memory, "MiB")
-    engine = sa.create_engine(SqlSink(url, TO, "test-hub").database.engine.url)
-    with engine.connect() as db:
-        stands = db.execute(sa.text("SELECT count(*) FROM wide_recorded")).scalar()
-    engine.dispose()
-    if stands != rows:
-        sys.exit(f"{stands} rows of {rows}")
+    for ahead, address in zip((False, True), urls, strict=True):
+        out = context.Queue()
+        asked = (police.home, topics_url, address, rows, ahead, out)
+        process = context.Process(target=connect, args=asked)
+        process.start()
+        seconds, processor, memory = out.get(timeout=600)
+        process.join()
+        name = "sql_sink_ahead" if ahead else "sql_sink"
+        told: dict[str, Any] = {}
+        if known:
+            ratio = round(rows / seconds / known["bare"], 3)
+            told = {"ratio": ratio, "ratio_to": "bare_copy_upsert"}
+        line(name, where, rows / seconds, "rows/s", **told)
+        line(f"{name}_processor", where, processor / rows * 1e6, "us/row")
+        line(f"{name}_memory", where, memory, "MiB")
+        engine = open_engine(address)
+        with engine.connect() as db:
+            stands = db.execute(sa.text("SELECT count(*) FROM wide_recorded")).scalar()
+        engine.dispose()
+        if stands != rows:
+            sys.exit(f"{stands} rows of {rows}")
 
 
 def main() -> None:
@@ -190,7 +204,7 @@ def main() -> None:
             folder = Path(home)
             (folder / "server").mkdir()
             if where == "sqlite":
-                measure(folder, where, f"sqlite:///{folder}/partner.db", given.rows)
+                measure(folder, where, [f"sqlite:///{folder}/{n}.db" for n in (1, 2)], given.rows)
                 continue
             server: Any = (PostgresServer if where == "postgresql" else MariadbServer)(
                 folder / "server"
@@ -198,7 +212,8 @@ def main() -> None:
             folder.chmod(0o755)  # the server runs as another user
             try:
                 server.start()
-                measure(folder, where, server.new_database(), given.rows)
+                urls = [server.new_database(), server.new_database()]
+                measure(folder, where, urls, given.rows)
             finally:
                 server.stop()
 
