@@ -30,6 +30,7 @@ from connectors.compared_mapped import MappedComparison, make_tables
 from connectors.errors import RetryError
 from connectors.identity import AgencyIdentity
 from connectors.inbox import Inbox
+from connectors.ledger import Held
 from connectors.mapping import Mapping
 from connectors.reconciliation_log import Logged
 from connectors.registry_cache import RegistryCache
@@ -168,6 +169,7 @@ class Reconciliation:
 
     def compare(self) -> Compared:
         """Steps 1 to 4. RetryError or StopError if the messages cannot be had."""
+        self.copy.prepare()
         self._bring(self.partner.position().sequence)
         with self.partner.database.reading() as theirs:
             _one_moment(theirs)
@@ -227,12 +229,29 @@ class Reconciliation:
             query = sa.select(t.event_ref).where(t.event_ref.in_(refs), t.sequence > self.sequence)
             with self.copy.database.reading() as db:
                 recalled = set(db.execute(query).scalars())
+            recalled |= self._untold(refs)
             if recalled:
                 timeline = self.partner.tables.timeline.c
                 cases = sa.select(timeline.case_ref).where(timeline.event_ref.in_(recalled))
                 with self.partner.database.reading() as db:
                     recalled |= set(db.execute(cases).scalars())
                 self.differences.drop(recalled)
+
+    def _untold(self, refs: set[str]) -> set[str]:
+        """Of these events, those the partner holds more of than the hub can still tell: the person
+        was erased, or it is recalled and the recall has not been sent yet."""
+        u = self.copy.untold.c
+        with self.copy.database.reading() as db:
+            asked = set(db.execute(sa.select(u.event_ref).where(u.event_ref.in_(refs))).scalars())
+            ours = self.copy.ledger.held(db, asked)
+        with self.partner.database.reading() as db:
+            theirs = self.partner.ledger.held(db, asked)
+        nothing = Held()
+        return {
+            ref
+            for ref in asked
+            if set(theirs.get(ref, nothing).bases) - set(ours.get(ref, nothing).bases)
+        }
 
 
 def _one_moment(db: Connection) -> None:

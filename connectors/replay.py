@@ -20,6 +20,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from connectors.bulk import among
 from connectors.delivery import Arrived, Poison
 from connectors.errors import StopError
 from connectors.identity import AgencyIdentity
@@ -100,12 +101,16 @@ class CopySink(SqlSink):
         if self.mapped is not None:
             self.mapped.flat = True
         self.until: int | None = None
+        self.untold = sa.Table(
+            "untold", sa.MetaData(), sa.Column("event_ref", sa.String(100), primary_key=True)
+        )
         if passing:
             sa.event.listen(self.database.engine, "connect", _not_durable)
 
     def prepare(self) -> None:
         with self.database.writing() as db:
             self._metadata.create_all(db)
+            self.untold.create(db, checkfirst=True)
         self.tables.ready(
             (kind, schema.schema_id)
             for kind in self.tables.kinds()
@@ -124,6 +129,7 @@ class CopySink(SqlSink):
             for item in batch.items
             if self.until is None or item.sequence <= self.until
         ]
+        self._note_untold(items)
         cut = len(items) < len(batch.items)
         cursor = self.position().cursor if cut else batch.cursor
         super().apply(replace(batch, items=items, cursor=cursor, strangers=()))
@@ -131,6 +137,21 @@ class CopySink(SqlSink):
     def redrive(self, row: int, items: Sequence[Arrived | Poison], at: datetime) -> None:
         if not all(item.sequence in self._set_aside for item in items):
             super().redrive(row, items, at)
+
+    def _note_untold(self, items: Sequence[Arrived | Poison]) -> None:
+        """Events of which something was released that the hub can no longer tell."""
+        refs = {
+            item.event_ref
+            for item in items
+            if isinstance(item, Arrived)
+            and item.kind == "release"
+            and (not item.categories or set(item.bases) - set(item.categories))
+        }
+        if refs:
+            with self.database.writing() as db:
+                for these in among(db, self.untold.c.event_ref, refs):
+                    db.execute(self.untold.delete().where(these))
+                db.execute(self.untold.insert(), [{"event_ref": ref} for ref in sorted(refs)])
 
     def _aside(self, item: Arrived | Poison) -> Arrived | Poison:
         if item.sequence not in self._set_aside:
