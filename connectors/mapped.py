@@ -236,18 +236,18 @@ class MappedTables:
 
     def row(self, db: Connection, place: tuple[str, str]) -> dict[str, Any] | None:
         """The mapped columns of such a row as they are now; None if it is not there."""
-        partner = self._partner(place[0])
+        partner = self.partner(place[0])
         names = dict.fromkeys(
             column for one in self.maps if one.table == place[0] for column in one.columns
         )
         query = sa.select(*(partner.table.c[name] for name in names))
-        found = db.execute(query.where(*_row(partner, place[1]))).mappings().first()
+        found = db.execute(query.where(*partner.row(place[1]))).mappings().first()
         return None if found is None else dict(found)
 
     def delete(self, db: Connection, place: tuple[str, str]) -> None:
         """The whole row; only for what was invented."""
-        partner = self._partner(place[0])
-        db.execute(partner.table.delete().where(*_row(partner, place[1])))
+        partner = self.partner(place[0])
+        db.execute(partner.table.delete().where(*partner.row(place[1])))
 
     # -- removing and correcting -----------------------------------------------------------
 
