@@ -244,11 +244,13 @@ _REMEDIES: Final = {
     "2013": "the server went away during a statement",
 }
 _TLS: Final = (
-    "the server's certificate is refused: give the authority that signed it (PostgreSQL: "
-    "?sslrootcert=FILE, MariaDB: ?ssl_ca=FILE in sink.url), and connect by the name the "
+    "the server's certificate is refused; check sink.url: give the authority that signed it "
+    "(PostgreSQL: ?sslrootcert=FILE, MariaDB: ?ssl_ca=FILE in sink.url), and connect by the name the "
     "certificate is for"
 )
-_NO_TLS: Final = "the server does not offer TLS: turn it on there (docs/connect-{}.md)"
+_NO_TLS: Final = (
+    "the server does not offer TLS: turn it on there (docs/connect-{}.md), or check sink.url"
+)
 
 
 _FORBIDDEN: Final = ("42501", "1142", "1044", "1227", "1370", "SQLITE_READONLY")

@@ -334,7 +334,7 @@ class Reader:
             part=str(spec.get("part", "")),
             typed="type" in spec,
             line=line,
-            gives=_gives(spec, codes, _natural_kind(field.avro, spec)),
+            gives="" if pick else _gives(spec, codes, _natural_kind(field.avro, spec)),
             texts=_texts(field.avro, codes) if spec.get("type") is None else (),
         )
 
@@ -423,10 +423,8 @@ def _natural_kind(avro: Any, spec: MappingABC[str, Any]) -> str:
 
 def _texts(avro: Any, codes: MappingABC[str, Any] | None) -> tuple[str, ...]:
     """All texts a column can get, if they are known."""
-    if kind_of(avro) != "text":
+    if kind_of(avro) != "text" or codes is not None:  # codes are held against the column by check
         return ()
-    if codes is not None:
-        return tuple(code for code in codes.values() if isinstance(code, str))
     branches = avro if isinstance(avro, list) else [avro]
     return tuple(
         symbol
