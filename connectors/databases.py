@@ -245,8 +245,8 @@ _REMEDIES: Final = {
 }
 _TLS: Final = (
     "the server's certificate is refused; check sink.url: give the authority that signed it "
-    "(PostgreSQL: ?sslrootcert=FILE, MariaDB: ?ssl_ca=FILE in sink.url), and connect by the name the "
-    "certificate is for"
+    "(PostgreSQL: ?sslrootcert=FILE, MariaDB: ?ssl_ca=FILE in sink.url), and connect by the name "
+    "the certificate is for"
 )
 _NO_TLS: Final = (
     "the server does not offer TLS: turn it on there (docs/connect-{}.md), or check sink.url"
