@@ -19,12 +19,12 @@ CODE := hub schemas connectors consumers
 help:
 	@echo 'make demo        a whole case through hub and partners, on this machine (SCENARIO=S4, KAFKA=1)'
 	@echo 'make test        everything: style, types, import rules, schemas, all tests on real servers'
-	@echo 'make check       the same without Kafka, PostgreSQL, OpenSSH, provider and browser (quick)'
+	@echo 'make check       the same without Kafka, PostgreSQL, MariaDB, OpenSSH, provider and browser (quick)'
 	@echo 'make setup       .venv with everything a developer needs'
 	@echo 'make bench       how fast the parts are on this machine'
 	@echo 'make soak        load under faults and kills, for MINUTES each (60)'
 	@echo 'make fhir-validate  hold what is exported as FHIR against HL7 R4 with HAPI (Java; fetches 85 MB)'
-	@echo 'make test-services  install what the tests start: PostgreSQL, OpenSSH, Go, node, Chromium, Kafka'
+	@echo 'make test-services  install what the tests start: PostgreSQL, MariaDB, OpenSSH, Go, node, Chromium, Kafka'
 	@echo 'make lock        write requirements*.lock anew from pyproject.toml'
 	@echo 'make kafka-lock  write the lists of Kafka and Connect jars anew from deploy/kafka/*pom.xml (needs Maven)'
 	@echo 'make clean       remove everything made here'
@@ -40,7 +40,7 @@ test: $(VENV)/.developer test-services static
 
 check: $(VENV)/.developer static
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile \
-	  -m 'not kafka and not postgres and not slow and not oidc and not browser and not sftp and not age'
+	  -m 'not kafka and not postgres and not mariadb and not slow and not oidc and not browser and not sftp and not age'
 
 .PHONY: static
 static: $(VENV)/.developer

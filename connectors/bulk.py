@@ -2,20 +2,23 @@
 
 SQLAlchemy prepares every parameter of every row anew, at several times the cost of storing the
 row. Here the statement and what each value needs on its way are worked out once per table; the
-rows then go to the driver together: executemany on SQLite, COPY on PostgreSQL. Values are
-converted by the same column types, so a row looks the same however it was written.
+rows then go to the driver together: executemany on SQLite and MariaDB, COPY on PostgreSQL. Values
+are converted by the same column types, so a row looks the same however it was written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, exc
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Dialect
 
+_IN: Final = 400  # parameters of one IN list; SQLite takes 999 in old builds
+_ANY: Final = 5_000  # values of one array
 Convert = Callable[[Any], Any]
 
 
@@ -27,17 +30,18 @@ class _Prepared:
         quote = dialect.identifier_preparer
         into = f"{quote.format_table(table)} ({', '.join(map(quote.quote, names))})"
         self.copy = dialect.name == "postgresql"
+        place = "?" if dialect.paramstyle == "qmark" else "%s"
         self.sql = (
             f"COPY {into} FROM STDIN"
             if self.copy
-            else f"INSERT INTO {into} VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - names
+            else f"INSERT INTO {into} VALUES ({', '.join([place] * len(names))})"  # noqa: S608 - names
         )
         self._pick = itemgetter(*names)
         self._converts: list[tuple[int, Convert]] = []
-        for place, column in enumerate(table.columns):
+        for number, column in enumerate(table.columns):
             convert = column.type.dialect_impl(dialect).bind_processor(dialect)
             if convert is not None:
-                self._converts.append((place, convert))
+                self._converts.append((number, convert))
 
     def values(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
         values = list(self._pick(row))
@@ -45,6 +49,23 @@ class _Prepared:
             if values[place] is not None:
                 values[place] = convert(values[place])
         return tuple(values)
+
+
+def among(
+    db: Connection, column: sa.ColumnElement[Any], values: Iterable[str]
+) -> Iterator[sa.ColumnElement[bool]]:
+    """Conditions that together find the rows whose column has one of these texts.
+
+    One array on PostgreSQL, whose statement is then always the same; lists elsewhere.
+    """
+    wanted = sorted(set(values))
+    if db.dialect.name == "postgresql":
+        for at in range(0, len(wanted), _ANY):
+            listed = sa.bindparam(None, wanted[at : at + _ANY], type_=ARRAY(sa.String))
+            yield column == sa.any_(listed)
+        return
+    for at in range(0, len(wanted), _IN):
+        yield column.in_(wanted[at : at + _IN])
 
 
 def insert_all(db: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:

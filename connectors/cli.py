@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from connectors import database_cli
 from connectors.agency_cli import reported
 from connectors.check_cli import check
 from connectors.dead_letters_cli import discard
@@ -41,6 +42,9 @@ def run(
         Literal["topics", "http"] | None,
         typer.Option(help="How to reach the hub, if not as the settings say."),
     ] = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="Serve metrics for Prometheus at HOST:PORT.")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say every round.")] = False,
 ) -> None:
     """Run the connector until it is told to stop (SIGTERM, Ctrl-C).
@@ -51,15 +55,30 @@ def run(
     Example: nrm-hub connector run partner.toml
     """
     from connectors import collector
+    from connectors.ahead import Ahead
+    from connectors.registry_cache import RegistryCache
     from connectors.runner import Runner
     from connectors.settings import open_inbox, open_notices
 
     loaded, identity, sink = _opened(settings)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")  # unless there is a log
     logging.getLogger("connectors").setLevel(logging.INFO if verbose else logging.WARNING)
-    inbox = open_inbox(loaded.through(via), identity)
+    inbox, registry = open_inbox(loaded.through(via), identity), RegistryCache(identity)
+    if loaded.pace.ahead:
+        inbox = Ahead(inbox, identity.home, registry)
     notices = open_notices(loaded, identity)
-    runner = Runner(inbox, sink, identity, pace=loaded.pace.pace(), on_alarm=_tell, notices=notices)
+    told: dict[str, Any] = {"notices": notices}
+    server = None
+    if metrics is not None:
+        from connectors.metrics import ConnectorMetrics, MetricsServer
+
+        counted = ConnectorMetrics()
+        told["on_progress"] = counted.progress
+        server = MetricsServer(counted, metrics, inbox)
+    pace = loaded.pace.pace()
+    runner = Runner(inbox, sink, identity, registry, pace=pace, on_alarm=_tell, **told)
+    if metrics is not None:
+        counted.runner = runner
     try:
         if once:
             _run_once(runner)
@@ -71,6 +90,8 @@ def run(
             collector.rest()
             runner.run(stop)
     finally:
+        if server is not None:
+            server.close()
         inbox.close()
         sink.close()
         if notices is not None:
@@ -214,3 +235,7 @@ def digest(
 
 
 connector.command()(registry)
+connector.command()(database_cli.reconcile)
+connector.command()(database_cli.rebuild)
+connector.command()(database_cli.ddl)
+connector.command()(database_cli.status)

@@ -7,6 +7,7 @@
     float, double                 DOUBLE PRECISION
     date                          DATE                2026-11-24
     timestamp-micros              TIMESTAMP WITH TZ   2026-11-24T09:00:00.000000Z
+                                  (MariaDB: DATETIME(6) in UTC)
     money                         name_amount NUMERIC, name_currency TEXT
     list, map, anything else      JSON
 
@@ -19,19 +20,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 import orjson
 import sqlalchemy as sa
+from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.engine import Dialect
 
 from connectors.ledger import from_instant, instant
+from connectors.ledger_tables import TEXT
 
 
 class Instant(sa.types.TypeDecorator[datetime]):
-    """A moment: TIMESTAMP WITH TIME ZONE, or sortable UTC text where there is no such type."""
+    """A moment: TIMESTAMP WITH TIME ZONE; DATETIME(6) in UTC on MariaDB, whose TIMESTAMP ends in
+    2038; sortable UTC text on SQLite, which has no such type."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
@@ -39,14 +43,20 @@ class Instant(sa.types.TypeDecorator[datetime]):
     def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[Any]:
         if dialect.name == "postgresql":
             return dialect.type_descriptor(sa.DateTime(timezone=True))
+        if dialect.name == "mariadb":
+            return dialect.type_descriptor(DATETIME(fsp=6))
         return dialect.type_descriptor(sa.String(40))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         if value is None or dialect.name == "postgresql":
             return value
+        if dialect.name == "mariadb":
+            return value.astimezone(UTC).replace(tzinfo=None)
         return instant(value)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if dialect.name == "mariadb" and isinstance(value, datetime):
+            return value.replace(tzinfo=UTC)
         return from_instant(value) if isinstance(value, str) else value
 
 
@@ -112,6 +122,8 @@ def json_text(value: Any) -> str:
 
 def to_text(value: Any) -> str:
     """Text for any value: lists joined by commas, other structures as JSON."""
+    if type(value) is str:
+        return value
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         return ", ".join(value)
     if isinstance(value, bool):
@@ -176,7 +188,7 @@ def _same(value: Any) -> Any:
 
 
 _KINDS: Final[dict[str, tuple[Any, Callable[[Any], Any]]]] = {
-    "text": (sa.Text(), to_text),
+    "text": (TEXT, to_text),
     "boolean": (sa.Boolean(), to_boolean),
     "integer": (sa.BigInteger(), to_integer),
     "number": (sa.Double(), float),

@@ -46,6 +46,7 @@ REASONS: Final[Mapping[str, str]] = {
     "value_unsuitable": "a value does not fit the type the mapping asks for",
     "sink_refused": "the partner's system refused the row (constraint, type, length)",
     "message_too_large": "the partner's topic takes no message of this size",
+    "parent_missing": "a row that this one refers to is not there (foreign key): redrive later",
     "recalled": "recalled while in quarantine; the content was removed",
 }
 """Every reason code of a quarantine, with what it means (docs/connectors.md lists them)."""

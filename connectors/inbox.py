@@ -22,6 +22,7 @@ from schemas.avro import AvroError
 DELIVERIES_PATH = "/v1/deliveries"
 RECEIPTS_PATH = "/v1/receipts"
 REGISTRY_PATH = "/v1/registry"
+_LOOK_BACK = 5  # messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,14 @@ class TopicInbox:
                 self._deliveries, self._offset, 1, 0.0
             )
 
+    def newest(self, after: int) -> int:
+        """The last sequence on the topic, or `after`; see connectors/lag.py."""
+        with _topics_up():
+            end = self._topics.end(self._deliveries)
+            # What is sent again bears an old sequence, so the very last may not be the newest.
+            messages = self._topics.read(self._deliveries, max(0, end - _LOOK_BACK), _LOOK_BACK, 0)
+        return max([after, *(last_sequence(message.value) for message in messages)])
+
     def send_receipts(self, receipts: Sequence[bytes]) -> None:
         with _topics_up():
             self._topics.append(self._receipts, [Message(receipt) for receipt in receipts])
@@ -163,6 +172,32 @@ class HttpInbox:
     def emptied(self, sequence: int) -> bool:  # noqa: ARG002 - the hub's log has everything
         return False
 
+    def newest(self, after: int) -> int:
+        """The last sequence in the hub's log, or `after`: steps that double, then halve."""
+        known, step = after, 1
+        beyond: int | None = None
+        while True:
+            asked = known + step - 1 if beyond is None else (known + beyond) // 2
+            found = self._first_after(asked)
+            if found is None:
+                if asked == known:
+                    return known
+                beyond = asked
+            else:
+                known, step = max(known, found), step * 2
+
+    def _first_after(self, sequence: int) -> int | None:
+        """The last sequence of the first message behind this one; None if there is none."""
+        path = f"{DELIVERIES_PATH}?after={sequence}&limit=1&wait=0"
+        response = self._request("GET", path)
+        if response.status_code == 204:
+            return None
+        try:
+            values = split_messages(response.content)
+        except ValueError as cut:
+            raise TransportDownError(str(cut)) from None
+        return max((last_sequence(value) for value in values), default=None)
+
     def send_receipts(self, receipts: Sequence[bytes]) -> None:
         for receipt in receipts:
             self._request("POST", RECEIPTS_PATH, receipt)
@@ -184,6 +219,14 @@ class HttpInbox:
             raise TransportDownError(f"the hub does not answer at {place(self._base)}") from down
         check(response)
         return response
+
+
+def last_sequence(value: bytes) -> int:
+    """The last sequence a message says it holds; 0 if it is none."""
+    try:
+        return int(wire.SEALED_DELIVERIES.unsingle(value)["last_sequence"])
+    except AvroError:
+        return 0
 
 
 class _topics_up:

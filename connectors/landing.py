@@ -104,6 +104,11 @@ class LandingSink:
         with self._database.reading() as db:
             return self._ledger.position(db)
 
+    def last_success(self) -> datetime | None:
+        """When a batch was applied last; None if none ever was."""
+        with self._database.reading() as db:
+            return self._ledger.last_success(db)
+
     def apply(self, batch: Batch) -> None:
         self._ready(batch.items)
         with self._transaction(batch.items) as db:

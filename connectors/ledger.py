@@ -17,7 +17,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.bulk import insert_all
+from connectors.bulk import among, insert_all
 from connectors.dead_letters import HELD_ELSEWHERE, RECALLED_SINCE
 from connectors.delivery import BadMessage, Poison
 from connectors.errors import FencedError, SettingsError
@@ -145,6 +145,13 @@ class Ledger(LedgerTables):
         ).one_or_none()
         return Position() if row is None else Position(int(row.last_sequence), row.cursor)
 
+    def last_success(self, db: Connection) -> datetime | None:
+        query = sa.select(self.state.c.updated_at).where(
+            self.state.c.agency == self._agency, self.state.c.last_sequence > 0
+        )
+        told = db.execute(query).scalar()
+        return None if told is None else from_instant(told)
+
     def advance(self, db: Connection, position: Position, at: datetime) -> None:
         db.execute(
             self._mine(self.state.update()).values(
@@ -218,12 +225,12 @@ class Ledger(LedgerTables):
         """What is held of these events."""
         found: dict[str, Held] = {}
         h = self.holding.c
-        for chunk in _chunks(sorted(set(refs))):
+        for these in among(db, h.event_ref, refs):
             query = sa.select(
                 h.event_ref, h.category, h.basis, h.event_type, h.case_ref, h.sequence
             )
             for ref, category, basis, event_type, case_ref, sequence in db.execute(
-                query.where(h.event_ref.in_(chunk))
+                query.where(these)
             ):
                 held = found.setdefault(ref, Held(event_type, case_ref))
                 held.bases[category] = basis
@@ -234,8 +241,8 @@ class Ledger(LedgerTables):
         """(event_ref, category) → sequence of the recall."""
         found: dict[tuple[str, str], int] = {}
         t = self.tombstone.c
-        for chunk in _chunks(sorted(set(refs))):
-            query = sa.select(t.event_ref, t.category, t.sequence).where(t.event_ref.in_(chunk))
+        for these in among(db, t.event_ref, refs):
+            query = sa.select(t.event_ref, t.category, t.sequence).where(these)
             found.update({(ref, category): int(s) for ref, category, s in db.execute(query)})
         return found
 
@@ -393,10 +400,8 @@ class Ledger(LedgerTables):
         """
         c = self.correction.c
         found: list[Correction] = []
-        for chunk in _chunks(sorted(only)):
-            query = sa.select(self.correction).where(
-                c.corrects_event.in_(chunk), c.told_in.is_not(None)
-            )
+        for these in among(db, c.corrects_event, only):
+            query = sa.select(self.correction).where(these, c.told_in.is_not(None))
             for row in db.execute(query):
                 about = held.get(row.corrects_event)
                 category = row.told_in if row.category is None else row.category
@@ -503,6 +508,12 @@ class Ledger(LedgerTables):
             )
             for row in db.execute(query)
         ]
+
+    def waiting(self, db: Connection) -> frozenset[int]:
+        """Sequences in quarantine that were not redriven or recalled."""
+        q = self.quarantine.c
+        query = sa.select(q.sequence).where(q.state == "waiting", q.sequence.is_not(None))
+        return frozenset(int(one) for one in db.execute(query).scalars())
 
     def released(self, db: Connection, sequences: Sequence[int]) -> None:
         """These sequences set aside are applied: their content leaves the quarantine."""

@@ -14,9 +14,23 @@ Times are ISO 8601 text in UTC, so that they sort and look the same in every dat
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from typing import Any, Final
 
-_BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite numbers only INTEGER keys
+import sqlalchemy as sa
+from sqlalchemy.dialects.mysql import LONGBLOB, LONGTEXT
+
+# MariaDB's TEXT and BLOB end at 64 KiB.
+TEXT: Final = sa.Text().with_variant(LONGTEXT(), "mariadb")
+_BYTES: Final = sa.LargeBinary().with_variant(LONGBLOB(), "mariadb")
+TABLE: Final[dict[str, Any]] = {
+    # Names are told apart by their bytes, as everywhere else; a trailing space counts too.
+    "mariadb_engine": "InnoDB",
+    "mariadb_row_format": "DYNAMIC",
+    "mariadb_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_nopad_bin",
+}
+"""Options of every table we make."""
+BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite numbers only INTEGER keys
 
 
 class LedgerTables:
@@ -25,7 +39,7 @@ class LedgerTables:
     def __init__(self, agency: str, hub: str, metadata: sa.MetaData) -> None:
         self._agency = agency
         self._hub = hub
-        text = sa.Text
+        text = TEXT
         # Keys are bounded strings, because MariaDB cannot index unbounded text.
         ref, name = sa.String(100), sa.String(64)
         self.state = sa.Table(
@@ -38,29 +52,32 @@ class LedgerTables:
             sa.Column("cursor", text, nullable=False),
             sa.Column("generation", sa.BigInteger, nullable=False),
             sa.Column("updated_at", text, nullable=False),
+            **TABLE,
         )
         self.outbox = sa.Table(
             "nrm_receipt_outbox",
             metadata,
-            sa.Column("id", _BIG, primary_key=True, autoincrement=True),
+            sa.Column("id", BIG, primary_key=True, autoincrement=True),
             sa.Column("first_sequence", sa.BigInteger, nullable=False),
             sa.Column("last_sequence", sa.BigInteger, nullable=False, index=True),
             sa.Column("applied_at", text, nullable=False),
             sa.Column("exceptions", text, nullable=False),
             sa.Column("sent_at", sa.String(40), index=True),
+            **TABLE,
         )
         self.quarantine = sa.Table(
             "nrm_quarantine",
             metadata,
-            sa.Column("id", _BIG, primary_key=True, autoincrement=True),
+            sa.Column("id", BIG, primary_key=True, autoincrement=True),
             sa.Column("sequence", sa.BigInteger, index=True),
             sa.Column("digest", name, nullable=False, index=True),
             sa.Column("reason", name, nullable=False),
             sa.Column("detail", text, nullable=False),
             sa.Column("event_ref", ref, nullable=False, index=True),
-            sa.Column("raw", sa.LargeBinary, nullable=False),
+            sa.Column("raw", _BYTES, nullable=False),
             sa.Column("arrived_at", text, nullable=False),
             sa.Column("state", sa.String(16), nullable=False),
+            **TABLE,
         )
         self.holding = sa.Table(
             "nrm_holding",
@@ -71,13 +88,15 @@ class LedgerTables:
             sa.Column("event_type", name, nullable=False),
             sa.Column("case_ref", ref, nullable=False),
             sa.Column("sequence", sa.BigInteger, nullable=False),
+            **TABLE,
         )
         self.evidence = sa.Table(
             "nrm_evidence",
             metadata,
             sa.Column("event_ref", ref, primary_key=True),
             sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
-            sa.Column("statement", sa.LargeBinary, nullable=False),
+            sa.Column("statement", _BYTES, nullable=False),
+            **TABLE,
         )
         self.tombstone = sa.Table(
             "nrm_tombstone",
@@ -87,6 +106,7 @@ class LedgerTables:
             sa.Column("sequence", sa.BigInteger, nullable=False),
             sa.Column("recall_ref", text, nullable=False),
             sa.Column("recalled_at", text, nullable=False),
+            **TABLE,
         )
         self.restricted = sa.Table(
             "nrm_restricted",
@@ -95,6 +115,7 @@ class LedgerTables:
             sa.Column("category", name, primary_key=True),
             sa.Column("sequence", sa.BigInteger, nullable=False),
             sa.Column("content", text, nullable=False),
+            **TABLE,
         )
         self.correction = sa.Table(
             "nrm_correction",
@@ -107,6 +128,7 @@ class LedgerTables:
             sa.Column("field", name),
             sa.Column("category", name),
             sa.Column("value", text),
+            **TABLE,
         )
         self.tables = (
             self.state,

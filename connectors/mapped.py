@@ -9,37 +9,29 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, exc
 
-from connectors.columns import to_boolean, to_date, to_integer, to_text, to_timestamp
+from connectors.columns import to_text
 from connectors.errors import SettingsError, SinkRefusedError
 from connectors.landing import Database
 from connectors.ledger import instant
+from connectors.ledger_tables import TABLE, TEXT
 from connectors.mapping import CodeMissing, EventMap, Source
 from connectors.mapping import Mapping as MappingFile
+from connectors.partner_tables import Partner, find, fitted
 from connectors.sink import Addition, Correction, Removal
 from schemas.registry import Schemas
 
 _CHUNK = 200
+_NOTHING = "[]"  # columns of an empty row that other rows still refer to
 
 Order = tuple[str, int]
 """(occurred_at, sequence): which of two events was later."""
-
-
-@dataclass(frozen=True)
-class Partner:
-    """One table of the partner, as found."""
-
-    table: sa.Table
-    keys: tuple[str, ...]
-    fit: Mapping[str, Callable[[Any], Any]]
-    when_empty: str
 
 
 @dataclass(frozen=True)
@@ -62,6 +54,7 @@ class MappedTables:
         self._mapping = mapping
         self._schemas = schemas
         self._partners: dict[str, Partner] = {}
+        self.flat = False  # a copy's tables have no schemas
         ref = sa.String(100)
         self.mapped = sa.Table(
             "nrm_mapped",
@@ -70,58 +63,38 @@ class MappedTables:
             sa.Column("table_name", ref, primary_key=True),
             sa.Column("category", sa.String(64), primary_key=True),
             sa.Column("row_key", sa.String(400), nullable=False, index=True),
-            sa.Column("columns", sa.Text, nullable=False),
+            sa.Column("columns", TEXT, nullable=False),
             sa.Column("occurred_at", sa.String(40), nullable=False),
             sa.Column("sequence", sa.BigInteger, nullable=False),
+            **TABLE,
         )
 
     # -- the partner's tables --------------------------------------------------------------
 
     def check(self) -> None:
         """Find the partner's tables. SettingsError lists every table and column that is wrong."""
-        mistakes: list[str] = []
         with self._database.reading() as db:
-            for name in dict.fromkeys(one.table for one in self._mapping.maps):
-                maps = [one for one in self._mapping.maps if one.table == name]
-                try:
-                    table = _reflect(db, name)
-                except exc.NoSuchTableError:
-                    mistakes.append(f"line {maps[0].line}: the database has no table {name!r}")
-                    continue
-                mistakes += self._check_table(table, maps)
-                self._partners[name] = _partner(db, table, maps)
+            found, mistakes = find(db, self._mapping.maps, flat=self.flat)
         if mistakes:
             raise SettingsError(
                 f"{self._mapping.path} does not fit the database:\n"
                 + "\n".join(f"  {mistake}" for mistake in mistakes)
             )
-
-    @staticmethod
-    def _check_table(table: sa.Table, maps: Sequence[EventMap]) -> list[str]:
-        mistakes = []
-        for one in maps:
-            if tuple(one.key) != tuple(maps[0].key) or one.when_empty != maps[0].when_empty:
-                mistakes.append(
-                    f"line {one.line}: all maps into {one.table} need the same key and when_empty"
-                )
-            for name in (*one.key, *one.columns):
-                if name not in table.c:
-                    there = ", ".join(c.name for c in table.columns)
-                    mistakes.append(
-                        f"line {one.line}: {one.table} has no column {name!r}; it has {there}"
-                    )
-            for name, source in one.columns.items():
-                column = table.c.get(name)
-                if column is not None and not column.nullable and source.kind == "field":
-                    mistakes.append(
-                        f"line {one.line}: {one.table}.{name} is NOT NULL, but a category may be "
-                        "withheld or recalled: allow NULL there"
-                    )
-        return mistakes
+        self._partners = found
 
     def ready(self, schemas: Iterable[tuple[str, bytes]]) -> None:  # noqa: ARG002
+        self.tables()
+
+    def tables(self) -> Mapping[str, Partner]:
+        """The partner's tables by name, parents first."""
         if not self._partners:
             self.check()
+        return self._partners
+
+    def columns(self, name: str) -> list[str]:
+        """Columns of a table that the mapping fills, those of the key first."""
+        maps = [one for one in self._mapping.maps if one.table == name]
+        return list(dict.fromkeys(c for one in maps for c in (*one.key, *one.columns)))
 
     # -- adding ----------------------------------------------------------------------------
 
@@ -130,8 +103,9 @@ class MappedTables:
         for addition in additions:
             for one in self._mapping.of(addition.event.event_type):
                 work[one.table].append((one, addition))
-        for name, entries in work.items():
-            self._fill(db, self._partners[name], name, entries)
+        for name, partner in self.tables().items():  # parents first
+            if name in work:
+                self._fill(db, partner, name, work[name])
 
     def _fill(
         self,
@@ -141,7 +115,7 @@ class MappedTables:
         entries: Sequence[tuple[EventMap, Addition]],
     ) -> None:
         keys = [_key(one, addition) for one, addition in entries]
-        writers = self._writers(db, name, keys)
+        writers = self.writers(db, name, keys)
         rows: dict[str, dict[str, Any]] = defaultdict(dict)
         told: dict[tuple[str, str], dict[str, Any]] = {}
         for (one, addition), key in zip(entries, keys, strict=True):
@@ -152,7 +126,7 @@ class MappedTables:
             for category, values in _values(one, addition).items():
                 for column, value in values.items():
                     if not _overtaken(writers[key], column, order, event.event_ref):
-                        row[column] = _fit(partner, column, value, event.sequence)
+                        row[column] = fitted(partner, column, value, event.sequence)
                 writers[key].append(Writer(event.event_ref, category, frozenset(values), order))
                 told[event.event_ref, category] = {
                     "event_ref": event.event_ref,
@@ -184,7 +158,7 @@ class MappedTables:
         updates: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
         for key, row in rows.items():
             place = {
-                column: _fit(partner, column, value, None)
+                column: fitted(partner, column, value, None)
                 for column, value in zip(partner.keys, json.loads(key), strict=True)
             }
             if key not in there:
@@ -211,7 +185,7 @@ class MappedTables:
         for at in range(0, len(keys), _CHUNK):
             chunk = [
                 tuple(
-                    _fit(partner, name, value, None)
+                    fitted(partner, name, value, None)
                     for name, value in zip(partner.keys, json.loads(key), strict=True)
                 )
                 for key in keys[at : at + _CHUNK]
@@ -225,7 +199,7 @@ class MappedTables:
                 there.add(json.dumps([to_text(value) for value in row]))
         return there
 
-    def _writers(
+    def writers(
         self, db: Connection, name: str, keys: Iterable[str]
     ) -> defaultdict[str, list[Writer]]:
         found: defaultdict[str, list[Writer]] = defaultdict(list)
@@ -233,7 +207,9 @@ class MappedTables:
         wanted = sorted(set(keys))
         for at in range(0, len(wanted), _CHUNK):
             query = sa.select(self.mapped).where(
-                m.table_name == name, m.row_key.in_(wanted[at : at + _CHUNK])
+                m.table_name == name,
+                m.row_key.in_(wanted[at : at + _CHUNK]),
+                m.columns != _NOTHING,
             )
             for row in db.execute(query):
                 found[row.row_key].append(
@@ -260,18 +236,18 @@ class MappedTables:
 
     def row(self, db: Connection, place: tuple[str, str]) -> dict[str, Any] | None:
         """The mapped columns of such a row as they are now; None if it is not there."""
-        partner = self._partner(place[0])
+        partner = self.partner(place[0])
         names = dict.fromkeys(
             column for one in self.maps if one.table == place[0] for column in one.columns
         )
         query = sa.select(*(partner.table.c[name] for name in names))
-        found = db.execute(query.where(*_row(partner, place[1]))).mappings().first()
+        found = db.execute(query.where(*partner.row(place[1]))).mappings().first()
         return None if found is None else dict(found)
 
     def delete(self, db: Connection, place: tuple[str, str]) -> None:
         """The whole row; only for what was invented."""
-        partner = self._partner(place[0])
-        db.execute(partner.table.delete().where(*_row(partner, place[1])))
+        partner = self.partner(place[0])
+        db.execute(partner.table.delete().where(*partner.row(place[1])))
 
     # -- removing and correcting -----------------------------------------------------------
 
@@ -294,11 +270,14 @@ class MappedTables:
         db.execute(
             self.mapped.delete().where(m.event_ref == removal.event_ref, m.category.in_(categories))
         )
-        for (name, key), (columns, order) in touched.items():
-            partner = self._partner(name)
-            writers = self._writers(db, name, [key])[key]
-            if not writers and partner.when_empty == "delete":
-                db.execute(partner.table.delete().where(*_row(partner, key)))
+        places = list(self.tables())
+        for (name, key), (columns, order) in sorted(
+            touched.items(), key=lambda one: places.index(self._known(one[0][0])), reverse=True
+        ):  # children first
+            partner = self.partner(name)
+            writers = self.writers(db, name, [key])[key]
+            empty = not writers and partner.when_empty == "delete"
+            if empty and _deleted(db, partner, key):
                 continue
             gone = {
                 column: None
@@ -307,7 +286,41 @@ class MappedTables:
                 and partner.table.c[column].nullable
             }
             if gone:
-                db.execute(partner.table.update().where(*_row(partner, key)).values(gone))
+                db.execute(partner.table.update().where(*partner.row(key)).values(gone))
+            if empty:
+                self._keep_for_later(db, removal.event_ref, name, key, order)
+        self._delete_what_was_kept(db)
+
+    def _keep_for_later(
+        self, db: Connection, event_ref: str, name: str, key: str, order: Order
+    ) -> None:
+        """A row that is empty and that other rows still refer to: it goes when they have gone."""
+        db.execute(
+            self.mapped.insert().values(
+                event_ref=event_ref,
+                table_name=name,
+                category="",
+                row_key=key,
+                columns=_NOTHING,
+                occurred_at=order[0],
+                sequence=order[1],
+            )
+        )
+
+    def _delete_what_was_kept(self, db: Connection) -> None:
+        m = self.mapped.c
+        query = sa.select(self.mapped).where(m.columns == _NOTHING).limit(_CHUNK)
+        for row in db.execute(query).all():
+            filled = bool(self.writers(db, row.table_name, [row.row_key])[row.row_key])
+            if filled or _deleted(db, self.partner(row.table_name), row.row_key):
+                db.execute(
+                    self.mapped.delete().where(
+                        m.event_ref == row.event_ref,
+                        m.table_name == row.table_name,
+                        m.category == "",
+                        m.columns == _NOTHING,
+                    )
+                )
 
     def correct(self, db: Connection, correction: Correction) -> None:
         for one in self._mapping.of(correction.event_type):
@@ -321,11 +334,11 @@ class MappedTables:
                 m.event_ref == correction.event_ref, m.table_name == one.table
             )
             for row in db.execute(query).all() if sources else ():
-                partner = self._partner(one.table)
+                partner = self.partner(one.table)
                 order = (row.occurred_at, int(row.sequence))
-                writers = self._writers(db, one.table, [row.row_key])[row.row_key]
+                writers = self.writers(db, one.table, [row.row_key])[row.row_key]
                 values = {
-                    column: _fit(
+                    column: fitted(
                         partner,
                         column,
                         _take(source, correction.value, one, correction.sequence or None),
@@ -336,25 +349,24 @@ class MappedTables:
                     and not _overtaken(writers, column, order, correction.event_ref)
                 }
                 if values:
-                    place = _row(partner, row.row_key)
+                    place = partner.row(row.row_key)
                     db.execute(partner.table.update().where(*place).values(values))
 
-    def _partner(self, name: str) -> Partner:
-        if name not in self._partners:
-            self.check()
-        return self._partners[name]
+    def partner(self, name: str) -> Partner:
+        return self.tables()[self._known(name)]
+
+    def _known(self, name: str) -> str:
+        if name not in self.tables():
+            raise SettingsError(
+                f"{self._mapping.path} no longer names the table {name}, but rows of it were "
+                "filled from deliveries: put its [[map]] back, so that recalls reach them"
+            )
+        return name
 
 
 def _key(one: EventMap, addition: Addition) -> str:
     event = addition.event
     return json.dumps([getattr(event, source) or "" for source in one.key.values()])
-
-
-def _row(partner: Partner, key: str) -> list[sa.ColumnElement[bool]]:
-    return [
-        partner.table.c[name] == _fit(partner, name, value, None)
-        for name, value in zip(partner.keys, json.loads(key), strict=True)
-    ]
 
 
 def _values(one: EventMap, addition: Addition) -> dict[str, dict[str, Any]]:
@@ -388,79 +400,21 @@ def _take(source: Source, value: Any, one: EventMap, sequence: int | None) -> An
     raise SinkRefusedError(reason, f"{one.event}.{source.name} {wrong}", sequence)
 
 
+def _deleted(db: Connection, partner: Partner, key: str) -> bool:
+    """Delete a row; False, and nothing is changed, if other rows refer to it."""
+    try:
+        with db.begin_nested():
+            if db.dialect.name == "postgresql":  # a deferred foreign key speaks now, not at commit
+                db.execute(sa.text("SET CONSTRAINTS ALL IMMEDIATE"))
+            db.execute(partner.table.delete().where(*partner.row(key)))
+    except exc.IntegrityError:
+        return False
+    return True
+
+
 def _overtaken(writers: Sequence[Writer], column: str, order: Order, event_ref: str) -> bool:
     """Whether another event that happened later filled this column."""
     return any(
         column in writer.columns and writer.order > order and writer.event_ref != event_ref
         for writer in writers
     )
-
-
-def _reflect(db: Connection, name: str) -> sa.Table:
-    schema, _, table = name.rpartition(".")
-    return sa.Table(table, sa.MetaData(), schema=schema or None, autoload_with=db)
-
-
-def _partner(db: Connection, table: sa.Table, maps: Sequence[EventMap]) -> Partner:
-    fit: dict[str, Callable[[Any], Any]] = {}
-    for column in table.columns:
-        fit[column.name] = _fitting(column.type)
-        if db.dialect.name == "sqlite" and not isinstance(column.type, sa.String | sa.JSON):
-            # SQLite keeps what it is given: exact text for decimals, ISO 8601 for dates.
-            column.type = sa.types.NullType()
-            fit[column.name] = _plain(fit[column.name])
-    return Partner(table, tuple(maps[0].key), fit, maps[0].when_empty)
-
-
-def _fitting(kind: Any) -> Callable[[Any], Any]:
-    """From a mapped value to one of the column's type."""
-    if isinstance(kind, sa.JSON):
-        return lambda value: value
-    if isinstance(kind, sa.Boolean):
-        return to_boolean
-    if isinstance(kind, sa.Integer):
-        return lambda value: int(value) if isinstance(value, bool) else to_integer(value)
-    if isinstance(kind, sa.Numeric):
-        return lambda value: value if isinstance(value, int | float) else to_text(value)
-    if isinstance(kind, sa.DateTime):
-        zoned = bool(kind.timezone)
-        return lambda value: _moment(value, zoned)
-    if isinstance(kind, sa.Date):
-        return to_date
-    if isinstance(kind, sa.String):
-        return _text
-    return lambda value: value
-
-
-def _moment(value: Any, zoned: bool) -> datetime:
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day, tzinfo=UTC)
-    moment = to_timestamp(value).astimezone(UTC)
-    return moment if zoned else moment.replace(tzinfo=None)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, datetime):
-        return instant(value) if value.tzinfo else value.isoformat()
-    return value.isoformat() if isinstance(value, date) else to_text(value)
-
-
-def _plain(fit: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def plain(value: Any) -> Any:
-        fitted = fit(value)
-        if isinstance(fitted, date | datetime):
-            return _text(fitted)
-        return int(fitted) if isinstance(fitted, bool) else fitted
-
-    return plain
-
-
-def _fit(partner: Partner, column: str, value: Any, sequence: int | None) -> Any:
-    if value is None:
-        return None
-    try:
-        return partner.fit[column](value)
-    except (ValueError, TypeError):
-        raise SinkRefusedError(
-            "value_unsuitable", f"{partner.table.name}.{column} is of another type", sequence
-        ) from None

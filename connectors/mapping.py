@@ -86,6 +86,8 @@ class Source:
     part: str = ""
     typed: bool = False
     line: int = 0
+    gives: str = ""  # a key of TYPES: what the column gets; "" if only each value tells
+    texts: tuple[str, ...] = ()  # all it can be, where that is known
 
     def take(self, value: Any) -> Any:
         """The column's value for a field's value. CodeMissing or ValueError if it does not fit."""
@@ -295,11 +297,17 @@ class Reader:
         if pick not in (None, "first"):
             self._wrong(line, f'column {column!r}: pick is "first", or left out')
         if kinds == ["constant"]:
-            return Source("constant", value=spec["constant"], convert=convert, line=line)
+            value = spec["constant"]
+            texts = (value,) if isinstance(value, str) else ()
+            return Source("constant", value=value, convert=convert, texts=texts, line=line)
         if kinds == ["from"]:
             if spec["from"] not in FROM:
                 self._wrong(line, f"column {column!r}: from is one of {_list(FROM)}")
-            return Source("from", spec["from"], codes=codes, convert=convert, line=line)
+            natural = _FROM_GIVES.get(spec["from"], "text")
+            gives = _gives(spec, codes, natural)
+            return Source(
+                "from", spec["from"], codes=codes, convert=convert, gives=gives, line=line
+            )
         name = spec["field"]
         if schema is None:
             return None
@@ -326,6 +334,8 @@ class Reader:
             part=str(spec.get("part", "")),
             typed="type" in spec,
             line=line,
+            gives="" if pick else _gives(spec, codes, _natural_kind(field.avro, spec)),
+            texts=_texts(field.avro, codes) if spec.get("type") is None else (),
         )
 
     def _natural(
@@ -376,6 +386,52 @@ class Reader:
 
     def _wrong(self, line: int, text: str) -> None:
         self.mistakes.append((line, text))
+
+
+_FROM_GIVES: Final = {
+    "occurred_at": "timestamp",
+    "received_at": "timestamp",
+    "sequence": "integer",
+}
+
+
+def _gives(spec: MappingABC[str, Any], codes: MappingABC[str, Any] | None, natural: str) -> str:
+    """What a column gets: what `type` says, what the codes are, or what the field is."""
+    if spec.get("type") in TYPES:
+        return str(spec["type"])
+    if codes is None:
+        return natural
+    kinds = {type(code) for code in codes.values()}
+    if natural == "json":  # a list, each of it translated
+        return "json"
+    if kinds == {str}:
+        return "" if all(code.lstrip("-").isdigit() for code in codes.values()) else "text"
+    named: dict[frozenset[type], str] = {
+        frozenset({bool}): "boolean",
+        frozenset({int}): "integer",
+        frozenset({float}): "number",
+    }
+    return named.get(frozenset(kinds), "")
+
+
+def _natural_kind(avro: Any, spec: MappingABC[str, Any]) -> str:
+    kind = kind_of(avro)
+    if kind == "money":
+        return "text" if spec.get("part") == "currency" else "number"
+    return kind
+
+
+def _texts(avro: Any, codes: MappingABC[str, Any] | None) -> tuple[str, ...]:
+    """All texts a column can get, if they are known."""
+    if kind_of(avro) != "text" or codes is not None:  # codes are held against the column by check
+        return ()
+    branches = avro if isinstance(avro, list) else [avro]
+    return tuple(
+        symbol
+        for branch in branches
+        if isinstance(branch, dict) and branch.get("type") == "enum"
+        for symbol in branch["symbols"]
+    )
 
 
 def close(name: str, known: Iterable[str]) -> str:

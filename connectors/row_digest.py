@@ -117,7 +117,7 @@ def partner_lines(sink: SqlSink, agency: str, hub: str, key: bytes) -> Iterator[
     moment. SinkDownError if the database cannot be read."""
     tables, schemas = sink.tables, Schemas.load()
     with sink.database.reading() as db:
-        if db.dialect.name == "postgresql":
+        if db.dialect.name in ("postgresql", "mariadb"):
             db.execution_options(stream_results=True, isolation_level="REPEATABLE READ")
         sequence = sink.ledger.position(db).sequence
         yield heading(agency, hub, sequence, key)

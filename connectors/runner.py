@@ -26,6 +26,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from connectors import crash
+from connectors.ahead import Ahead
 from connectors.dead_letters import a_recall
 from connectors.delivery import Arrived, BadMessage, Opened, Poison
 from connectors.errors import (
@@ -117,6 +118,14 @@ class _Read:
     redriven: list[Arrived | Poison] = field(default_factory=list)
     cursor: str | None = None
 
+    def poisoned(self, first: int, last: int) -> list[int]:
+        """Places of the items in this range that could not be read."""
+        return [
+            place
+            for place, item in enumerate(self.items)
+            if isinstance(item, Poison) and first <= item.sequence <= last
+        ]
+
 
 class Runner:
     """Brings one agency's deliveries into one sink."""
@@ -133,8 +142,10 @@ class Runner:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         on_alarm: Callable[[Alarm, bool], None] = lambda alarm, raised: None,  # noqa: ARG005
         notices: Notices | None = None,
+        on_progress: Callable[[Progress, int, int], None] = lambda did, at, waiting: None,  # noqa: ARG005
     ) -> None:
-        """on_alarm(alarm, raised): called when one is raised (True) and when it is over (False)."""
+        """on_alarm(alarm, raised): called when one is raised (True) and when it is over (False).
+        on_progress(did, position, waiting): after each round; how many wait in quarantine."""
         self._inbox = inbox
         self._sink = sink
         self._identity = identity
@@ -143,6 +154,7 @@ class Runner:
         self._clock = clock
         self._on_alarm = on_alarm
         self._notices = notices
+        self._on_progress = on_progress
         self._opener = Opener(identity, self._registry, schemas, refresh=self.refresh_registry)
         self._claimed = False
         self._resumed = False
@@ -194,7 +206,9 @@ class Runner:
         applied, quarantined = self._apply(read)
         crash.point("before_receipts")
         late = self._send_receipts()
-        return Progress(applied, quarantined, len(read.strangers), early + late)
+        did = Progress(applied, quarantined, len(read.strangers), early + late)
+        self._on_progress(did, self._expected - 1, len(self._waiting))
+        return did
 
     def _resume(self) -> None:
         """Go on where the sink says: at first, and after a batch that was not applied."""
@@ -242,7 +256,10 @@ class Runner:
         return read
 
     def _take(self, message: Sealed, read: _Read) -> None:
-        opened = self._opener.open(message.value, expected=read.expected)
+        if isinstance(self._inbox, Ahead):
+            opened = self._inbox.opened(message.value, self._opener, read.expected)
+        else:
+            opened = self._opener.open(message.value, expected=read.expected)
         if isinstance(opened, BadMessage):
             read.strangers.append(opened)
         elif opened.first > read.expected:
@@ -264,10 +281,14 @@ class Runner:
     def _take_again(self, message: Sealed, sent: Opened, read: _Read) -> None:
         """A message of before. What of it lies in quarantine here is tried as it was sent now."""
         asked = {one for one in self._waiting if sent.first <= one <= sent.last}
-        if asked:
+        poisoned = read.poisoned(sent.first, sent.last)  # read a moment ago, not applied yet
+        if asked or poisoned:
             opened = self._opener.open(message.value)
             assert isinstance(opened, Opened)  # it was verified a moment ago
             read.redriven += [item for item in opened.items if item.sequence in asked]
+            good = {i.sequence: i for i in opened.items if isinstance(i, Arrived)}
+            for place in poisoned:
+                read.items[place] = good.get(read.items[place].sequence, read.items[place])
         # Unless it comes again because we went back ourselves, the hub lacks its receipt.
         if not self._looking and len(asked) <= sent.last - sent.first:
             read.repeated.append((sent.first, sent.last))

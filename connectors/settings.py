@@ -150,6 +150,9 @@ class PaceSettings(_Part):
     deliveries: PositiveInt = 2000
     """Deliveries applied in one transaction, about."""
 
+    ahead: bool = False
+    """Open the next messages in a second process, while the partner takes those before."""
+
     poll_seconds: PositiveFloat = 1.0
     """Longest wait for a new message."""
 

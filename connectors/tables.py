@@ -23,10 +23,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.bulk import insert_all
+from connectors.bulk import among, insert_all
 from connectors.columns import JSON, Instant, Target, targets
+from connectors.ddl import ensure
 from connectors.errors import SinkRefusedError
 from connectors.landing import Database
+from connectors.ledger_tables import TABLE
 from connectors.sink import Addition, Correction, Removal
 from schemas.registry import EventSchema, Schemas
 
@@ -43,7 +45,6 @@ PROVENANCE: Final = (
 )
 _STATUS: Final = {"CaseOpened": "open", "CaseReopened": "open", "CaseClosed": "closed"}
 _INHERIT: Final = "inherit"
-_CHUNK: Final = 400
 
 
 def table_name(event_type: str) -> str:
@@ -62,16 +63,17 @@ class Layout:
     def values(self, addition: Addition, category: str) -> dict[str, Any]:
         """Column values of one delivered category. SinkRefusedError if one does not fit."""
         row: dict[str, Any] = {}
-        for name, value in addition.event.fields[category].items():
-            for target in self.columns.get(name, ()):  # none of a field that copies another
-                try:
+        name, none = "", ()
+        try:
+            for name, value in addition.event.fields[category].items():
+                for target in self.columns.get(name, none):  # none of one that copies another
                     row[target.column] = None if value is None else target.take(value)
-                except (ValueError, TypeError, KeyError):
-                    raise SinkRefusedError(
-                        "value_unsuitable",
-                        f"{addition.event.event_type}.{name} does not fit its column",
-                        addition.event.sequence,
-                    ) from None
+        except (ValueError, TypeError, KeyError):
+            raise SinkRefusedError(
+                "value_unsuitable",
+                f"{addition.event.event_type}.{name} does not fit its column",
+                addition.event.sequence,
+            ) from None
         return row
 
     def columns_of(
@@ -114,6 +116,7 @@ def extended(known: Layout | None, schema: EventSchema, db_schema: str | None = 
         sa.Column("categories", JSON, nullable=False),
         sa.Column("bases", JSON, nullable=False),
         *(sa.Column(t.column, t.type) for parts in columns.values() for t in parts),
+        **TABLE,
     )
     return Layout(table, columns, category)
 
@@ -149,6 +152,7 @@ class DefaultTables:
             sa.Column("occurred_at", Instant, nullable=False),
             sa.Column("received_at", Instant, nullable=False),
             sa.Column("categories", JSON, nullable=False),
+            **TABLE,
         )
         self.case = sa.Table(
             "nrm_case",
@@ -162,6 +166,7 @@ class DefaultTables:
             sa.Column("last_event_type", name, nullable=False),
             sa.Column("last_occurred_at", Instant, nullable=False),
             sa.Column("last_sequence", sa.BigInteger, nullable=False),
+            **TABLE,
         )
 
     # -- making tables ---------------------------------------------------------------------
@@ -176,18 +181,7 @@ class DefaultTables:
             self._ready.add((event_type, schema_id))
 
     def _make(self, db: Connection, event_type: str, schema: EventSchema) -> None:
-        layout = self._extend(event_type, schema)
-        table = layout.table
-        inspector = sa.inspect(db)
-        if not inspector.has_table(table.name, schema=table.schema):
-            table.create(db)
-            return
-        there = {c["name"] for c in inspector.get_columns(table.name, schema=table.schema)}
-        for column in table.columns:
-            if column.name not in there:
-                made = sa.schema.CreateColumn(column).compile(dialect=db.dialect)
-                name = db.dialect.identifier_preparer.format_table(table)
-                db.execute(sa.text(f"ALTER TABLE {name} ADD COLUMN {made}"))
+        ensure(db, [self._extend(event_type, schema).table])
 
     def _layout(self, event_type: str) -> Layout:
         known = self._layouts.get(event_type)
@@ -198,6 +192,14 @@ class DefaultTables:
         known = self._layouts.get(event_type)
         layout = self._layouts[event_type] = extended(known, schema, self._db_schema)
         return layout
+
+    def has(self, event_type: str) -> bool:
+        """Whether this event type has a default table here."""
+        return event_type not in self._leave_out
+
+    def kinds(self) -> list[str]:
+        """Event types that have a default table here."""
+        return [kind for kind in self._schemas.types() if self.has(kind)]
 
     def whole_layout(self, event_type: str) -> Layout:
         """The layout with the fields of every version of the type."""
@@ -315,16 +317,14 @@ class DefaultTables:
         ]
         insert_all(db, self.timeline, entries)
         states: dict[str, dict[str, Any]] = {}
-        refs = sorted({entry["case_ref"] for entry in entries})
-        for at in range(0, len(refs), _CHUNK):
-            query = sa.select(self.case).where(self.case.c.case_ref.in_(refs[at : at + _CHUNK]))
+        for these in among(db, self.case.c.case_ref, (entry["case_ref"] for entry in entries)):
+            query = sa.select(self.case).where(these)
             states.update({row.case_ref: dict(row._mapping) for row in db.execute(query)})
         there = set(states)
         for entry in entries:
             states[entry["case_ref"]] = state_after(states.get(entry["case_ref"]), entry)
         fresh = [state for ref, state in states.items() if ref not in there]
-        if fresh:
-            db.execute(self.case.insert(), fresh)
+        insert_all(db, self.case, fresh)
         changed = [
             {f"_{name}": value for name, value in state.items()}
             for ref, state in states.items()

@@ -92,6 +92,20 @@ if [ ! -x /usr/sbin/sshd ] && ! command -v sshd >/dev/null; then
 fi
 need age age 'the program that opens encrypted files, to check ours'
 
+# Debian starts a server on installation; the tests start their own, so that one is not let.
+if ! PATH="$PATH:/usr/sbin" command -v mariadbd >/dev/null; then
+  echo "mariadbd is not installed; installing it"
+  if command -v apt-get >/dev/null && as_root true 2>/dev/null; then
+    export DEBIAN_FRONTEND=noninteractive
+    as_root apt-get update -qq
+    as_root env RUNLEVEL=1 apt-get install -y -qq --no-install-recommends mariadb-server >/dev/null || true
+  fi
+  if ! PATH="$PATH:/usr/sbin" command -v mariadbd >/dev/null; then
+    echo "The tests need a MariaDB server (mariadbd, mariadb-install-db) and cannot install it here." >&2
+    echo "Debian, Ubuntu: sudo apt-get install mariadb-server. Then try again." >&2
+    exit 1
+  fi
+fi
 if [ -z "${CHROMIUM:-}" ]; then need chromium chromium 'a browser for the tests of pages'; fi
 need node nodejs 'version 20 or later, for the verifier that runs in browsers'
 if ! node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)'; then

@@ -1,4 +1,4 @@
-"""What every test may ask for. The real servers are in tests/servers.py."""
+"""What every test may ask for. The real servers are in tests/servers.py and tests/mariadb.py."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypothesis import settings
 
-pytest_plugins = ["tests.servers", "tests.case_systems.serving"]
+pytest_plugins = ["tests.servers", "tests.mariadb", "tests.case_systems.serving"]
 
 # A law holds or not; how long one example takes on a busy machine is no part of it.
 settings.register_profile("laws", deadline=None)

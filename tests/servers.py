@@ -36,6 +36,7 @@ KAFKA_USERS = {"shelter": "shelter-secret", "police": "police-secret"}
 
 _NEEDS = {"kafka_broker": "kafka", "kafka_url": "kafka"}
 _NEEDS |= dict.fromkeys(("postgres", "postgres_url", "new_postgres_database"), "postgres")
+_NEEDS |= dict.fromkeys(("mariadb", "new_mariadb_database"), "mariadb")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         # Chosen by request.getfixturevalue(): named by the parameter instead.
         for value in getattr(getattr(item, "callspec", None), "params", {}).values():
             for name in str(value).split() if isinstance(value, str) else ():
-                if name in ("kafka", "postgres"):  # also "postgres and kafka"
+                if name in ("kafka", "postgres", "mariadb"):  # also "postgres and kafka"
                     item.add_marker(name)
 
 

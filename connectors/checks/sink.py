@@ -37,7 +37,7 @@ def sink_findings(sink: Sink, now: datetime) -> tuple[list[Finding], Position | 
         found.append(Finding("wrong", "sink", f"it fails with {name}", "tell who wrote this sink"))
         return found, None
     found.append(Finding("ok", "sink", f"at sequence {position.sequence}"))
-    if isinstance(sink, SqlSink) and looks is None:
+    if isinstance(sink, SqlSink):
         found += sql_findings(sink)
     if waiting:
         sides = sorted({SIDES[owner(row.reason)] for row in waiting})

@@ -116,7 +116,7 @@ DAMAGES = [
         "the partner removed a code from its list",
         ("DELETE FROM age_group WHERE code = 'C'",),
         ("INSERT INTO age_group VALUES ('C')",),
-        reason="sink_refused",
+        reason="parent_missing",
     ),
     Damage(
         "a column became too short",

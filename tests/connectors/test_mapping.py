@@ -79,6 +79,8 @@ class MappedBench:
         serial = (
             "INTEGER PRIMARY KEY"
             if url.startswith("sqlite")
+            else "BIGINT AUTO_INCREMENT PRIMARY KEY"
+            if url.startswith("mariadb")
             else "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
         )
         self.execute(TABLE.format(serial=serial))
@@ -120,12 +122,12 @@ class MappedBench:
             sink.close()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MappedBench]:
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path}/partner.db"
     else:
-        new: Callable[[], str] = request.getfixturevalue("new_postgres_database")
+        new: Callable[[], str] = request.getfixturevalue(f"new_{request.param}_database")
         url = new()
     bench = MappedBench(url, tmp_path)
     yield bench
@@ -243,12 +245,12 @@ def test_a_code_without_translation_is_refused_with_its_sequence(bench: MappedBe
 
 
 def test_a_value_of_another_type_is_refused(bench: MappedBench) -> None:
-    mapping = GOOD.replace('surname = "family_name"', 'born = "family_name"').replace(
-        'born = "date_of_birth"\n', ""
-    )
+    mapping = GOOD.replace(
+        'surname = "family_name"', 'born = { field = "family_name", type = "date" }'
+    ).replace('born = "date_of_birth"\n', "")
     sink = bench.open(mapping=mapping)
     sink.claim()
-    with pytest.raises(SinkRefusedError, match=r"client\.born") as caught:
+    with pytest.raises(SinkRefusedError, match="family_name does not fit") as caught:
         sink.apply(batch(identity(1, family_name="not a date")))
     assert caught.value.sequence == 1
 

@@ -176,3 +176,14 @@ def test_a_whole_box_that_did_not_open_is_made_good_one_by_one(site: Site) -> No
     assert runner.run_once().applied == 2
     assert site.sequences() == [1, 2, 3]
     assert "quarantined" not in runner.alarms
+
+
+def test_read_together_with_what_it_replaces_it_is_never_set_aside(site: Site) -> None:
+    """The connector was down when the bad one came and when it was sent again."""
+    good = set_aside(site)
+    again(site, 2, good[1])
+    progress = site.runner().run_once()
+    assert (progress.applied, progress.quarantined) == (3, 0)
+    assert site.sequences() == [1, 2, 3]
+    assert site.rows("SELECT * FROM nrm_quarantine") == []
+    assert told(site) == [(1, 3, [])]

@@ -193,7 +193,15 @@ def test_two_agencies_may_not_be_confused_about_the_hub(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["nonsense", "sqlite://", "sqlite:///:memory:", "mysql://x/y", "oracle://x/y"]
+    "url",
+    [
+        "nonsense",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "mysql://x/y",
+        "mariadb://x/y?charset=latin1",
+        "oracle://x/y",
+    ],
 )
 def test_urls_that_cannot_be_used(url: str) -> None:
     with pytest.raises(SettingsError):

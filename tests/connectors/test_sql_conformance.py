@@ -1,4 +1,4 @@
-"""The SQL sink passes the conformance suite, on SQLite and on a real PostgreSQL."""
+"""The SQL sink passes the conformance suite, on SQLite and on a real PostgreSQL and MariaDB."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from connectors.conformance import OutageConformance, SinkConformance
 from connectors.sink import RecallPolicy
 from connectors.sql import SqlSink, open_engine
 from schemas.registry import Schemas
+from tests.mariadb import MariadbServer
 
 
 class SqlBench:
-    def __init__(self, url: str, files: Path | None) -> None:
+    def __init__(self, url: str, stored: Callable[[], bytes] = lambda: b"") -> None:
         self.url = url
-        self.files = files
+        self.stored = stored
         self.schemas = Schemas(
             s.document for s in map(Schemas.load().by_type, Schemas.load().types())
         )
@@ -73,11 +74,6 @@ class SqlBench:
             )
         return {name: _plain(name, value) for name, value in row.items()}
 
-    def stored(self) -> bytes:
-        if self.files is None:
-            return b""
-        return b"".join(path.read_bytes() for path in sorted(self.files.glob("partner.db*")))
-
 
 @contextmanager
 def closing_access(url: str, name: str) -> Iterator[None]:
@@ -107,10 +103,14 @@ def _plain(name: str, value: Any) -> Any:
     return value
 
 
+def _bytes(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(folder.glob("partner.db*")))
+
+
 class TestSqlite(SinkConformance):
     @pytest.fixture
     def bench(self, tmp_path: Path) -> Iterator[SqlBench]:
-        bench = SqlBench(f"sqlite:///{tmp_path}/partner.db", tmp_path)
+        bench = SqlBench(f"sqlite:///{tmp_path}/partner.db", lambda: _bytes(tmp_path))
         yield bench
         bench.close()
 
@@ -126,7 +126,17 @@ class TestSqliteOutages(OutageConformance):
 class TestPostgres(SinkConformance):
     @pytest.fixture
     def bench(self, new_postgres_database: Callable[[], str]) -> Iterator[SqlBench]:
-        bench = SqlBench(new_postgres_database(), None)
+        bench = SqlBench(new_postgres_database())
+        yield bench
+        bench.close()
+
+
+class TestMariadb(SinkConformance):
+    @pytest.fixture
+    def bench(self, mariadb: MariadbServer) -> Iterator[SqlBench]:
+        url = mariadb.new_database()
+        name = url.rpartition("/")[2]
+        bench = SqlBench(url, lambda: mariadb.table_files(name))
         yield bench
         bench.close()
 

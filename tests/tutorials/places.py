@@ -34,6 +34,7 @@ BY_NAME: Final[Mapping[str, Place]] = {
 
 BY_SCHEME: Final[Mapping[str, Place]] = {
     "postgresql": Place("new_postgres_database", "postgres", lambda new: str(new())),
+    "mariadb": Place("new_mariadb_database", "mariadb", lambda new: str(new())),
 }
 
 

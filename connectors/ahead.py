@@ -1,0 +1,256 @@
+"""Ahead: the next messages are verified and opened in a second process, while the partner's
+database takes what was opened before.
+
+    inbox → sender thread → [ process: opener ] → receiver thread → runner → sink
+
+The runner stays as it is: this stands in its inbox's and its opener's place, hands out the same
+messages in the same order, and what it says of each is what the opener says. What the process
+cannot decide (a key that is not known: the hub would have to be asked) or decided under an older
+registry than is held now, the runner's own opener decides. So it is when the process is gone.
+
+Bounded: at most MESSAGES are read ahead and RESULTS of them opened; then the process waits. While
+the partner is down nothing more is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import pickle
+import queue
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+
+from connectors import collector
+from connectors.delivery import BadMessage, Opened
+from connectors.errors import ConnectorError, TransportDownError
+from connectors.identity import AgencyIdentity
+from connectors.inbox import Inbox, Sealed
+from connectors.inbox import last_sequence as _last
+from connectors.opening import Opener
+from connectors.registry_cache import RegistryCache
+from schemas.registry import Schemas
+
+log = logging.getLogger(__name__)
+MESSAGES: Final = 24
+RESULTS: Final = 12
+_POLL: Final = 0.2  # seconds; how soon a stop is noticed
+
+Result = Opened | BadMessage | None
+"""None: the process cannot say."""
+
+
+class Ahead:
+    """An inbox that has its messages opened ahead; `opener` goes with it.
+
+    Not for several threads at once. close() ends the process, and closes the inbox.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        home: Path,
+        registry: RegistryCache,
+        documents: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        """documents: event schemas, if not those shipped."""
+        self._inbox = inbox
+        self._registry = registry
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        self._pipe: Connection = ours
+        self._process = context.Process(
+            target=_opens, args=(theirs, home, documents), name="nrm-opener", daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        self._results: queue.Queue[bytes | None] = queue.Queue(RESULTS)
+        self._gone = False
+        self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._receiver = threading.Thread(target=self._receive, daemon=True)
+        self._sender = threading.Thread(target=self._send, daemon=True)
+        self._receiver.start()
+        self._sender.start()
+        self._read: deque[Sealed] = deque()  # read and not handed out, or taken back
+        self._handed: deque[Sealed] = deque()  # handed out, not opened yet
+        self._pending: deque[Sealed] = deque()  # sent to the process, result not taken yet
+        self._last: Sealed | None = None  # opened last
+        self._reading: threading.Thread | None = None
+        self._wrong: ConnectorError | None = None
+
+    # -- as an inbox ---------------------------------------------------------------------------
+
+    def start(self, cursor: str, sequence: int) -> None:
+        self._join()
+        last = self._last
+        if last is not None and last.cursor == cursor and _last(last.value) == sequence:
+            # The runner did not take all it was handed: it goes on right behind what it took.
+            self._read.extendleft(reversed(self._handed))
+            self._handed.clear()
+            return
+        self._forget()
+        self._inbox.start(cursor, sequence)
+
+    def read(self, limit: int, timeout: float) -> list[Sealed]:
+        self._join()
+        self._read.extendleft(reversed(self._handed))  # those it did not open
+        self._handed.clear()
+        if self._wrong is not None:
+            wrong, self._wrong = self._wrong, None
+            raise wrong
+        if not self._read:
+            self._take_in(self._inbox.read(min(limit, MESSAGES), timeout))
+        found = [self._read.popleft() for _ in range(min(limit, len(self._read)))]
+        self._handed.extend(found)
+        return found
+
+    def rewind(self, sequence: int) -> bool:
+        self._forget()
+        return self._inbox.rewind(sequence)
+
+    def emptied(self, sequence: int) -> bool:
+        self._join()
+        return self._inbox.emptied(sequence)
+
+    def newest(self, after: int) -> int:
+        newest: int = self._inbox.newest(after)  # type: ignore[attr-defined]
+        return newest
+
+    def send_receipts(self, receipts: Sequence[bytes]) -> None:
+        self._inbox.send_receipts(receipts)
+
+    def registry(self) -> bytes | None:
+        return self._inbox.registry()
+
+    def close(self) -> None:
+        self._join()
+        self._outgoing.put(None)
+        self._drain()
+        self._sender.join()
+        self._process.join(5)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._pipe.close()
+        self._inbox.close()
+
+    # -- as an opener --------------------------------------------------------------------------
+
+    def opened(self, raw: bytes, opener: Opener, expected: int | None) -> Opened | BadMessage:
+        """What the process says of the next message handed out, or the opener of any other."""
+        if not self._handed or self._handed[0].value is not raw:
+            return opener.open(raw, expected)
+        self._last = self._handed.popleft()
+        result = self._result()
+        if not self._handed and self._reading is None:
+            self._read_on()
+        if result is None:
+            return opener.open(raw, expected)
+        if isinstance(result, BadMessage) or expected is None:
+            return result
+        if result.first <= expected <= result.last:
+            return result
+        return Opened(result.first, result.last, ())
+
+    def _result(self) -> Result:
+        if not self._pending or self._pending[0] is not self._last:
+            return None
+        self._pending.popleft()
+        if self._gone and self._results.empty():
+            return None
+        answer = self._results.get()
+        if answer is None:
+            return None
+        position, result = pickle.loads(answer)  # noqa: S301 - of our own process
+        return result if position == self._registry.position else None
+
+    # -- threads -------------------------------------------------------------------------------
+
+    def _take_in(self, messages: Sequence[Sealed]) -> None:
+        """Queue messages, and send them to the process."""
+        self._read.extend(messages)
+        self._pending.extend(messages)
+        for one in messages:
+            self._outgoing.put(one.value)
+
+    def _send(self) -> None:
+        with contextlib.suppress(OSError):
+            while (value := self._outgoing.get()) is not None:
+                position = self._registry.position.to_bytes(8, "big", signed=True)
+                self._pipe.send_bytes(position + value)
+            self._pipe.send_bytes(b"")  # the process ends
+
+    def _read_on(self) -> None:
+        """Read the next messages while the partner takes those just opened."""
+        if self._read:
+            return
+        self._reading = threading.Thread(target=self._ahead, daemon=True)
+        self._reading.start()
+
+    def _ahead(self) -> None:
+        try:
+            messages = self._inbox.read(MESSAGES, 0.0)
+        except ConnectorError as wrong:
+            if not isinstance(wrong, TransportDownError):
+                self._wrong = wrong
+            return
+        self._take_in(messages)
+
+    def _join(self) -> None:
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.join()
+
+    def _receive(self) -> None:
+        with contextlib.suppress(OSError, EOFError):
+            while True:
+                self._results.put(self._pipe.recv_bytes())
+        self._gone = True
+        self._results.put(None)
+        log.debug("the process that opens ahead has ended")
+
+    def _forget(self) -> None:
+        """Drop all that was read ahead, and the process's answers to it."""
+        self._join()
+        while self._pending:
+            self._last = self._pending[0]
+            self._result()
+        self._read.clear()
+        self._handed.clear()
+        self._last = None
+
+    def _drain(self) -> None:
+        while self._receiver.is_alive():
+            with contextlib.suppress(queue.Empty):
+                self._results.get(timeout=_POLL)
+
+
+def _opens(pipe: Connection, home: Path, documents: Sequence[Mapping[str, Any]] | None) -> None:
+    """The process: opens what comes, in order, until nothing comes any more."""
+    identity = AgencyIdentity.load(home)
+    schemas = Schemas.load() if documents is None else Schemas(documents)
+    unknown = [False]
+
+    def refresh() -> bool:
+        unknown[0] = True  # the hub is asked by the runner, not here
+        return False
+
+    registry = RegistryCache(identity)
+    opener = Opener(identity, registry, schemas, refresh=refresh)
+    collector.rest()
+    with contextlib.suppress(OSError, EOFError, KeyboardInterrupt):
+        while raw := pipe.recv_bytes():
+            position = int.from_bytes(raw[:8], "big", signed=True)
+            if registry.position != position:  # written before the runner's own was changed
+                registry = RegistryCache(identity)
+                opener = Opener(identity, registry, schemas, refresh=refresh)
+            unknown[0] = False
+            result: Result = opener.open(raw[8:])
+            answer = (registry.position, None if unknown[0] else result)
+            pipe.send_bytes(pickle.dumps(answer, protocol=5))
+    pipe.close()

@@ -1,0 +1,207 @@
+"""Compared, mapped tables: the partner's own tables, in the columns that the mapping file fills.
+
+The copy has tables of the same names with just these columns and no constraint, filled by the same
+code (`connectors/mapped.py`). A row is compared in the columns that events held now fill; all else
+in it is the partner's. A row nobody told of is the partner's too: only what `nrm_mapped` says, and
+no delivery does, is "added".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from connectors.columns import to_text
+from connectors.compared import PAGE, Difference, Sides, pages, same
+from connectors.mapped import MappedTables
+from connectors.partner_tables import Partner
+from connectors.replay import CopySink
+
+Key = tuple[str, str]  # table, row_key
+
+
+def make_tables(partner: MappedTables, copy: CopySink) -> None:
+    """In the copy: the tables that the mapping names, as far as it fills them."""
+    metadata = sa.MetaData()
+    for name, one in partner.tables().items():
+        sa.Table(
+            name,
+            metadata,
+            *(sa.Column(c, _kind(one.table.c[c].type)) for c in partner.columns(name)),
+            sa.Index(None, *one.keys),
+        )
+    with copy.database.writing() as db:
+        metadata.create_all(db)
+
+
+class MappedComparison:
+    """One pass over every mapped row."""
+
+    def __init__(self, sides: Sides, theirs: MappedTables, ours: MappedTables) -> None:
+        self._sides = sides
+        self._theirs = theirs
+        self._ours = ours
+        self.rows = 0
+
+    def differences(self) -> Iterator[Difference]:
+        yield from self._told()
+        for page in self._rows():
+            for name in sorted({table for table, _ in page}):
+                keys = [key for table, key in page if table == name]
+                yield from self._page(name, keys)
+
+    def _told(self) -> Iterator[Difference]:
+        """What nrm_mapped says against what was delivered."""
+        theirs, ours = self._theirs.mapped, self._ours.mapped
+        key = ("event_ref", "table_name", "category")
+        for mine, other, cause in ((True, ours, "added"), (False, theirs, "missing")):
+            table = theirs if mine else ours
+            db, against = (
+                (self._sides.theirs, self._sides.ours)
+                if mine
+                else (self._sides.ours, self._sides.theirs)
+            )
+            for page in pages(db, table, key, [*table.columns]):
+                refs = sorted({row["event_ref"] for row in page})
+                query = sa.select(*(other.c[one] for one in key)).where(other.c.event_ref.in_(refs))
+                known = {tuple(row) for row in against.execute(query)}
+                for row in page:
+                    if tuple(row[one] for one in key) in known or row["columns"] == "[]":
+                        continue
+                    if row["category"] not in self._sides.own(row["event_ref"]):
+                        yield Difference("nrm_mapped", row["event_ref"], cause, (row["category"],))
+
+    def _rows(self) -> Iterator[list[Key]]:
+        """Every mapped row of the copy, a page at a time."""
+        m = self._ours.mapped.c
+        last: Key | None = None
+        while True:
+            query = (
+                sa.select(m.table_name, m.row_key).distinct().order_by(m.table_name, m.row_key)
+            ).limit(PAGE)
+            if last is not None:
+                later = sa.and_(m.table_name == last[0], m.row_key > last[1])
+                query = query.where(sa.or_(m.table_name > last[0], later))
+            page = [(str(table), str(key)) for table, key in self._sides.ours.execute(query)]
+            if page:
+                yield page
+            if len(page) < PAGE:
+                return
+            last = page[-1]
+
+    def _page(self, name: str, keys: Sequence[str]) -> Iterator[Difference]:
+        self.rows += len(keys)
+        theirs, ours = self._theirs.partner(name), self._ours.partner(name)
+        there = rows_by_key(self._sides.theirs, theirs, keys)
+        ought = rows_by_key(self._sides.ours, ours, keys)
+        writers = self._ours.writers(self._sides.ours, name, keys)
+        for key in keys:
+            ref = writers[key][0].event_ref
+            if key not in there:
+                yield Difference(name, ref, "missing", row=key)
+                continue
+            filled = sorted(set().union(*(one.columns for one in writers[key])))
+            kept = self._kept(name, key)
+            wrong = tuple(
+                column
+                for column in filled
+                if column not in kept
+                and not equal(theirs.table.c[column].type, there[key][column], ought[key][column])
+            )
+            if wrong:
+                yield Difference(name, ref, "altered", wrong, row=key)
+
+    def _kept(self, name: str, key: str) -> set[str]:
+        """Columns of a row that the partner keeps on an own basis."""
+        return {
+            column
+            for one in self._theirs.writers(self._sides.theirs, name, [key])[key]
+            if one.category in self._sides.own(one.event_ref)
+            for column in one.columns
+        }
+
+
+def rows_by_key(db: Connection, partner: Partner, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The partner's rows by `row_key`."""
+    wanted = [
+        sa.and_(*(c == v for c, v in zip(_columns(partner), partner.place(key), strict=True)))
+        for key in keys
+    ]
+    query = sa.select(partner.table).where(sa.or_(*wanted))
+    found = {}
+    for row in db.execute(query).mappings():
+        key = json.dumps([to_text(row[one]) for one in partner.keys])
+        found[key] = dict(row)
+    return found
+
+
+def _columns(partner: Partner) -> list[sa.Column[Any]]:
+    return [partner.table.c[name] for name in partner.keys]
+
+
+def equal(kind: Any, theirs: Any, ours: Any) -> bool:
+    """Whether a partner's column holds what the copy's does, as far as its type can."""
+    if ours is None or theirs is None:
+        return ours is theirs
+    try:
+        ought = typed(kind, ours)
+    except (ValueError, ArithmeticError, TypeError):
+        return False
+    if isinstance(theirs, datetime) and theirs.tzinfo is not None:
+        theirs = theirs.astimezone(UTC).replace(tzinfo=None)
+    if isinstance(ought, datetime) and ought.tzinfo is not None:
+        ought = ought.astimezone(UTC).replace(tzinfo=None)
+    if isinstance(theirs, Decimal) and getattr(kind, "scale", None) is not None:
+        ought = round(Decimal(str(ought)), kind.scale)
+    if isinstance(theirs, str) and isinstance(kind, sa.CHAR):
+        return theirs.rstrip() == str(ought).rstrip()
+    if isinstance(kind, sa.JSON) and isinstance(theirs, str):
+        theirs = json.loads(theirs)
+    if isinstance(theirs, str) and not isinstance(ought, str):
+        ought = to_text(ought)
+    return same(ought, theirs)
+
+
+def typed(kind: Any, value: Any) -> Any:
+    """A value of the copy, which SQLite keeps as text or number, as one of the column's type."""
+    if isinstance(kind, sa.JSON):
+        return json.loads(value) if isinstance(value, str) else value
+    if isinstance(kind, sa.Boolean):
+        return value if isinstance(value, bool) else bool(int(value))
+    if isinstance(kind, sa.Integer):
+        return int(value)
+    if isinstance(kind, sa.Float):
+        return float(value)
+    if isinstance(kind, sa.Numeric):
+        return Decimal(str(value))
+    if isinstance(kind, sa.DateTime) and isinstance(value, str):
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None and kind.timezone:
+            return moment.replace(tzinfo=UTC)
+        return moment
+    if isinstance(kind, sa.Date) and isinstance(value, str):
+        return date.fromisoformat(value[:10])
+    return value
+
+
+def _kind(kind: Any) -> Any:
+    """The copy's type for a partner's column: the same family, without its length or precision."""
+    families: Mapping[type, Any] = {
+        sa.JSON: sa.JSON(),
+        sa.Boolean: sa.Boolean(),
+        sa.Integer: sa.BigInteger(),
+        sa.Float: sa.Double(),
+        sa.Numeric: sa.Numeric(),
+        sa.DateTime: sa.DateTime(),
+        sa.Date: sa.Date(),
+    }
+    for family, ours in families.items():
+        if isinstance(kind, family):
+            return ours
+    return sa.Text()

@@ -1,0 +1,251 @@
+"""Commands about the partner's database: `nrm-hub connector reconcile, rebuild, ddl, status`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from connectors.agency_cli import reported
+from connectors.printed import console, table
+
+File = Annotated[Path, typer.Argument(help="Settings of the connector: partner.toml.")]
+Via = Annotated[
+    Literal["topics", "http"] | None,
+    typer.Option(help="Where the messages are read again, if not as the settings say."),
+]
+Scratch = Annotated[
+    Path | None,
+    typer.Option(help="Folder in which the copy is made while this runs; it holds content."),
+]
+
+STALLED = 60  # seconds without anything applied, while deliveries wait
+
+
+@reported
+def reconcile(
+    settings: File,
+    repair: Annotated[bool, typer.Option("--repair", help="Make good what is found.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before repairing.")] = False,
+    via: Via = None,
+    scratch: Scratch = None,
+) -> None:
+    """Hold every row against what was delivered, and name what differs.
+
+    The messages are read again, verified and opened, into a copy that is removed afterwards; the
+    connector may run meanwhile. A topic holds only what was not acknowledged yet: --via http reads
+    the hub's log. Exit status 3: something differs, and was not repaired.
+
+    Example: nrm-hub connector reconcile partner.toml --via http
+    """
+    with _reconciliation(settings, via, scratch) as found:
+        from connectors.repair import Repair
+
+        compared = found.compare()
+        _show(compared, found)
+        at = datetime.now(UTC)
+        wanted = repair and not compared.equal
+        if not wanted or not (yes or typer.confirm("Write these rows as they were delivered?")):
+            found.log(compared, at)
+            raise typer.Exit(0 if compared.equal else 3)
+        counted = Repair(found).run(at, compared.rows)
+        from connectors.reconciliation_log import OUTCOMES
+
+        for outcome, count in sorted(counted.items()):
+            typer.echo(f"{count} {outcome}: {OUTCOMES[outcome]}")
+        typer.echo("Logged in nrm_reconciliation; the running connector tells the hub.")
+        if set(counted) - {"repaired"}:
+            raise typer.Exit(3)
+
+
+@reported
+def rebuild(
+    settings: File,
+    into: Annotated[
+        str | None, typer.Option(help="Database URL of an empty database to keep the copy in.")
+    ] = None,
+    via: Via = None,
+    scratch: Scratch = None,
+) -> None:
+    """Build the tables anew from the messages, elsewhere, and compare: are they equal?
+
+    Without --into the copy is removed again. The partner's database is only read. Exit status 3:
+    they are not equal.
+
+    Example: nrm-hub connector rebuild partner.toml --into sqlite:///copy.db --via http
+    """
+    with _reconciliation(settings, via, scratch, into) as found:
+        compared = found.compare()
+        _show(compared, found)
+        if into is not None:
+            typer.echo(f"The copy is kept, as of delivery {found.copy.position().sequence}.")
+        if not compared.equal:
+            raise typer.Exit(3)
+
+
+@reported
+def ddl(
+    settings: Annotated[
+        Path | None, typer.Argument(help="Settings of the connector: partner.toml.")
+    ] = None,
+    dialect: Annotated[
+        Literal["postgresql", "mariadb", "sqlite"] | None,
+        typer.Option(help="Of which database, when there are no settings yet."),
+    ] = None,
+    events: Annotated[
+        str | None, typer.Option(help="Only these event types, with commas; all if left out.")
+    ] = None,
+    user: Annotated[str, typer.Option(help="The connector's user, for the GRANTs.")] = "nrm",
+    database: Annotated[str, typer.Option(help="MariaDB: the database's name.")] = "casework",
+    schema: Annotated[
+        str | None, typer.Option(help="PostgreSQL: schema of the connector's tables.")
+    ] = None,
+) -> None:
+    """Print the tables and the rights a connector needs, for a DBA who lets no program make them.
+
+    CREATE TABLEs of the books and default tables, then GRANTs for one user. Nothing is connected
+    to. With settings, tables of the mapping file are among the GRANTs.
+
+    Example: nrm-hub connector ddl --dialect postgresql --user nrm
+    """
+    from connectors.ddl import created
+    from connectors.errors import SettingsError
+    from connectors.rights import grants
+    from connectors.sql import SqlSink
+
+    if settings is not None:
+        from connectors.mapping import load_mapping
+        from connectors.settings import load_settings
+
+        given = load_settings(settings).sink
+        if given.kind != "sql" or given.url is None:
+            raise SettingsError("only a sink of kind sql has tables")
+        mapping = load_mapping(given.mapping) if given.mapping else None
+        sink = SqlSink(given.url, "", "", mapping=mapping, db_schema=given.db_schema or schema)
+        database = sink.database.url.database or database
+    elif dialect is not None:
+        url = {"sqlite": "sqlite:////nowhere/x.db"}.get(
+            dialect, f"{dialect}://localhost/{database}"
+        )
+        sink, mapping = SqlSink(url, "", "", db_schema=schema), None
+    else:
+        raise SettingsError("name partner.toml, or --dialect postgresql, mariadb or sqlite")
+    known = sink.tables.kinds()
+    wanted = [one.strip() for one in events.split(",")] if events else known
+    unknown = [one for one in wanted if one not in known]
+    if unknown:
+        raise SettingsError(f"--events: no default table for {unknown[0]!r}; see docs/events.md")
+    tables = [*sink.own_tables(), *(sink.tables.whole_layout(kind).table for kind in wanted)]
+    sql = sink.database.engine.dialect
+    named = list(dict.fromkeys(one.table for one in mapping.maps)) if mapping else []
+    for made in tables:
+        for statement in created(made, sql):
+            typer.echo(f"{statement};")
+        typer.echo()
+    for statement in grants(sql, tables, named, user, database):
+        typer.echo(f"{statement};")
+    sink.close()
+
+
+@reported
+def status(settings: File) -> None:
+    """How far this connector is: position, deliveries behind, quarantine, receipts, last success.
+
+    Looks at the partner's books and asks the hub how far it is; the connector may run meanwhile.
+    Exit status 3: something waits in quarantine, or deliveries wait and none was applied lately.
+
+    Example: nrm-hub connector status partner.toml
+    """
+    from connectors.errors import TransportDownError
+    from connectors.identity import AgencyIdentity
+    from connectors.lag import Newest
+    from connectors.settings import load_settings, open_inbox, open_sink
+
+    loaded = load_settings(settings)
+    identity = AgencyIdentity.load(loaded.home)
+    sink = open_sink(loaded, identity)
+    sink.prepare()
+    position = sink.position().sequence
+    waiting = [row for row in sink.quarantine() if row.sequence is not None]
+    typer.echo(f"position    delivery {position} of {identity.hub.hub} to {identity.agency}")
+    since = None
+    if (when := getattr(sink, "last_success", lambda: None)()) is not None:
+        since = (datetime.now(UTC) - when).total_seconds()
+        typer.echo(f"applied     last {when.isoformat(timespec='seconds')}, {since:.0f} s ago")
+    behind = 0
+    try:
+        inbox = open_inbox(loaded, identity)
+        if isinstance(inbox, Newest):
+            behind = inbox.newest(position) - position
+            typer.echo(f"behind      {behind} deliveries")
+        inbox.close()
+    except TransportDownError as away:
+        typer.echo(f"behind      not known: {away}")
+    typer.echo(f"quarantine  {len(waiting)} waiting")
+    typer.echo(f"receipts    {len(sink.owed(1_000))} not with the hub yet")
+    sink.close()
+    if waiting or (behind and (since is None or since > STALLED)):
+        raise typer.Exit(3)
+
+
+@contextmanager
+def _reconciliation(
+    path: Path,
+    via: Literal["topics", "http"] | None,
+    scratch: Path | None,
+    into: str | None = None,
+) -> Iterator[Any]:
+    from connectors.errors import SettingsError
+    from connectors.identity import AgencyIdentity
+    from connectors.mapping import load_mapping
+    from connectors.reconcile import Reconciliation
+    from connectors.settings import load_settings, open_inbox, open_sink
+    from connectors.sink import RecallPolicy
+    from connectors.sql import SqlSink
+
+    settings = load_settings(path)
+    identity = AgencyIdentity.load(settings.home)
+    sink = open_sink(settings, identity)
+    if not isinstance(sink, SqlSink):
+        raise SettingsError("only a sink of kind sql has tables to compare")
+    inbox = open_inbox(settings.through(via), identity)
+    with tempfile.TemporaryDirectory(prefix="nrm-copy-", dir=scratch) as folder:
+        try:
+            sink.prepare()
+            found = Reconciliation(
+                sink,
+                inbox,
+                identity,
+                Path(folder),
+                mapping=load_mapping(settings.sink.mapping) if settings.sink.mapping else None,
+                recalls=RecallPolicy(settings.recalls.prefer, settings.recalls.own_basis),
+                copy_url=into,
+            )
+            try:
+                yield found
+            finally:
+                found.close()
+        finally:
+            inbox.close()
+            sink.close()
+
+
+def _show(compared: Any, found: Any) -> None:
+    from connectors.compared import CAUSES
+
+    shown = table("table", "row", "cause", "columns")
+    for page in found.differences.pages():
+        for one in page:
+            shown.add_row(one.table, one.ref, one.cause, ", ".join(one.columns))
+    if shown.row_count:
+        console().print(shown)
+    for cause, count in sorted(compared.causes.items()):
+        typer.echo(f"{count} {cause}: {CAUSES[cause]}")
+    kept = f"; {compared.kept} kept on an own basis, not compared" if compared.kept else ""
+    verdict = "Equal" if compared.equal else "Not equal"
+    typer.echo(f"{verdict}: {compared.rows} rows as of delivery {compared.sequence}{kept}")

@@ -1,0 +1,114 @@
+"""What `nrm-hub connector check` looks at in a partner's database.
+
+Encryption, rights, tables and columns, the mapping, and what is left of deleted rows on the
+server's disk. Changes nothing.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from connectors import ddl, rights
+from connectors.databases import is_local
+from connectors.errors import SettingsError, SinkDownError
+from connectors.findings import Finding
+
+if TYPE_CHECKING:
+    from connectors.sql import SqlSink
+
+_VERIFIED: Final = "verify-full"
+
+
+def checked(sink: SqlSink) -> list[Finding]:
+    """Every finding, the good too."""
+    try:
+        with sink.database.reading() as db:
+            found = [*_encryption(db, sink), *_rights(db), *_erasure(db, sink)]
+            found += _tables(db, sink)
+    except SinkDownError as down:
+        return [Finding("wrong", "database", str(down), "then check again")]
+    if sink.mapped is not None:
+        try:
+            sink.mapped.check()
+            found.append(Finding("ok", "mapping", "fits the database"))
+        except SettingsError as wrong:
+            found.append(Finding("wrong", "mapping", str(wrong), "change the file or the tables"))
+    return found
+
+
+def _encryption(db: Connection, sink: SqlSink) -> Iterator[Finding]:
+    url = sink.database.url
+    if is_local(url):
+        yield Finding("ok", "encryption", "nothing leaves this machine")
+        return
+    if db.dialect.name == "postgresql":
+        query = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+        driver = db.connection.driver_connection
+        assert driver is not None
+        mode = driver.info.get_parameters().get("sslmode", "prefer")
+        encrypted, verified = bool(db.execute(sa.text(query)).scalar()), mode == _VERIFIED
+        fix = "write ?sslmode=verify-full in sink.url, or leave sslmode out"
+    else:
+        cipher = db.execute(sa.text("SHOW SESSION STATUS LIKE 'Ssl_cipher'")).one()[1]
+        encrypted = verified = bool(cipher)  # without its certificate there is no session
+        fix = "take ssl_disabled out of sink.url"
+    if not encrypted:
+        yield Finding("wrong", "encryption", "content goes over the network in the clear", fix)
+    elif not verified:
+        text = "encrypted, but nobody checks that the server is the right one"
+        yield Finding("warning", "encryption", text, fix)
+    else:
+        yield Finding("ok", "encryption", "encrypted, the server's certificate verified")
+
+
+def _rights(db: Connection) -> Iterator[Finding]:
+    many = rights.too_many(db)
+    if many:
+        fix = "make a user of its own: `nrm-hub connector ddl` prints the rights it needs"
+        yield Finding("warning", "rights", many, fix)
+
+
+def _tables(db: Connection, sink: SqlSink) -> Iterator[Finding]:
+    tables = sink.tables
+    kinds = [tables.whole_layout(kind).table for kind in tables.kinds()]
+    there = set(sa.inspect(db).get_table_names(schema=tables.timeline.schema))
+    if rights.may_create(db, tables.timeline.schema):
+        # What is not there yet is made when its first event comes.
+        kinds = [table for table in kinds if table.name in there]
+    lacking = ddl.missing(db, [*sink.own_tables(), *kinds])
+    if not lacking:
+        yield Finding("ok", "tables", "all there, as far as they can be needed now")
+    elif rights.may_create(db, tables.timeline.schema):
+        yield Finding("ok", "tables", f"{len(lacking)} statements will be run to make them whole")
+    else:
+        text = "tables or columns are missing, and this user may not make them: deliveries wait"
+        yield Finding("wrong", "tables", text, "run:\n" + ";\n".join([*lacking, ""]).rstrip())
+
+
+def _erasure(db: Connection, sink: SqlSink) -> Iterator[Finding]:
+    """What is left of recalled content on the disk."""
+    if db.dialect.name == "sqlite":
+        path = Path(str(sink.database.url.database))
+        if path.exists() and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+            text = f"{path.name} can be read by other users of this machine"
+            yield Finding("warning", "file", text, f"chmod 600 {path.name}")
+        yield Finding("ok", "erasure", "what is recalled is overwritten in the file and its log")
+    elif db.dialect.name == "mariadb":
+        query = "SELECT @@innodb_immediate_scrub_data_uncompressed, @@log_bin"
+        scrubbed, binlog = db.execute(sa.text(query)).one()
+        if scrubbed:
+            yield Finding("ok", "erasure", "the server overwrites what it deletes")
+        else:
+            text = "deleted rows stay readable in the table files until their pages are used again"
+            fix = "set innodb_immediate_scrub_data_uncompressed = ON on the server"
+            yield Finding("warning", "erasure", text, fix)
+        if binlog:
+            text = "the binary log keeps every row that was written until it expires"
+            fix = "keep it encrypted, and let it expire within the time a recall allows"
+            yield Finding("warning", "erasure", text, fix)

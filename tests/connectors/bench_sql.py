@@ -1,0 +1,222 @@
+"""`make bench`: how fast deliveries become rows of PostgreSQL, verification and opening included.
+
+    python -m tests.connectors.bench_sql [--rows 20000] [--database postgresql|mariadb|sqlite]
+
+A row is one event of 20 fields in one default table, with its books: holding, evidence, timeline,
+case, position and receipt. JSON lines: rows per second from the first message read to the last
+commit, processor time and memory of the connector, and the ratio to a bare COPY into a staging
+table and one upsert of the same 20 columns, in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import resource
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+
+from connectors import collector
+from connectors.ahead import Ahead
+from connectors.databases import open_engine
+from connectors.identity import AgencyIdentity
+from connectors.inbox import TopicInbox
+from connectors.registry_cache import RegistryCache
+from connectors.runner import Pace, Runner
+from connectors.sql import SqlSink
+from connectors.submit import Event
+from hub.topics import Message, open_topics
+from schemas.registry import Schemas
+from tests.connectors.builder import NOW, MiniHub
+from tests.mariadb import MariadbServer
+from tests.servers import PostgresServer
+
+TO = "POL-1"
+PER_MESSAGE = 200
+KINDS: tuple[Any, ...] = (
+    ["null", "string"],
+    ["null", "string"],
+    ["null", "boolean"],
+    ["null", "long"],
+    ["null", {"type": "int", "logicalType": "date"}],
+)
+FIELDS = [
+    {"name": f"field_{n:02}", "type": KINDS[n % 5], "default": None, "category": "case_management"}
+    for n in range(20)
+]
+
+
+def wide(schemas: Schemas) -> Schemas:
+    """The shipped schemas and one event of 20 fields."""
+    document = {**schemas.by_type("CaseOpened").document, "name": "WideRecorded", "fields": FIELDS}
+    known = Schemas(schemas.by_type(kind).document for kind in schemas.types())
+    known.register(document)
+    return known
+
+
+def values(number: int) -> dict[str, Any]:
+    made = (f"a value of {number}", "another, somewhat longer, value", True, number, "2001-02-03")
+    return {one["name"]: made[n % 5] for n, one in enumerate(FIELDS)}
+
+
+def fill(
+    hub: MiniHub, shelter: AgencyIdentity, police: AgencyIdentity, url: str, rows: int
+) -> None:
+    """The partner's topic, as a hub would leave it."""
+    topics = open_topics(url)
+    topics.ensure(police.hub.topics.values())
+    topics.append(police.hub.topics["registry"], [Message(hub.registry())])
+    for start in range(0, rows, PER_MESSAGE):
+        events = [
+            Event("WideRecorded", f"C-{n // 4}", values(n), occurred_at=NOW)
+            for n in range(start, min(start + PER_MESSAGE, rows))
+        ]
+        releases = [hub.release(TO, one) for one in hub.stated(shelter, *events)]
+        topics.append(police.hub.topics["deliveries"], [Message(hub.message(TO, releases))])
+    topics.close()
+
+
+def connect(home: Path, topics_url: str, url: str, rows: int, ahead: bool, out: Any) -> None:
+    """One connector, in a process of its own; tells seconds, processor seconds and MiB."""
+    schemas = wide(Schemas.load())
+    identity = AgencyIdentity.load(home)
+    topics = open_topics(topics_url)
+    sink = SqlSink(url, TO, "test-hub", schemas=schemas)
+    sink.prepare()
+    registry = RegistryCache(identity)
+    inbox: Any = TopicInbox(topics, identity)
+    if ahead:
+        inbox = Ahead(inbox, home, registry, [schemas.by_type("WideRecorded").document])
+    runner = Runner(inbox, sink, identity, registry, schemas=schemas, pace=Pace())
+    collector.rest()
+    before, start = _processor(), time.perf_counter()
+    stop = threading.Event()
+    done = threading.Thread(target=_until, args=(sink, rows, stop))
+    done.start()
+    runner.run(stop)
+    seconds = time.perf_counter() - start
+    done.join()
+    sink.close()
+    inbox.close()  # the process that opened ahead has ended now
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    out.put((seconds, _processor() - before, (own + children) / 1024))
+
+
+def _processor() -> float:
+    """Seconds of this process and of those it waited for."""
+    both = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return sum(one.ru_utime + one.ru_stime for one in map(resource.getrusage, both))
+
+
+def _until(sink: SqlSink, rows: int, stop: threading.Event) -> None:
+    while sink.position().sequence < rows:
+        time.sleep(0.02)
+    stop.set()
+
+
+def bare(url: str, rows: Sequence[Sequence[Any]]) -> float:
+    """Rows per second of COPY into a staging table and one upsert, in batches of 2,000."""
+    names = ", ".join(one["name"] for one in FIELDS)
+    types = ("text", "text", "boolean", "bigint", "date")
+    columns = ", ".join(f"{one['name']} {types[n % 5]}" for n, one in enumerate(FIELDS))
+    sets = ", ".join(f"{one['name']} = excluded.{one['name']}" for one in FIELDS)
+    with psycopg.connect(url) as db:
+        db.execute(f"CREATE TABLE bare (event_ref text PRIMARY KEY, {columns})".encode())
+        db.execute(f"CREATE TEMP TABLE staged (event_ref text, {columns})".encode())
+        db.commit()
+        start = time.perf_counter()
+        for at in range(0, len(rows), 2_000):
+            with db.cursor() as cursor:
+                copying = f"COPY staged (event_ref, {names}) FROM STDIN".encode()
+                with cursor.copy(copying) as copy:
+                    for row in rows[at : at + 2_000]:
+                        copy.write_row(row)
+                cursor.execute(
+                    f"INSERT INTO bare SELECT * FROM staged ON CONFLICT (event_ref) DO UPDATE SET "
+                    f"{sets}".encode()
+                )
+                cursor.execute("TRUNCATE staged")
+            db.commit()
+        return len(rows) / (time.perf_counter() - start)
+
+
+def line(name: str, where: str, value: float, unit: str, **more: Any) -> None:
+    print(
+        json.dumps({"name": name, "where": where, "value": round(value, 2), "unit": unit, **more})
+    )
+
+
+def measure(folder: Path, where: str, urls: Sequence[str], rows: int) -> None:
+    url = urls[0]
+    hub = MiniHub()
+    hub.schemas = wide(Schemas.load())
+    shelter, police = hub.enrol(folder, "SH-1", "shelter"), hub.enrol(folder, TO)
+    topics_url = f"embedded:///{folder}/topics.db"
+    fill(hub, shelter, police, topics_url, rows)
+    known: dict[str, Any] = {}
+    if where == "postgresql":
+        flat = [(f"e-{n}", *values(n).values()) for n in range(rows)]
+        speed = bare(url, flat)
+        line("bare_copy_upsert", where, speed, "rows/s")
+        known["bare"] = speed
+    context = multiprocessing.get_context("spawn")
+    for ahead, address in zip((False, True), urls, strict=True):
+        out = context.Queue()
+        asked = (police.home, topics_url, address, rows, ahead, out)
+        process = context.Process(target=connect, args=asked)
+        process.start()
+        seconds, processor, memory = out.get(timeout=600)
+        process.join()
+        name = "sql_sink_ahead" if ahead else "sql_sink"
+        told: dict[str, Any] = {}
+        if known:
+            ratio = round(rows / seconds / known["bare"], 3)
+            told = {"ratio": ratio, "ratio_to": "bare_copy_upsert"}
+        line(name, where, rows / seconds, "rows/s", **told)
+        line(f"{name}_processor", where, processor / rows * 1e6, "us/row")
+        line(f"{name}_memory", where, memory, "MiB")
+        engine = open_engine(address)
+        with engine.connect() as db:
+            stands = db.execute(sa.text("SELECT count(*) FROM wide_recorded")).scalar()
+        engine.dispose()
+        if stands != rows:
+            sys.exit(f"{stands} rows of {rows}")
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--rows", type=int, default=20_000)
+    asked.add_argument("--database", choices=["postgresql", "mariadb", "sqlite"])
+    given = asked.parse_args()
+    wanted = [given.database] if given.database else ["postgresql", "mariadb", "sqlite"]
+    for where in wanted:
+        with tempfile.TemporaryDirectory(prefix="nrm-bench-") as home:
+            folder = Path(home)
+            (folder / "server").mkdir()
+            if where == "sqlite":
+                measure(folder, where, [f"sqlite:///{folder}/{n}.db" for n in (1, 2)], given.rows)
+                continue
+            server: Any = (PostgresServer if where == "postgresql" else MariadbServer)(
+                folder / "server"
+            )
+            folder.chmod(0o755)  # the server runs as another user
+            try:
+                server.start()
+                urls = [server.new_database(), server.new_database()]
+                measure(folder, where, urls, given.rows)
+            finally:
+                server.stop()
+
+
+if __name__ == "__main__":
+    main()
