@@ -35,7 +35,6 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
         "unknown_type": "there is no such event type",
         "invalid_event": "the event does not fit its schema",
         "case_held": "an earlier row of the same case is refused; this one waits for it",
-        "original_unknown": "a correction needs the event it corrects, which the hub has not taken",
     }
 )
 """Why a row is refused or waits before the hub has seen it. Other codes are the schema's (below)
