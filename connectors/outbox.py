@@ -29,14 +29,15 @@ After: TypeAlias = Literal["blank", "keep", "delete"]
 
 _COLUMNS: Final = (
     "id", "row_key", "event_type", "case_ref", "subject_ref", "occurred_at", "corrects_type",
-    "data", "status", "attempt", "hub_event", "hub_position", "answered_at", "answer_step", "answer_reason",
-    "answer_guard", "answer_field", "answer_fix",
+    "data", "status", "attempt", "hub_event", "hub_position", "answered_at", "answer_step",
+    "answer_reason", "answer_guard", "answer_field", "answer_fix",
 )  # fmt: skip
 
 
-def outbox_table(name: str) -> sa.TableClause:
+def outbox_table(name: str, *more: str) -> sa.TableClause:
+    """more: further columns."""
     schema, _, table = name.rpartition(".")
-    return sa.table(table, *(sa.column(one) for one in _COLUMNS), schema=schema or None)
+    return sa.table(table, *(sa.column(one) for one in (*_COLUMNS, *more)), schema=schema or None)
 
 
 class OutboxSource:
@@ -50,12 +51,14 @@ class OutboxSource:
         table: str = TABLE,
         after: After = "blank",
         holds_cases: bool = True,
+        more: Sequence[str] = (),
     ) -> None:
+        """more: further columns; one called `place` says where people find a row."""
         self._database = database
         self._name = name
         self._holds = holds_cases
         self._after = after
-        self._table = outbox_table(table)
+        self._table = outbox_table(table, *more)
         self._ready = self._reading()
 
     @property
@@ -138,6 +141,13 @@ class OutboxSource:
         with self._database.reading() as db:
             return [_told(dict(row)) for row in db.execute(query).mappings()]
 
+    def release(self) -> int:
+        """Offer every refused row again, after its cause was removed elsewhere; how many."""
+        box = self._table
+        with self._database.writing() as db:
+            again = sa.update(box).where(box.c.status == "refused").values(status="ready")
+            return int(db.execute(again).rowcount)
+
     def close(self) -> None:
         self._database.close()
 
@@ -169,7 +179,7 @@ class OutboxSource:
 
 def source_row(row: Mapping[str, Any]) -> SourceRow:
     """One row of an outbox as the runner takes it."""
-    key, place, attempt = str(row["row_key"]), f"row {row['id']}", int(row["attempt"])
+    key, place, attempt = str(row["row_key"]), _place(row), int(row["attempt"])
     case = str(row["case_ref"] or "") or None
 
     def faulty(reason: str, field: str, fix: str) -> SourceRow:
@@ -203,6 +213,10 @@ def source_row(row: Mapping[str, Any]) -> SourceRow:
     return SourceRow(key, place, event, attempt=attempt)
 
 
+def _place(row: Mapping[str, Any]) -> str:
+    return str(row.get("place") or f"row {row['id']}")
+
+
 def _instant(value: Any) -> datetime:
     """As the database gives it: MariaDB without a zone in the session's UTC, text with its own."""
     if isinstance(value, datetime):
@@ -217,7 +231,7 @@ def _told(row: Mapping[str, Any]) -> RowOutcome:
     held = row["status"] == "ready"
     return RowOutcome(
         key=str(row["row_key"]),
-        place=f"row {row['id']}",
+        place=_place(row),
         state="waiting" if held else "refused",
         attempt=int(row["attempt"]),
         step=row["answer_step"],

@@ -32,6 +32,7 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
         "missing_column": "a value that every event needs is not in the row",
         "code_not_translated": "a code has no translation in the mapping",
         "not_encoded": "the bytes are not text in the encoding the settings name",
+        "case_changed": "the row belongs to another case than when its event was stated",
         "unknown_type": "there is no such event type",
         "invalid_event": "the event does not fit its schema",
         "case_held": "an earlier row of the same case is refused; this one waits for it",
