@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -24,7 +25,7 @@ from connectors.outbox_ddl import TABLE, ddl
 from connectors.source import Fault, RowOutcome, SourceRow, SourceStatus
 from connectors.source_database import SourceDatabase
 
-_MORE: Final = ("place", "origin", "origin_key", "origin_field", "begins", "ends")
+_MORE: Final = ("place", "own_id", "origin", "origin_key", "origin_field", "begins", "ends")
 BOX: Final = outbox_table(TABLE, *_MORE)
 
 
@@ -33,7 +34,7 @@ class Found:
     """A row to be sent, or with a fault to be reported.
 
     origin, origin_key, origin_field: what it came from, for the capture's own books. begins, ends:
-    where it stands in a file, in bytes.
+    where it stands in a file, in bytes. own_id: the event's id, if the row brings one.
     """
 
     key: str
@@ -48,17 +49,19 @@ class Found:
     corrects_type: str | None = None
     data: Mapping[str, Any] | None = None
     attempt: int = 0
+    own_id: UUID | None = None
     begins: int | None = None
     ends: int | None = None
     fault: Fault | None = None
 
 
 class Capture(Protocol):
-    """Finds rows. Every call but the last two is inside a transaction of the state file.
+    """Finds rows. Every call but the last three is inside a transaction of the state file.
 
     prepare() makes its own tables there. take() writes at most about `room` rows with `write`, in
     the order in which they are to be stated, and notes how far it came. answered() is told what
-    became of rows. release() is asked to look again at what it could not read.
+    became of rows. release() is asked to look again at what it could not read. busy(): more comes
+    without anybody's doing.
     """
 
     def prepare(self, db: Connection) -> None: ...
@@ -68,6 +71,8 @@ class Capture(Protocol):
     def answered(self, db: Connection, outcomes: Sequence[RowOutcome]) -> None: ...
 
     def release(self, db: Connection) -> None: ...
+
+    def busy(self) -> bool: ...
 
     def notes(self) -> Sequence[str]: ...
 
@@ -87,8 +92,16 @@ class CapturedSource:
         if fresh:
             state.touch(mode=0o600)
         self._outbox = OutboxSource(self._state, name=name, holds_cases=holds_cases, more=_MORE)
-        self.name = name
-        self.holds_cases = holds_cases
+        self._name = name
+        self._holds = holds_cases
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def holds_cases(self) -> bool:
+        return self._holds
 
     def prepare(self) -> None:
         with self._state.writing() as db:
@@ -133,6 +146,10 @@ class CapturedSource:
             self._capture.release(db)
         return int(sent) + int(unread)
 
+    def busy(self) -> bool:
+        """Whether more comes without anybody's doing: a file is half read, or not settled yet."""
+        return self._capture.busy()
+
     def close(self) -> None:
         self._capture.close()
         self._state.close()
@@ -152,6 +169,7 @@ def write(db: Connection, found: Found) -> None:
         "status": "ready",
         "attempt": found.attempt,
         "place": found.place,
+        "own_id": str(found.own_id) if found.own_id else None,
         "origin": found.origin,
         "origin_key": found.origin_key,
         "origin_field": found.origin_field,

@@ -103,6 +103,9 @@ class ChangesCapture:
         self._books.look_again(db, [(row[0], row[1]) for row in found])
         db.execute(sa.delete(BOX).where(unread))
 
+    def busy(self) -> bool:
+        return bool(self._scans or self._sweeps)
+
     def notes(self) -> Sequence[str]:
         return [f"{one.map.label}: on = {one.map.on}" for one in self._tables]
 

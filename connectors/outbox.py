@@ -16,6 +16,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -209,6 +210,7 @@ def source_row(row: Mapping[str, Any]) -> SourceRow:
         subject=row["subject_ref"] or None,
         occurred_at=at,
         corrects_type=row["corrects_type"] or None,
+        event_id=UUID(row["own_id"]) if row.get("own_id") else None,
     )
     return SourceRow(key, place, event, attempt=attempt)
 

@@ -29,11 +29,13 @@ _YES: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False
 
 
 class CellError(ValueError):
-    """The cell does not do for its field. reason: a stable code; never what stands in it."""
+    """The cell does not do for its field. reason: a stable code; never what stands in it.
+    column: where it stands, if that is known."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, column: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.column = column
 
 
 def stated(field: Field, cell: Any, zone: tzinfo | None = None) -> Any:

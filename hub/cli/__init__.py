@@ -21,7 +21,7 @@ from typing import NoReturn, ParamSpec, TypeVar
 
 import typer
 
-from connectors import agency_cli, own_work
+from connectors import agency_cli, own_work, source_cli
 from connectors.cli import connector
 from hub.cli import (
     agencies,
@@ -78,6 +78,7 @@ practice.mount(connector)
 connector_try.mount(connector)
 connector_map.mount(connector)
 app.add_typer(connector, name="connector")
+app.add_typer(source_cli.source, name="source")
 transparency.mount(audit.app)
 evidence.mount(audit.app)
 looks.mount(audit.app)
