@@ -48,7 +48,7 @@ def run(
     runner = _runner(loaded, identity, found)
     try:
         if once:
-            _run_once(runner, found)
+            _run_once(runner, found, settings)
             return
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -60,7 +60,7 @@ def run(
         found.close()
 
 
-def _run_once(runner: Any, found: Any) -> None:
+def _run_once(runner: Any, found: Any, settings: Path) -> None:
     import time
 
     from connectors.errors import TransportDownError
@@ -81,7 +81,7 @@ def _run_once(runner: Any, found: Any) -> None:
     status = found.status()
     typer.echo(f"{accepted} accepted, {refused} refused")
     if refused or status.refused:
-        typer.echo(f"What to do: nrm-hub source report {sys.argv[-1]}", err=True)
+        typer.echo(f"What to do: nrm-hub source report {settings}", err=True)
         raise typer.Exit(3)
 
 
