@@ -10,6 +10,7 @@ state file holds what a row says only until the hub has accepted it; then it is 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ from connectors.outbox import OutboxSource, outbox_table
 from connectors.outbox_ddl import TABLE, ddl
 from connectors.source import Fault, RowOutcome, SourceRow, SourceStatus
 from connectors.source_database import SourceDatabase
+
+log = logging.getLogger(__name__)
 
 _MORE: Final = ("place", "own_id", "origin", "origin_key", "origin_field", "begins", "ends")
 BOX: Final = outbox_table(TABLE, *_MORE)
@@ -177,6 +180,7 @@ def write(db: Connection, found: Found) -> None:
         "ends": found.ends,
     }
     if found.fault is not None:
+        log.warning("%s refused: %s %s", found.place, found.fault.reason, found.fault.field)
         values |= {
             "status": "refused",
             "answer_step": 0,

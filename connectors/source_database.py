@@ -1,6 +1,6 @@
-"""The agency's own database, as a source reads it: SQLite, PostgreSQL, MariaDB or MySQL.
+"""The agency's own database, as a source reads it: SQLite, PostgreSQL or MariaDB.
 
-Nothing is made or changed here but what a source says. Times of a session are UTC. An outage is
+Nothing is made or changed here but what a source says. MariaDB's sessions are in UTC. An outage is
 SourceDownError; what an operator has to put right is SettingsError and says how. Messages carry the
 database's error code, never its text, which may quote values.
 """
@@ -15,10 +15,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection, event, exc
 
+from connectors.databases import LOCK_SECONDS, open_engine
 from connectors.errors import SettingsError, SourceDownError
 
 DIALECTS: Final = ("postgresql", "mariadb", "sqlite")
-_LOCK_SECONDS: Final = 10
 _MISSING: Final = {
     "42P01": "a table is missing",
     "42703": "a column is missing",
@@ -72,31 +72,12 @@ def _engine(url: str, ours: bool) -> sa.Engine:
             "database.url is not a database URL; examples: sqlite:////srv/casework.db, "
             "postgresql://user@host/database, mariadb://user@host/database"
         ) from None
-    kind = parsed.get_backend_name()
-    if kind == "sqlite":
+    if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed, ours)
-    if kind == "postgresql":
-        return sa.create_engine(
-            parsed.set(drivername="postgresql+psycopg"),
-            pool_pre_ping=True,
-            connect_args={
-                "connect_timeout": _LOCK_SECONDS,
-                "application_name": "nrm-source",
-                "options": f"-c lock_timeout={_LOCK_SECONDS * 1000} -c timezone=UTC",
-            },
-        )
-    if kind in ("mariadb", "mysql"):
-        return sa.create_engine(
-            parsed.set(drivername=f"{kind}+pymysql"),
-            pool_pre_ping=True,
-            connect_args={
-                "connect_timeout": _LOCK_SECONDS,
-                "read_timeout": 60,
-                "charset": "utf8mb4",
-                "init_command": f"SET time_zone='+00:00', innodb_lock_wait_timeout={_LOCK_SECONDS}",
-            },
-        )
-    raise SettingsError(f"no support for {kind} databases: use postgresql, mariadb or sqlite")
+    try:
+        return open_engine(url)
+    except SettingsError as wrong:
+        raise SettingsError(str(wrong).replace("sink.url", "database.url")) from None
 
 
 def _sqlite(url: sa.URL, ours: bool) -> sa.Engine:
@@ -105,7 +86,7 @@ def _sqlite(url: sa.URL, ours: bool) -> sa.Engine:
         raise SettingsError("an SQLite database needs a file: sqlite:////path/casework.db")
     if not ours and not Path(str(path)).exists():
         raise SettingsError("the SQLite file that database.url names is not there: check its path")
-    engine = sa.create_engine(url, connect_args={"timeout": _LOCK_SECONDS})
+    engine = sa.create_engine(url, connect_args={"timeout": LOCK_SECONDS})
 
     @event.listens_for(engine, "connect")
     def connected(connection: Any, record: Any) -> None:  # noqa: ARG001
@@ -153,8 +134,8 @@ def _errors() -> Iterator[None]:
 
 def _code(wrong: Exception) -> str:
     original = getattr(wrong, "orig", None) or wrong
+    arguments = getattr(original, "args", ())
+    if type(original).__module__.startswith("pymysql") and arguments:
+        return str(arguments[0])  # its SQLSTATE is one for many errors
     state = getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
-    if state:
-        return str(state)
-    number = original.args[0] if getattr(original, "args", ()) else None
-    return str(number) if isinstance(number, int) else type(original).__name__
+    return str(state or type(original).__name__)

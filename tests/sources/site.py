@@ -1,8 +1,9 @@
-"""An agency's site: a hub, the agency NGO-1, and what its sources need. Every part is the real one."""
+"""An agency's site: a hub, the agency NGO-1, what its sources need. Every part is the real one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,12 @@ SCREENED = {"tool": "ilo11", "indicators": ["1"], "result": "indications"}
 class Site:
     folder: Path
     road: Road
-    lost: list[str] = field(default_factory=list)
 
     @classmethod
     def open(cls, folder: Path) -> Site:
-        return cls(folder, Road.open(folder, {"NGO-1": "ngo_support", "POL-1": "police"}))
+        site = cls(folder, Road.open(folder, {"NGO-1": "ngo_support", "POL-1": "police"}))
+        site.road.time.at = datetime.now(UTC)  # what a database says of now is not of the future
+        return site
 
     @property
     def identity(self) -> Any:
