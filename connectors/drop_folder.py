@@ -119,13 +119,15 @@ class FolderCapture:
             ) from None
 
     def take(self, db: Connection, room: int) -> None:
-        file = self._open(db)
-        if file is not None and not file["whole"]:
-            self._read(db, file, room)
-            file = self._open(db)
-        if file is not None and file["whole"] and not self._sendable(db):
-            self._finish(db, file)
-        self._reading = self._open(db) is not None
+        """Reads on until there is a row to send, or no file that is whole."""
+        while (file := self._open(db)) is not None:
+            if not file["whole"]:
+                self._read(db, file, room)
+            if self._sendable(db):
+                break
+            if file["whole"]:
+                self._finish(db, file)
+        self._reading = file is not None
 
     def answered(self, db: Connection, outcomes: Sequence[RowOutcome]) -> None:
         for one in outcomes:
