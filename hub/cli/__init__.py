@@ -23,6 +23,7 @@ import typer
 
 from connectors import agency_cli, own_work, source_cli
 from connectors.cli import connector
+from connectors.form import cli as form
 from hub.cli import (
     agencies,
     audit,
@@ -73,6 +74,7 @@ app.command()(console.console)
 app.command()(agency_cli.publish)
 agencies.mount(agency_cli.agency)
 own_work.mount(agency_cli.agency)
+form.mount(agency_cli.agency)
 app.add_typer(agency_cli.agency, name="agency")
 practice.mount(connector)
 connector_try.mount(connector)
