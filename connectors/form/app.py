@@ -118,7 +118,7 @@ class _Pages:
             trouble = str(wrong)
         return self._page(
             request, "preview", event=event, sent=sent, told=told, trouble=trouble,
-            kept=_kept(sent, event), schema=self._desk.types[event.type],
+            kept=_kept(sent, event), fields=asked_of(self._desk.types[event.type]),
         )  # fmt: skip
 
     async def send(self, request: Request) -> Response:

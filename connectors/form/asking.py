@@ -20,6 +20,11 @@ NOT_ASKED: Final = frozenset(
 """What the hub states itself, or what is no matter of one case."""
 
 SCOPE_ROWS: Final = 4
+_GROUPS: Final = (
+    "screening", "person", "consent", "referral", "assessment", "service", "child", "decision",
+    "recovery", "immigration", "justice", "return", "closure", "rights", "emergency",
+)  # fmt: skip
+"""In the order a case goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +45,14 @@ class Asked:
 
 
 def types_for(role: str) -> dict[str, list[EventSchema]]:
-    """Event types an agency of this role may state, by group, in the order of the catalogue."""
-    found: dict[str, list[EventSchema]] = {}
+    """Event types an agency of this role may state, by group, in the order a case goes."""
+    found: dict[str, list[EventSchema]] = {group: [] for group in _GROUPS}
     schemas = Schemas.load()
     for name in schemas.types():
         schema = schemas.by_type(name)
         if name not in NOT_ASKED and {role, "any_authorised"} & schema.emitters:
             found.setdefault(schema.group, []).append(schema)
-    return found
+    return {group: listed for group, listed in found.items() if listed}
 
 
 def asked_of(schema: EventSchema) -> tuple[Asked, ...]:

@@ -57,6 +57,7 @@ def label(language: str, kind: str, name: str, english: str = "") -> str:
 
 
 def plain(name: str) -> str:
-    """`age_status`, `CaseOpened` → Age status, Case opened."""
+    """`age_status`, `CaseOpened`, `group_ref` → Age status, Case opened, Group reference."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ").lower()
+    words = re.sub(r" (ref|id)$", " reference", words)
     return words[:1].upper() + words[1:]
