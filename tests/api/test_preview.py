@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+from connectors.outcomes import read_outcomes
 from connectors.submit import Event, Publisher
 from hub.domain.reasons import WITHHELD
 from tests.api.conftest import Api
@@ -33,7 +35,9 @@ def asked(api: Api, kind: str, case: str, agency: str = "NGO-1", **data: Any) ->
 
 def stated(api: Api, kind: str, case: str, agency: str = "NGO-1", **data: Any) -> None:
     body = sealed(api, agency, (kind, case, data))
-    assert api.call("POST", "/v1/submissions", agency=agency, body=body).status_code == 200
+    answer = api.call("POST", "/v1/submissions", agency=agency, body=body)
+    [outcome] = read_outcomes(answer.content, api.world.identities[agency])
+    assert outcome.accepted, outcome
 
 
 def test_who_would_receive_what_and_why(api: Api) -> None:
@@ -41,13 +45,30 @@ def test_who_would_receive_what_and_why(api: Api) -> None:
     assert api.call("POST", "/v1/submissions", body=api.world.opening(case)).status_code == 200
     scope = {"SH-1": ["contact"]}
     stated(api, "ConsentGiven", case, consent_id="c1", scope=scope, **CONSENT_NOW)
+    assert asked(api, "ContactPreferenceRecorded", case, **CONTACT)["agencies"] == []
+    stated(api, "ReferralMade", case, referral_id="r1", to_agency="SH-1", **REFERRAL)
+    stated(api, "ReferralAccepted", case, "SH-1", referral_id="r1")
+    for _ in range(200):  # NGO-1 knows of the acceptance when it is on its way there
+        told = asked(api, "ContactPreferenceRecorded", case, **CONTACT)
+        if told["agencies"]:
+            break
+        time.sleep(0.05)
     before = api.world.hub.exchange.log.head
-    told = asked(api, "ContactPreferenceRecorded", case, **CONTACT)
+    assert asked(api, "ContactPreferenceRecorded", case, **CONTACT) == told
     assert told["refused"] is None
     by_agency = {one["agency"]: one["categories"] for one in told["agencies"]}
     [contact] = by_agency["SH-1"]
-    assert contact["category"] == "contact"
-    assert contact["released"] or contact["says"] == WITHHELD[contact["reason"]]
+    assert contact == {
+        "category": "contact",
+        "released": True,
+        "basis": "consent:c1",
+        "reason": None,
+        "says": None,
+    }
+    identity = asked(api, "IdentityRecorded", case, **IDENTITY)
+    [told] = [one["categories"] for one in identity["agencies"] if one["agency"] == "SH-1"]
+    withheld = [one for one in told if one["category"] == "identity"]
+    assert [one["says"] for one in withheld] == [WITHHELD["no_consent"]]
     assert api.world.hub.exchange.log.head == before  # nothing is recorded
 
 
@@ -78,4 +99,10 @@ def test_what_is_no_single_event_of_the_caller_is_a_problem(api: Api) -> None:
 
 
 CONSENT_NOW = {**CONSENT, "valid_until": "2099-01-01"}
+REFERRAL = {
+    "services": ["accommodation"],
+    "urgency": "3_hours",
+    "respond_by": "2099-03-02T15:00:00Z",
+    "basis": "c1",
+}
 IDENTITY = {"given_name": "A", "family_name": "B", "dob_precision": "day", "citizenships": ["XX"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,12 +20,14 @@ from connectors.agency_cli import transport_of
 from connectors.form.app import Desk, create_form, publish_with
 from connectors.form.foretold import foretold
 from connectors.identity import AgencyIdentity
-from connectors.submit import Limits
+from connectors.outcomes import read_outcomes
+from connectors.submit import Event, Limits, Publisher
 from hub.api.limits import Limits as ApiLimits
 from hub.api.limits import Rate
 from hub.api.server import serve_api
 from hub.home import Home
 from hub.hub import Hub
+from hub.in_flight import MARKED
 from hub.store import events as stored
 
 SECRET = "a-secret-of-this-run"
@@ -55,6 +58,19 @@ class Office:
         sent = {"content-type": "application/x-www-form-urlencoded", "origin": self.origin}
         body = urlencode(pairs)
         return self.client.post(self.base + path, content=body, headers={**sent, **headers})
+
+    def shelter_accepts(self, case: str) -> None:
+        """SH-1 takes on the referral r1, and NGO-1 has been told so."""
+        shelter = AgencyIdentity.load(self.identity.home.parent / "SH-1")
+        event = Event("ReferralAccepted", case, {"referral_id": "r1"})
+        answer = self.hub.ingest.submit(Publisher(shelter).prepare([event]))
+        [outcome] = read_outcomes(answer.signed, shelter)
+        assert outcome.accepted, outcome
+        for _ in range(400):
+            if self.hub.exchange.log.tracking(MARKED) >= (outcome.position or 0):
+                return
+            time.sleep(0.02)
+        raise AssertionError("the acceptance was not marked for sending within 8 seconds")
 
     def recorded(self) -> list[stored.EventAccepted]:
         rows = self.hub.exchange.log.read(0, 100_000)
