@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -73,4 +74,5 @@ def form(
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, lifespan="off"
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    with suppress(KeyboardInterrupt):  # how the server says that it was told to stop
+        uvicorn.Server(config).run(sockets=[listener])
