@@ -13,6 +13,8 @@ import pytest
 
 from connectors.errors import SettingsError
 from connectors.identity import AgencyIdentity
+from connectors.source import REASONS, SCHEMA_REASONS
+from connectors.source_runner import ALARMS
 from connectors.source_settings import SourceSettings, load_source_settings, open_source
 from hub.home import Home
 from hub.hub import Hub
@@ -173,6 +175,12 @@ def test_every_setting_is_documented() -> None:
         for one in inner or [name]:
             wanted = f"`{name}.{one}`" if inner else f"`{name}`"
             assert wanted in pages, wanted
+
+
+def test_every_reason_and_alarm_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "publish-outbox.md").read_text("utf-8")
+    for code in (*REASONS, *SCHEMA_REASONS, *ALARMS):
+        assert f"| `{code}` |" in page, code
 
 
 def test_state_files_are_for_this_user_only(running: Path) -> None:
