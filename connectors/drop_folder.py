@@ -192,13 +192,18 @@ class FolderCapture:
 
     @staticmethod
     def _files(folder: Path) -> Iterator[str]:
-        """Names of proper files of ours, in order; no links, nothing hidden."""
+        """Names of proper files of ours, in order; no links, nothing hidden, no broken names."""
         try:
             names = sorted(entry.name for entry in os.scandir(folder))
         except FileNotFoundError:
             return
         for name in names:
-            if name.startswith(".") or not name.endswith(SUFFIXES) or name.endswith(".report.csv"):
+            if (
+                not name.isprintable()
+                or name.startswith(".")
+                or not name.endswith(SUFFIXES)
+                or name.endswith(".report.csv")
+            ):
                 continue
             if stat.S_ISREG((folder / name).lstat().st_mode):
                 yield name

@@ -67,6 +67,7 @@ class RowReader:
         try:
             entry = self._entry(record.value)
             case = str(entry.get("case") or "") if isinstance(entry, dict) else ""
+            case = case if _proper(case) else ""
             blank = replace(blank, case=case)
             event = event_of(0, entry)
         except CellError as wrong:
@@ -76,6 +77,9 @@ class RowReader:
             missing = wrong.reason == "is missing"
             reason = "missing_column" if missing else "row_unreadable"
             return replace(blank, fault=Fault(reason, tellable(wrong.field), _fix(wrong)))
+        if not _proper(event.case, event.subject, event.type, event.corrects_type):
+            fix = "type, case, subject and corrects_type are proper text"
+            return replace(blank, case="", fault=Fault("row_unreadable", "", fix))
         if event.occurred_at is None:
             fix = "give every row the time at which it happened, with its offset"
             return replace(blank, fault=Fault("missing_column", "occurred_at", fix))
@@ -181,6 +185,18 @@ def _column(name: str) -> Iterator[None]:
         yield
     except CellError as wrong:
         raise CellError(wrong.reason, name) from None
+
+
+def _proper(*texts: object) -> bool:
+    """Text that can be written down: JSON can name halves of characters."""
+    for one in texts:
+        try:
+            if one is not None and not isinstance(one, str):
+                return False
+            (one or "").encode()
+        except UnicodeEncodeError:
+            return False
+    return True
 
 
 def _fix(wrong: InvalidEventError) -> str:

@@ -71,9 +71,13 @@ class OutboxSource:
         return self._holds
 
     def prepare(self) -> None:
-        """The table is the agency's to make: SettingsError if it is not there."""
+        """The table is the agency's to make: SettingsError if it is not there, or may not be used.
+        Nothing is changed."""
         with self._database.reading() as db:
             db.execute(sa.select(*self._table.c).limit(1))
+        with self._database.writing() as db:
+            nothing = sa.update(self._table).where(sa.literal(1) == 0)
+            db.execute(nothing.values(status="ready"))
 
     def read(self, limit: int) -> Sequence[SourceRow]:
         with self._database.reading() as db:

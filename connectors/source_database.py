@@ -86,7 +86,7 @@ def _sqlite(url: sa.URL, ours: bool) -> sa.Engine:
         raise SettingsError("an SQLite database needs a file: sqlite:////path/casework.db")
     if not ours and not Path(str(path)).exists():
         raise SettingsError("the SQLite file that database.url names is not there: check its path")
-    engine = sa.create_engine(url, connect_args={"timeout": LOCK_SECONDS})
+    engine = sa.create_engine(url, connect_args={"timeout": LOCK_SECONDS}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def connected(connection: Any, record: Any) -> None:  # noqa: ARG001
@@ -110,7 +110,7 @@ def _errors() -> Iterator[None]:
         yield
     except exc.NoSuchTableError:
         raise SettingsError("a table that the settings name is not in the database") from None
-    except (exc.DBAPIError, exc.TimeoutError) as wrong:
+    except (exc.StatementError, exc.TimeoutError) as wrong:
         code = _code(wrong)
         said = str(getattr(wrong, "orig", "")) if code.startswith("SQLITE") else ""
         missing = _MISSING.get(code)

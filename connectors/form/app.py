@@ -12,6 +12,7 @@ preview and sent along, so that a form sent twice is one event.
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -68,8 +69,11 @@ def create_form(desk: Desk, secret: str, port: int) -> ASGIApp:
 
 
 def publish_with(identity: AgencyIdentity, transport: Any, limits: Any) -> Publish:
+    turn = threading.Lock()  # one transport, and answers are told apart by who waits
+
     def publish(event: Event) -> Any:
-        [outcome] = Publisher(identity, transport, limits=limits).publish([event])
+        with turn:
+            [outcome] = Publisher(identity, transport, limits=limits).publish([event])
         return outcome
 
     return publish

@@ -39,8 +39,8 @@ def main(talk: Any, log: str, settings: str, point: str = "") -> None:
             failure.append(wrong)
 
     thread = threading.Thread(target=run, daemon=True)
+    talk.send(("ready", os.getpid()))  # first: it may die at once
     thread.start()
-    talk.send(("ready", os.getpid()))
     while thread.is_alive():
         if not talk.poll(0.02):
             continue

@@ -124,16 +124,32 @@ def test_a_row_refused_by_the_hub_is_another_event_when_dropped_again(
     site: Site, drop: Drop
 ) -> None:
     """Its cause was elsewhere: the row itself is the same."""
-    ended = {"type": "AccommodationEnded", "case": "C-1", "occurred_at": AT}
-    line = json.dumps({**ended, "data": {"placement_id": "p1", "reason": "moved_on"}}) + "\n"
+    needs = {"type": "NeedsAssessed", "case": "C-1", "occurred_at": AT}
+    line = json.dumps({**needs, "data": {"domains": ["housing"]}}) + "\n"
     source = drop.open()
     drop.put("a.jsonl", line)
     assert site.run(source).refused == 1
+    assert [one["reason"] for one in drop.report("refused/a.jsonl")] == ["unknown_case"]
     assert site.road.publish("NGO-1", "CaseOpened", "C-1", **OPENED).accepted
-    (drop.path / "refused/a.rest.jsonl").rename(drop.path / "a.rest.jsonl")
-    site.run(source)
-    [told] = drop.report("refused/a.rest.jsonl") if "refused/a.rest.jsonl" in drop.lies() else [{}]
-    assert told.get("reason") != "unknown_case"
+    (drop.path / "refused/a.rest.jsonl").rename(drop.path / "a.again.jsonl")
+    assert site.run(source).accepted == 1
+
+
+def test_halves_of_characters_are_the_rows_fault(site: Site, drop: Drop) -> None:
+    entry = {"type": "CaseOpened", "case": "C-1", "occurred_at": AT, "data": OPENED}
+    broken = [
+        {**entry, "case": "\ud800"},
+        {**entry, "subject": "\ud800"},
+        {**entry, "type": "\ud800"},
+        {**entry, "data": {**OPENED, "local_case_ref": "\ud800"}},
+        {**entry, "case": ["C-1"]},
+    ]
+    drop.put("a.jsonl", "".join(json.dumps(one) + "\n" for one in [*broken, entry]))
+    progress = site.run(drop.open(holds_cases=False))
+    assert progress.accepted == 1
+    reasons = [one["reason"] for one in drop.report("refused/a.jsonl")]
+    assert reasons[3:] == ["forbidden_character", "missing_column", ""]
+    assert "" not in reasons[:3]
 
 
 def test_a_half_written_file_is_left_until_it_is_whole(site: Site, drop: Drop) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from connectors.identity import AgencyIdentity
 from connectors.source import SourceStatus
+from connectors.source_database import SourceDatabase
 from connectors.source_settings import load_source_settings, open_source
 from hub.home import Home
 from hub.hub import Hub
@@ -79,7 +80,8 @@ class Place:
             part.write_text(HEADER + "".join(map(row, names)), encoding="utf-8")
             part.rename(self.folder / "drop" / f"{self.given:05}.csv")
         else:
-            with _database(self.folder).writing() as db:
+            database = SourceDatabase(f"sqlite:///{self.folder / 'casework.db'}")
+            with database.writing() as db:
                 for number, name in enumerate(names, start=self.given):
                     if self.kind == "outbox":
                         put(db, name)
@@ -87,6 +89,7 @@ class Place:
                         db.exec_driver_sql(
                             f"INSERT INTO client VALUES ({number}, '{name}', 'adult', '{AT}')"
                         )
+            database.close()
         self.given += count
 
     def status(self) -> SourceStatus:
@@ -111,12 +114,6 @@ class Place:
                 sum(len(one.read_text("utf-8").splitlines()) - 1 for one in reports) == self.given
             )
         return self.status().accepted == self.given
-
-
-def _database(folder: Path) -> object:
-    from connectors.source_database import SourceDatabase
-
-    return SourceDatabase(f"sqlite:///{folder / 'casework.db'}")
 
 
 def _hub(folder: Path) -> Child:

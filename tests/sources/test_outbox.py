@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from connectors.errors import SettingsError, SourceDownError
 from connectors.outbox_ddl import ddl, trigger
 from connectors.source_database import SourceDatabase
+from connectors.source_runner import SourcePace, SourceRunner
 from connectors.submit import Event
 from tests.sources.site import AT, OPENED, Site, make_outbox, outbox
 
@@ -93,8 +94,8 @@ def test_a_refused_row_says_why_and_blocks_only_its_case(site: Site, url: str) -
     assert second.step == 7
     with database.writing() as db:
         db.execute(sa.text("UPDATE nrm_outbox SET status = 'dropped' WHERE status = 'refused'"))
-        put(db, "C-1", "NeedsAssessed", needs=["shelter"])
-    site.run(source)
+        put(db, "C-1", "NeedsAssessed", domains=["housing"])
+    assert site.run(source).accepted == 1
     assert source.status().held == 0
     database.close()
 
@@ -104,14 +105,14 @@ def test_a_refused_row_offered_again_is_another_event(site: Site, url: str) -> N
     database = make_outbox(url)
     source = outbox(database)
     with database.writing() as db:
-        put(db, "C-1", "AccommodationEnded", placement_id="p1", reason="moved_on")
+        put(db, "C-1", "NeedsAssessed", domains=["housing"])
     assert site.run(source).refused == 1
     [(before,)] = rows(database, "hub_event")
     assert site.road.publish("NGO-1", "CaseOpened", "C-1", **OPENED).accepted
     assert source.release() == 1
-    site.run(source)
+    assert site.run(source).accepted == 1
     [(attempt, after)] = rows(database, "attempt, hub_event")
-    assert attempt >= 1
+    assert attempt == 1
     assert after != before
     database.close()
 
@@ -215,6 +216,63 @@ def test_what_is_missing_is_named_with_its_remedy(url: str) -> None:
     with pytest.raises(SettingsError, match="a column is missing"):
         outbox(source_database)
     source_database.close()
+
+
+def test_a_user_without_rights_is_told_which(new_postgres_database: Callable[[], str]) -> None:
+    url = new_postgres_database()
+    database = make_outbox(url)
+    with database.writing() as db:
+        name = url.rpartition("/")[2]
+        db.exec_driver_sql(f"CREATE ROLE reader_{name} LOGIN PASSWORD 'secret-word'")
+        db.exec_driver_sql(f"GRANT SELECT ON nrm_outbox TO reader_{name}")
+    database.close()
+    host = url.rpartition("@")[2]
+    theirs = SourceDatabase(f"postgresql://reader_{name}:secret-word@{host}")
+    with pytest.raises(SettingsError, match=r"42501.*publish-outbox") as told:
+        outbox(theirs)
+    assert "secret-word" not in str(told.value)
+    theirs.close()
+
+
+def test_outages_raise_an_alarm_once_and_it_ends(site: Site, tmp_path: Path) -> None:
+    database = make_outbox(f"sqlite:///{tmp_path / 'casework.db'}")
+    with database.writing() as db:
+        put(db, "C-1")
+    told: list[tuple[str, bool]] = []
+    stop = threading.Event()
+    source = Flaky(outbox(database), stop)
+    runner = SourceRunner(
+        source,
+        site.identity,
+        site.road.publisher("NGO-1"),
+        pace=SourcePace(poll=0.01, pause_first=0.01, pause_most=0.02),
+        on_alarm=lambda reason, _, raised: told.append((reason, raised)),
+    )
+    runner.run(stop)
+    assert told == [("source_down", True), ("source_down", False)]
+    assert len(site.recorded()) == 1
+    database.close()
+
+
+class Flaky:
+    """A source whose database is away three times, and which ends the run when all is done."""
+
+    def __init__(self, source: Any, stop: threading.Event) -> None:
+        self._source = source
+        self._stop = stop
+        self._left = 3
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+    def read(self, limit: int) -> Any:
+        if self._left:
+            self._left -= 1
+            raise SourceDownError("the agency's database does not work: test")
+        found = self._source.read(limit)
+        if not found:
+            self._stop.set()
+        return found
 
 
 def test_while_the_hub_is_away_rows_wait(site: Site, url: str) -> None:
