@@ -58,7 +58,6 @@ class Place:
     settings: Path
     hub: Child
     given: int = 0
-    deaths: int = 0
     opened: list[Child] = field(default_factory=list)
 
     def start(self, point: str = "") -> Child:
