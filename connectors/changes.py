@@ -99,9 +99,11 @@ class ChangesCapture:
 
     def release(self, db: Connection) -> None:
         unread = (BOX.c.status == "refused") & (BOX.c.answer_step == 0)
-        found = db.execute(sa.select(BOX.c.origin, BOX.c.origin_key).where(unread)).all()
-        self._books.look_again(db, [(row[0], row[1]) for row in found])
+        wanted = sa.select(BOX.c.origin, BOX.c.origin_key, BOX.c.origin_field).where(unread)
+        for label, pk, corrected in db.execute(wanted).all():
+            self._books.look_again(db, label, pk, corrected)
         db.execute(sa.delete(BOX).where(unread))
+        self._books.under_way(db, sa.select(BOX.c.row_key).where(BOX.c.status == "ready"))
 
     def busy(self) -> bool:
         return bool(self._scans or self._sweeps)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -140,11 +140,18 @@ class Books:
         db.execute(sa.update(_ROWS).where(this).values(state=state, hub_event=hub_event))
 
     @staticmethod
-    def look_again(db: Connection, origins: Sequence[tuple[str, str]]) -> None:
-        """Forget what was refused of these rows, so that they are read anew."""
-        for label, pk in origins:
-            this = (_ROWS.c.map == label) & (_ROWS.c.pk == pk)
-            db.execute(sa.update(_ROWS).where(this).values(again=True, digest=""))
+    def under_way(db: Connection, keys: sa.Select[Any]) -> None:
+        """What was refused and is offered again is pending: a change of its row waits for it."""
+        this = _ROWS.c.row_key.in_(keys) & (_ROWS.c.state == "refused")
+        db.execute(sa.update(_ROWS).where(this).values(state="pending"))
+
+    def look_again(self, db: Connection, label: str, pk: str, corrected: str) -> None:
+        """Forget what was refused of this row, so that it is read anew. corrected: the field whose
+        correction it was, or ""."""
+        kept = self.row(db, label, pk)
+        if kept is not None:
+            fields = {name: said for name, said in kept.fields.items() if name != corrected}
+            self.keep(db, label, replace(kept, again=True, digest="", fields=fields))
 
     @staticmethod
     def mark(db: Connection, label: str) -> Mark:

@@ -234,6 +234,46 @@ def test_a_refused_correction_is_not_lost_when_another_field_changes(
     assert len(corrected) == 2  # channel to helpline, local_case_ref to 9
 
 
+def test_an_event_refused_and_offered_again_stays_one(site: Site, tables: Tables) -> None:
+    """Its cause was elsewhere. A change meanwhile waits for the answer, and is a correction."""
+    stay = MAPPING[: MAPPING.index("[[map]]")] + MAPPING[MAPPING.index("[[map]]", 200) :]
+    stay = stay[: stay.rindex("[[map]]")].replace('on = "change"', 'on = "first"')
+    tables.client(1, "C-1")
+    tables.do("INSERT INTO stay VALUES (1, 1, 'safe_house', 'Elm 1', 1)")
+    source = tables.open(stay)
+    site.run(source)
+    [refused] = source.report(9)
+    assert (refused.step, refused.reason) == (7, "unknown_case")
+    opened = {"jurisdiction": "XX", "channel": "outreach", "age_status": "adult"}
+    assert site.road.publish("NGO-1", "CaseOpened", "C-1", **opened).accepted
+    assert source.release() == 1
+    tables.do("UPDATE stay SET address = 'Oak 2', rev = 2")
+    site.run(source)
+    site.run(source)
+    assert site.types() == ["CaseOpened", "AccommodationPlaced", "RecordCorrected"]
+    assert source.report(9) == []
+
+
+def test_a_refused_correction_offered_again_stands_until_it_is_right(
+    site: Site, tables: Tables
+) -> None:
+    tables.client(1, "C-1")
+    source = tables.open()
+    site.run(source)
+    tables.change(1, "how = 'nowhere'")
+    site.run(source)
+    for _ in range(2):
+        assert source.release() == 1
+        site.run(source)
+        assert [(one.reason, one.field) for one in source.report(9)] == [
+            ("unknown_code", "channel")
+        ]
+    tables.change(1, "how = 'helpline'", minute=40)
+    assert site.run(source).accepted == 1
+    assert source.report(9) == []
+    assert site.types() == ["CaseOpened", "RecordCorrected"]
+
+
 def test_a_row_that_moves_to_another_case_is_for_people(site: Site, tables: Tables) -> None:
     tables.client(1, "C-1")
     source = tables.open()
