@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from connectors.errors import SettingsError
 from connectors.identity import AgencyIdentity
 from connectors.source import REASONS, SCHEMA_REASONS
 from connectors.source_runner import ALARMS
-from connectors.source_settings import SourceSettings, load_source_settings, open_source
+from connectors.source_settings import SOURCES, SourceSettings, load_source_settings, open_source
+from hub.api.server import serve_api
 from hub.home import Home
 from hub.hub import Hub
 from tests.cli.programs import nrm
@@ -35,8 +37,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     made.install_approval(hub.enrolment.approve(made.enrolment_request(), by="operator"))
     hub.ensure_topics()
     hub.start()
+    server = serve_api(hub, port=0)
+    (folder / "http").write_text(server.url, encoding="utf-8")
     yield folder
     assert hub.failure is None
+    server.stop()
     hub.stop()
 
 
@@ -108,6 +113,38 @@ def test_a_folder_run_once_takes_what_settles(running: Path) -> None:
     assert (ran.code, ran.out) == (0, "1 accepted, 0 refused\n"), ran.err
     assert (drop / "done" / "a.csv.report.csv").exists()
     assert nrm("source", "retry", settings).code == 1
+
+
+def test_over_http(running: Path) -> None:
+    settings = outbox_settings(running, "over-http")
+    put(settings, "H-1")
+    url = (running / "http").read_text("utf-8")
+    text = settings.read_text("utf-8").replace("[hub]", f'[hub]\nvia = "http"\nurl = "{url}"')
+    settings.write_text(text, encoding="utf-8")
+    ran = nrm("source", "run", settings, "--once")
+    assert (ran.code, ran.out) == (0, "1 accepted, 0 refused\n"), ran.err
+    assert "ok  hub       reached by http" in nrm("source", "check", settings).out
+
+
+def test_a_source_of_another_package(
+    running: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Named in `kind`, made by what its entry point names."""
+    entry = EntryPoint("ledger", f"{__name__}:opened_by_entry", SOURCES)
+    monkeypatch.setattr(
+        "connectors.source_settings.entry_points", lambda group: [entry] if group == SOURCES else []
+    )
+    monkeypatch.setattr(EntryPoint, "load", lambda _: opened_by_entry)
+    path = tmp_path / "source.toml"
+    text = f'home = "{running / "NGO-1"}"\nkind = "ledger"\n[options]\nyear = 2026\n'
+    path.write_text(text, encoding="utf-8")
+    loaded = load_source_settings(path)
+    made = open_source(loaded, AgencyIdentity.load(loaded.home))
+    assert made == ("ledger", "NGO-1", {"year": 2026})
+
+
+def opened_by_entry(settings: SourceSettings, identity: AgencyIdentity) -> Any:
+    return settings.source_name, identity.agency, settings.options
 
 
 def test_ddl_for_every_database() -> None:
