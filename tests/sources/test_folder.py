@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from connectors.captured import CapturedSource
-from connectors.errors import SettingsError
 from connectors.drop_folder import FolderCapture
+from connectors.errors import SettingsError
 from connectors.folder_rows import FileForm
 from tests.sources.site import AT, OPENED, Site
 
