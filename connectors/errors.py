@@ -4,7 +4,8 @@
     ├── InvalidEventError     correct the event named in the message; nothing was sent
     ├── RetryError            nothing is lost; the same call may succeed later
     │   ├── TransportDownError   hub or broker cannot be reached; unknown whether it got the bytes
-    │   └── SinkDownError        the partner's system is away; nothing was applied
+    │   ├── SinkDownError        the partner's system is away; nothing was applied
+    │   └── SourceDownError      the agency's own system is away; nothing was read or written back
     ├── SinkRefusedError      the partner's system does not take this delivery: quarantine it
     └── StopError             an operator has to act before going on
         ├── SettingsError        a settings or mapping file is wrong; the message says where
@@ -47,6 +48,10 @@ class TransportDownError(RetryError):
 
 class SinkDownError(RetryError):
     """The partner's system is away; nothing of the batch was applied. Apply it again."""
+
+
+class SourceDownError(RetryError):
+    """The agency's own system is away; nothing was read or written back. Call again."""
 
 
 class SinkRefusedError(ConnectorError):

@@ -207,7 +207,7 @@ def load_settings(path: Path) -> PartnerSettings:
         raise SettingsError(f"{path}: cannot be read ({missing.strerror})") from None
     except (ValueError, RecursionError) as wrong:  # not TOML, or not text at all
         raise SettingsError(f"{path}: {wrong}") from None
-    document = _filled(document, path)
+    document = filled(document, path)
     try:
         settings = PartnerSettings.model_validate(document)
     except ValidationError as wrong:
@@ -215,12 +215,12 @@ def load_settings(path: Path) -> PartnerSettings:
     return _resolved(settings, path.parent)
 
 
-def _filled(value: Any, path: Path) -> Any:
+def filled(value: Any, path: Path) -> Any:
     """Environment variables put in; nothing else of a shell's language."""
     if isinstance(value, dict):
-        return {name: _filled(one, path) for name, one in value.items()}
+        return {name: filled(one, path) for name, one in value.items()}
     if isinstance(value, list):
-        return [_filled(one, path) for one in value]
+        return [filled(one, path) for one in value]
     if not isinstance(value, str):
         return value
 

@@ -24,6 +24,7 @@ from hub.api.limits import Limits
 from hub.api.log import log_calls
 from hub.api.metrics import Metrics
 from hub.api.operator import health_calls, metrics_calls
+from hub.api.preview import preview_calls
 from hub.api.problems import PROBLEM_JSON, Problem
 from hub.api.schema_registry import schema_registry_calls
 from hub.api.waiting import DeliveryWatch
@@ -77,6 +78,7 @@ def create_app(hub: Hub, limits: Limits | None = None, *, metrics: bool = True) 
     app.state.metrics = books
     app.include_router(agency_calls(desk, watch))
     app.include_router(work_calls(desk))
+    app.include_router(preview_calls(desk))
     app.include_router(public_calls(desk))
     app.include_router(schema_registry_calls(desk))
     app.include_router(log_calls(desk))

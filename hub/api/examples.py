@@ -187,6 +187,38 @@ CLOSE_WORK: Final = _call(
     "work_refused",
     **_SIGNED,
 ) | {"status_code": 204}
+PREVIEW: Final = _json(
+    {
+        200: {
+            "description": "What each agency would be released, or why the event would be refused.",
+            "content": {
+                "application/json": {
+                    "example": {
+                        "refused": None,
+                        "agencies": [
+                            {
+                                "agency": "SH-1",
+                                "categories": [
+                                    {
+                                        "category": "contact",
+                                        "released": True,
+                                        "basis": "consent:c1",
+                                        "reason": None,
+                                        "says": None,
+                                    }
+                                ],
+                            }
+                        ],
+                    }
+                }
+            },
+        }
+    },
+    *_ANY_SIGNED,
+    *_WITH_BODY,
+    "bad_parameter",
+)
+PREVIEW["openapi_extra"] = {**_body(wire.SEALED_SUBMISSION, "SealedSubmission"), **_SIGNED}
 HUB: Final = _json(
     {
         200: {

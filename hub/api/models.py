@@ -69,6 +69,39 @@ class WorkItems(BaseModel):
     items: list[WorkEntry]
 
 
+class PreviewRefusal(BaseModel):
+    """Why the event would be refused, as an outcome says it."""
+
+    step: int
+    reason: str
+    guard: str | None
+    detail: str
+
+
+class PreviewCategory(BaseModel):
+    """One category for one agency: released on `basis`, or withheld for `reason`."""
+
+    category: str
+    released: bool
+    basis: str | None
+    reason: str | None
+    says: str | None
+
+
+class PreviewAgency(BaseModel):
+    """What one agency would be released of the event."""
+
+    agency: str
+    categories: list[PreviewCategory]
+
+
+class PreviewAnswer(BaseModel):
+    """What would follow, on the case as the caller knows it."""
+
+    refused: PreviewRefusal | None
+    agencies: list[PreviewAgency]
+
+
 class Alive(BaseModel):
     """The process answers."""
 

@@ -21,8 +21,9 @@ from typing import NoReturn, ParamSpec, TypeVar
 
 import typer
 
-from connectors import agency_cli, own_work
+from connectors import agency_cli, own_work, source_cli
 from connectors.cli import connector
+from connectors.form import cli as form
 from hub.cli import (
     agencies,
     audit,
@@ -73,11 +74,13 @@ app.command()(console.console)
 app.command()(agency_cli.publish)
 agencies.mount(agency_cli.agency)
 own_work.mount(agency_cli.agency)
+form.mount(agency_cli.agency)
 app.add_typer(agency_cli.agency, name="agency")
 practice.mount(connector)
 connector_try.mount(connector)
 connector_map.mount(connector)
 app.add_typer(connector, name="connector")
+app.add_typer(source_cli.source, name="source")
 transparency.mount(audit.app)
 evidence.mount(audit.app)
 looks.mount(audit.app)

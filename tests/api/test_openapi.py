@@ -63,6 +63,7 @@ def test_signed_calls_say_so(made: dict[str, Any]) -> None:
         "/v1/receipts",
         "/v1/registry",
         "/v1/work",
+        "/v1/preview",
         "/v1/work/{item}",
     }
 

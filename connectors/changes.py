@@ -1,0 +1,376 @@
+"""The changes source: rows of an agency's existing tables become events, by a mapping file.
+
+    new row                 → its event
+    changed row             → corrections of that event, field by field, or the event again
+    row that is gone        → the event of a map that waits for it
+
+Promises
+- What was last stated of a row is known by digest: a row that says the same states nothing.
+- The watermark makes it quick, the sweep makes it complete. Reading starts some time before the
+  highest change seen (`overlap`), for rows that commit late or share a time; and every so often all
+  rows are looked at, which also finds what changed without its `changed` and what is gone.
+- One row's events are stated one after the other: a change waits until what went before is
+  answered. A refused row that is changed is stated anew in its new form.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from connectors.captured import BOX, Found, write
+from connectors.changes_books import Books, Kept
+from connectors.changes_mapping import ChangesMapping, EventMap, FieldFrom
+from connectors.changes_tables import (
+    CASE,
+    MappedTable,
+    earlier,
+    kept_value,
+    read_value,
+    text_earlier,
+)
+from connectors.source import SCHEMA_REASONS, Fault, RowOutcome
+from connectors.source_database import SourceDatabase
+from connectors.stating import CellError, instant_text, stated
+from schemas.compartments import SchemaError
+
+OVERLAP: Final = 300.0  # seconds, or numbers where `changed` is one
+SWEEP: Final = 6 * 3600.0
+
+
+class ChangesCapture:
+    """Captures what changed. For `CapturedSource`."""
+
+    def __init__(
+        self,
+        database: SourceDatabase,
+        mapping: ChangesMapping,
+        secret: bytes,
+        *,
+        overlap: float = OVERLAP,
+        sweep_seconds: float = SWEEP,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """secret: keys digests and row keys; the identity's salt secret."""
+        self._database = database
+        self._mapping = mapping
+        self._books = Books(secret)
+        self._overlap = overlap
+        self._sweep_seconds = sweep_seconds
+        self._clock = clock
+        self._tables = [MappedTable(one) for one in mapping.maps]
+        self._scans: dict[str, Sequence[Any]] = {}  # where an unfinished scan goes on
+        self._sweeps: dict[str, Sequence[Any]] = {}
+
+    def prepare(self, db: Connection) -> None:
+        self._books.prepare(db)
+        self.check()
+
+    def check(self) -> None:
+        """SettingsError if a table or column of the mapping is not there, or may not be read."""
+        with self._database.reading() as theirs:
+            for table in self._tables:
+                table.check(theirs)
+
+    def take(self, db: Connection, room: int) -> None:
+        """In the order of the maps: a later map waits until an earlier one is read to its end."""
+        with self._database.reading() as theirs:
+            for table in self._tables:
+                room = self._again(db, theirs, table, room)
+                if room > 0 and table.map.changed:
+                    room = self._scan(db, theirs, table, room)
+                if room > 0:
+                    room = self._sweep(db, theirs, table, room)
+                if room <= 0:
+                    return
+
+    def answered(self, db: Connection, outcomes: Sequence[RowOutcome]) -> None:
+        for one in outcomes:
+            state = "published" if one.state == "accepted" else "refused"
+            event = str(one.event_id) if one.event_id and one.state == "accepted" else None
+            self._books.answered(db, one.key, state, event)
+
+    def release(self, db: Connection) -> None:
+        unread = (BOX.c.status == "refused") & (BOX.c.answer_step == 0)
+        wanted = sa.select(BOX.c.origin, BOX.c.origin_key, BOX.c.origin_field).where(unread)
+        for label, pk, corrected in db.execute(wanted).all():
+            self._books.look_again(db, label, pk, corrected)
+        db.execute(sa.delete(BOX).where(unread))
+        self._books.under_way(db, sa.select(BOX.c.row_key).where(BOX.c.status == "ready"))
+
+    def busy(self) -> bool:
+        return bool(self._scans or self._sweeps)
+
+    def notes(self) -> Sequence[str]:
+        return [f"{one.map.label}: on = {one.map.on}" for one in self._tables]
+
+    def close(self) -> None:
+        self._database.close()
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def _again(self, db: Connection, theirs: Connection, table: MappedTable, room: int) -> int:
+        for kept in self._books.again(db, table.map.label, room):
+            self._books.keep(db, table.map.label, replace(kept, again=False))
+            row = table.one(theirs, json.loads(kept.pk))
+            if row is not None:
+                room -= self._row(db, table.map, row, kept.seen)
+        return room
+
+    def _scan(self, db: Connection, theirs: Connection, table: MappedTable, room: int) -> int:
+        one = table.map
+        mark = self._books.mark(db, one.label)
+        highest = read_value(mark.changed)
+        since = None
+        if highest is not None:
+            since = (
+                text_earlier(highest, self._overlap)
+                if isinstance(highest, str)
+                else earlier(highest, self._overlap)
+            )
+        resume = self._scans.pop(one.label, None)
+        for row in table.changed(theirs, since, resume):
+            changed = row[str(one.changed)]
+            room -= self._row(db, one, row, mark.sweep)
+            highest = changed
+            if room <= 0:
+                self._scans[one.label] = [changed, *(row[name] for name in one.key)]
+                break
+        if highest is not None:
+            kept = kept_value(highest)
+            if mark.changed is None or _order(kept) >= _order(mark.changed):
+                self._books.set_mark(db, one.label, replace(mark, changed=kept))
+        return room
+
+    def _sweep(self, db: Connection, theirs: Connection, table: MappedTable, room: int) -> int:
+        one = table.map
+        mark = self._books.mark(db, one.label)
+        resume = self._sweeps.pop(one.label, None)
+        if resume is None:
+            if one.changed and self._clock() - mark.swept_at < self._sweep_seconds:
+                return room
+            mark = replace(mark, sweep=mark.sweep + 1)
+            self._books.set_mark(db, one.label, mark)
+        for row in table.all(theirs, resume):
+            room -= self._row(db, one, row, mark.sweep)
+            if room <= 0:
+                self._sweeps[one.label] = [row[name] for name in one.key]
+                return room
+        while unseen := self._books.unseen(db, one.label, mark.sweep, max(room, 1)):
+            for kept in unseen:
+                self._books.met(db, one.label, kept.pk, mark.sweep)
+                if table.one(theirs, json.loads(kept.pk)) is None:
+                    room -= self._gone(db, one, replace(kept, seen=mark.sweep))
+            if room <= 0:
+                return room
+        self._books.set_mark(db, one.label, replace(mark, swept_at=self._clock()))
+        return room
+
+    # -- one row -----------------------------------------------------------------------------
+
+    def _row(self, db: Connection, one: EventMap, row: Mapping[str, Any], sweep: int) -> int:
+        """How many rows it put into the outbox."""
+        key = [row[name] for name in one.key]
+        if any(value is None for value in key):
+            return 0
+        pk = json.dumps(key, default=str)
+        kept = self._books.row(db, one.label, pk)
+        if kept is not None and kept.seen < sweep:
+            self._books.met(db, one.label, pk, sweep)
+            kept = replace(kept, seen=sweep)
+        case = str(row[CASE]) if row[CASE] not in (None, "") else ""
+        if one.on == "delete":
+            if kept is None or kept.state == "gone" or kept.case != case:
+                version = kept.version + 1 if kept is not None else 0
+                watched = Kept(pk, case, "present", version=version, seen=sweep)
+                self._books.keep(db, one.label, watched)
+            return 0
+        if not _wanted(one, row):
+            return 0
+        read = self._read(one, row, case)
+        digest = self._books.digest(case, read if isinstance(read, dict) else _cells(one, row))
+        if kept is not None and kept.digest == digest and kept.state != "gone":
+            return 0
+        if kept is not None and kept.state == "pending":
+            self._books.keep(db, one.label, replace(kept, again=True))
+            return 0
+        version = kept.version + 1 if kept is not None else 0
+        found = self._found(one, row, case, pk, version)
+        stands = kept is not None and kept.state == "published"
+        self._drop_refused(db, one, pk, () if stands and one.on == "first" else None)
+        if isinstance(read, Fault):
+            write(db, replace(found, fault=read))
+            faulty = kept if kept is not None and stands else Kept(pk, case, "refused", seen=sweep)
+            self._books.keep(db, one.label, replace(faulty, digest=digest, version=version))
+            return 1
+        fields = {name: self._books.digest(name, value) for name, value in read.items()}
+        if kept is not None and stands and one.on == "first":
+            changed_at = self._moment(row, one.changed)
+            written = self._corrected(db, one, kept, found, read, fields, changed_at)
+            changed = replace(kept, digest=digest, fields=fields, version=version)
+            self._books.keep(db, one.label, changed)
+            return written
+        write(db, replace(found, data=read))
+        self._books.keep(
+            db,
+            one.label,
+            Kept(pk, case, "pending", digest, fields, found.key, None, version, sweep),
+        )
+        return 1
+
+    def _corrected(
+        self,
+        db: Connection,
+        one: EventMap,
+        kept: Kept,
+        found: Found,
+        data: Mapping[str, Any],
+        fields: Mapping[str, str],
+        changed_at: datetime | None,
+    ) -> int:
+        """A correction for each field that says something else now. changed_at: when it changed."""
+        if kept.case != found.case:
+            fix = "state by hand what is true of either case; then correct the row or its mapping"
+            write(db, replace(found, case=kept.case, fault=Fault("case_changed", "", fix)))
+            return 1
+        changed = sorted(
+            name
+            for name in fields.keys() | kept.fields.keys()
+            if fields.get(name) != kept.fields.get(name)
+        )
+        self._drop_refused(db, one, kept.pk, changed)
+        for name in changed:
+            value = data.get(name)
+            correction = replace(
+                found,
+                key=self._books.digest(found.key, name),
+                origin_field=name,
+                type="RecordCorrected",
+                corrects_type=one.event,
+                occurred_at=changed_at,
+                data={"corrects_event": kept.hub_event, "field": name}
+                | ({"new_value": value} if value is not None else {}),
+            )
+            try:
+                self._mapping.schema(one).correction(name, value)
+            except SchemaError as wrong:
+                fault = Fault(wrong.reason, name, SCHEMA_REASONS.get(wrong.reason, ""))
+                correction = replace(correction, data=None, fault=fault)
+            write(db, correction)
+        return len(changed)
+
+    def _gone(self, db: Connection, one: EventMap, kept: Kept) -> int:
+        self._drop_refused(db, one, kept.pk, None)
+        key = dict(zip(one.key, json.loads(kept.pk), strict=True))
+        self._books.keep(db, one.label, replace(kept, state="gone", digest=""))
+        if one.on != "delete":
+            return 0
+        read = self._read(one, {**key, CASE: kept.case}, kept.case)
+        found = self._found(one, key, kept.case, kept.pk, kept.version)
+        write(
+            db,
+            replace(found, fault=read) if isinstance(read, Fault) else replace(found, data=read),
+        )
+        return 1
+
+    def _found(
+        self, one: EventMap, row: Mapping[str, Any], case: str, pk: str, version: int
+    ) -> Found:
+        """The row as one to be sent, but for what it says."""
+        return Found(
+            key=self._books.digest(one.label, pk, version),
+            place=_place(one, pk, self._books),
+            origin=one.label,
+            origin_key=pk,
+            type=one.event,
+            case=case,
+            subject=str(row[one.subject]) if one.subject and row.get(one.subject) else None,
+            occurred_at=self._moment(row, one.at or one.changed),
+        )
+
+    def _moment(self, row: Mapping[str, Any], column: str | None) -> datetime | None:
+        """A column's time; None where there is none, and then the time of capture stands."""
+        value = row.get(column) if column else None
+        if value is None or isinstance(value, int):
+            return None
+        try:
+            return datetime.fromisoformat(instant_text(value, self._mapping.zone or UTC))
+        except CellError:
+            return None
+
+    def _read(self, one: EventMap, row: Mapping[str, Any], case: str) -> dict[str, Any] | Fault:
+        """The event's data, or why the row states none."""
+        if not case:
+            return Fault("missing_column", one.case.column, "give the row its case")
+        schema = self._mapping.schema(one)
+        data: dict[str, Any] = {}
+        for name, where in one.fields.items():
+            try:
+                cell = self._translated(where, where.filled(row))
+                value = stated(schema[name], cell, self._mapping.zone)
+            except CellError as wrong:
+                fix = SCHEMA_REASONS.get(wrong.reason, "add the code to the mapping, then retry")
+                return Fault(wrong.reason, where.column or name, fix)
+            if value is not None:
+                data[name] = value
+        return data
+
+    def _translated(self, where: FieldFrom, cell: Any) -> Any:
+        if where.codes is None or cell in (None, ""):
+            return cell
+        codes = self._mapping.codes[where.codes]
+        text = str(cell).strip()
+        if text in codes:
+            return codes[text]
+        if "*" in codes:
+            return codes["*"]
+        raise CellError("code_not_translated")
+
+    @staticmethod
+    def _drop_refused(
+        db: Connection, one: EventMap, pk: str, corrections: Sequence[str] | None
+    ) -> None:
+        """What was refused of this row says nothing any more: it has changed, or is gone.
+
+        corrections: only that the row could not be read, and corrections of these fields."""
+        this = (BOX.c.origin == one.label) & (BOX.c.origin_key == pk)
+        if corrections is not None:
+            this &= BOX.c.origin_field.in_(["", *corrections])
+        db.execute(sa.delete(BOX).where(this & (BOX.c.status == "refused")))
+
+
+def _wanted(one: EventMap, row: Mapping[str, Any]) -> bool:
+    for name, value in one.when.items():
+        wanted = value if isinstance(value, list) else [value]
+        if row[name] is None or str(row[name]) not in [_said(each) for each in wanted]:
+            return False
+    return all(row[name] not in (None, "") for name in one.present)
+
+
+def _said(value: Any) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _cells(one: EventMap, row: Mapping[str, Any]) -> list[str]:
+    return [str(row[name]) for where in one.fields.values() for name in where.columns]
+
+
+def _place(one: EventMap, pk: str, books: Books) -> str:
+    """Where people find the row: by its number; a key that is text may be about a person."""
+    key = json.loads(pk)
+    if all(isinstance(value, int) for value in key):
+        return f"{one.table} {' '.join(map(str, key))}"
+    return f"{one.table} ~{books.digest(pk)[:8]}"
+
+
+def _order(kept: Any) -> Any:
+    if isinstance(kept, Mapping):
+        return str(kept.get("time") or kept.get("text"))
+    return kept

@@ -1,0 +1,353 @@
+"""The folder source: files dropped into a folder become events, row by row.
+
+    folder/NAME        dropped, under its last name only when it is whole, or left to settle
+    folder/work/       the file being read; one at a time, in order of names
+    folder/done/       every row accepted
+    folder/refused/    others, with NAME.rest.csv: the rows to put right and drop again
+    …/NAME.report.csv  what became of each row: numbers, codes and what to do, none of its content
+
+Promises
+- A file is moved to `work/` before it is read, so nobody adds to it under its name meanwhile.
+- How far a file is read and the rows read are noted in one transaction: killed in the middle of a
+  file, reading goes on behind the last row noted.
+- The same row dropped again is the same event (`connectors/folder_rows.py`); the same file dropped
+  again changes nothing.
+- A refused row holds back later rows of its case in the same file, if the settings say so; they go
+  to the rest file with it.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import hmac
+import json
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from connectors import crash
+from connectors.captured import BOX, Found, write
+from connectors.errors import SettingsError
+from connectors.folder_reading import FileFault, head, records, slices
+from connectors.folder_rows import FileForm, RowReader
+from connectors.identity import write_whole
+from connectors.source import Fault, RowOutcome
+
+SUFFIXES: Final = (".csv", ".json", ".jsonl")
+_MARKER: Final = ".done"
+_META: Final = sa.MetaData()
+_FILE: Final = sa.Table(
+    "nrm_file",
+    _META,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("place", sa.Integer, nullable=False),
+    sa.Column("row", sa.Integer, nullable=False),
+    sa.Column("whole", sa.Boolean, nullable=False),
+    sa.Column("fault", sa.Text),
+)
+_TRIED: Final = sa.Table(
+    "nrm_tried",
+    _META,
+    sa.Column("row_key", sa.Text, primary_key=True),
+    sa.Column("attempt", sa.Integer, nullable=False),
+)
+_REPORT: Final = (
+    "row", "outcome", "reason", "field", "what to do", "step", "guard", "event", "position",
+)  # fmt: skip
+
+
+class FolderCapture:
+    """Captures the rows of dropped files. For `CapturedSource`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        form: FileForm,
+        secret: bytes,
+        *,
+        encoding: str = "utf-8",
+        delimiter: str = ",",
+        settle_seconds: float = 5.0,
+        marker: bool = False,
+        keep_done: bool = True,
+        holds_cases: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """secret: keys the rows' keys; the identity's salt secret. marker: a file is whole when
+        NAME.done is beside it, else when it has not changed for `settle_seconds`."""
+        self._folder = folder
+        self._form = form
+        self._secret = secret
+        self._encoding = encoding
+        self._delimiter = delimiter
+        self._settle = settle_seconds
+        self._marker = marker
+        self._keep_done = keep_done
+        self._holds_cases = holds_cases
+        self._clock = clock
+        self._seen: dict[str, tuple[int, int, float]] = {}
+        self._unsettled = False
+        self._reading = False
+
+    def prepare(self, db: Connection) -> None:
+        self.check()
+        for name in ("work", "done", "refused"):
+            (self._folder / name).mkdir(mode=0o700, exist_ok=True)
+        _META.create_all(db)
+
+    def check(self) -> None:
+        """SettingsError if the folder is not there or may not be written."""
+        if not self._folder.is_dir():
+            raise SettingsError(f"folder.path: there is no folder {self._folder}; make it")
+        if not os.access(self._folder, os.W_OK | os.X_OK):
+            raise SettingsError(
+                f"folder.path: {self._folder} may not be written; files are moved inside it"
+            )
+        try:
+            "".encode(self._encoding)
+        except LookupError:
+            raise SettingsError(
+                f"folder.encoding: there is no encoding {self._encoding!r}"
+            ) from None
+
+    def take(self, db: Connection, room: int) -> None:
+        """Reads on until there is a row to send, or no file that is whole."""
+        while (file := self._open(db)) is not None:
+            if not file["whole"]:
+                self._read(db, file, room)
+            if self._sendable(db):
+                break
+            if file["whole"]:
+                self._finish(db, file)
+        self._reading = file is not None
+
+    def answered(self, db: Connection, outcomes: Sequence[RowOutcome]) -> None:
+        for one in outcomes:
+            db.execute(sa.delete(_TRIED).where(_TRIED.c.row_key == one.key))
+            if one.state == "refused" and one.step:
+                tried = sa.insert(_TRIED).values(row_key=one.key, attempt=one.attempt + 1)
+                db.execute(tried)
+
+    def release(self, db: Connection) -> None:
+        """Nothing: what was refused is in the rest file, to be dropped again."""
+
+    def busy(self) -> bool:
+        return self._reading or self._unsettled
+
+    def notes(self) -> Sequence[str]:
+        waiting = len(list(self._candidates()))
+        refused = len(list(self._files(self._folder / "refused")))
+        told = [f"{waiting} files wait"] if waiting else []
+        return told + ([f"files to put right in {self._folder / 'refused'}"] if refused else [])
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    # -- which file --------------------------------------------------------------------------
+
+    def _open(self, db: Connection) -> dict[str, Any] | None:
+        """The file in work; the next one, if there is none."""
+        found = db.execute(sa.select(_FILE)).mappings().one_or_none()
+        if found is not None:
+            return dict(found)
+        name = next(self._files(self._folder / "work"), None) or self._claimed()
+        if name is None:
+            return None
+        values: dict[str, Any] = {"name": name, "place": 0, "row": 0, "whole": False, "fault": None}
+        db.execute(sa.insert(_FILE).values(values))
+        return values
+
+    def _claimed(self) -> str | None:
+        """Move the next file that is whole to `work/`, under a name nothing has had here."""
+        self._unsettled = False
+        for name in self._candidates():
+            path = self._folder / name
+            if not self._settled(path):
+                self._unsettled = True
+                continue
+            target = name
+            count = 1
+            while any((self._folder / one / target).exists() for one in ("done", "refused")):
+                count += 1
+                target = f"{path.stem}.{count}{path.suffix}"
+            os.rename(path, self._folder / "work" / target)
+            crash.point("source_after_claim")
+            (self._folder / (name + _MARKER)).unlink(missing_ok=True)
+            self._seen.pop(name, None)
+            return target
+        return None
+
+    def _candidates(self) -> Iterator[str]:
+        for name in self._files(self._folder):
+            if not self._marker or (self._folder / (name + _MARKER)).exists():
+                yield name
+
+    @staticmethod
+    def _files(folder: Path) -> Iterator[str]:
+        """Names of proper files of ours, in order; no links, nothing hidden, no broken names."""
+        try:
+            names = sorted(entry.name for entry in os.scandir(folder))
+        except FileNotFoundError:
+            return
+        for name in names:
+            if (
+                not name.isprintable()
+                or name.startswith(".")
+                or not name.endswith(SUFFIXES)
+                or name.endswith(".report.csv")
+            ):
+                continue
+            if stat.S_ISREG((folder / name).lstat().st_mode):
+                yield name
+
+    def _settled(self, path: Path) -> bool:
+        if self._marker:
+            return True
+        found = path.stat()
+        now = self._clock()
+        size, changed, since = self._seen.get(path.name, (-1, -1, now))
+        if (size, changed) != (found.st_size, found.st_mtime_ns):
+            since = now
+            self._seen[path.name] = (found.st_size, found.st_mtime_ns, now)
+        return now - since >= self._settle
+
+    # -- its rows ----------------------------------------------------------------------------
+
+    def _read(self, db: Connection, file: dict[str, Any], room: int) -> None:
+        path = self._folder / "work" / file["name"]
+        place, row, whole = file["place"], file["row"], True
+        try:
+            begins = head(path, self._encoding, self._delimiter)
+            reader = RowReader(self._form, begins.header, self._digest, file["name"])
+            rows = records(path, self._encoding, self._delimiter, place or begins.begins, row)
+            for record in rows:
+                self._capture(db, reader.found(record, file["name"]))
+                place, row = record.ends, record.number
+                room -= 1
+                if room <= 0:
+                    whole = False
+                    break
+        except FileFault as wrong:
+            fault = wrong.fault
+            told = json.dumps([fault.reason, fault.field, fault.fix])
+            db.execute(sa.update(_FILE).values(whole=True, fault=told))
+            return
+        db.execute(sa.update(_FILE).values(place=place, row=row, whole=whole))
+        crash.point("source_after_rows")
+
+    def _capture(self, db: Connection, found: Found) -> None:
+        """A row whose key another row of the file has is that row again, or another like it."""
+        key, count = found.key, 0
+        while db.execute(sa.select(BOX.c.id).where(BOX.c.row_key == found.key)).first():
+            count += 1
+            found = replace(found, key=self._digest(key, count))
+        if count and self._form.key and found.fault is None:
+            fix = "give each row a key of its own, or name more key columns"
+            found = replace(found, fault=Fault("duplicate_key", "", fix))
+        tried = db.execute(
+            sa.select(_TRIED.c.attempt).where(_TRIED.c.row_key == found.key)
+        ).scalar_one_or_none()
+        write(db, replace(found, attempt=tried or 0))
+
+    def _digest(self, *said: Any) -> str:
+        text = json.dumps(said, sort_keys=True, default=str).encode()
+        return hmac.digest(self._secret, b"nrm.folder.v1\n" + text, hashlib.sha256).hex()
+
+    # -- its end -----------------------------------------------------------------------------
+
+    def _sendable(self, db: Connection) -> bool:
+        """Whether rows wait for the hub, and not behind a refused one."""
+        other = BOX.alias("earlier")
+        behind = sa.exists(
+            sa.select(sa.literal(1))
+            .select_from(other)
+            .where(other.c.case_ref == BOX.c.case_ref)
+            .where(other.c.status == "refused")
+            .where(other.c.id < BOX.c.id)
+        )
+        ready = sa.select(BOX.c.id).where(BOX.c.status == "ready")
+        if self._holds_cases:
+            ready = ready.where(sa.not_(behind))
+        return db.execute(ready.limit(1)).first() is not None
+
+    def _finish(self, db: Connection, file: dict[str, Any]) -> None:
+        """Report, rest and the file itself, in this order: cut off anywhere it is done again."""
+        name = file["name"]
+        path = self._folder / "work" / name
+        left = BOX.c.status.in_(("refused", "ready"))
+        spans = [
+            (int(row[0]), int(row[1]))
+            for row in db.execute(
+                sa.select(BOX.c.begins, BOX.c.ends).where(left).order_by(BOX.c.begins)
+            )
+        ]
+        good = file["fault"] is None and not spans
+        target = self._folder / ("done" if good else "refused")
+        self._report(db, file, target / f"{name}.report.csv")
+        if path.exists():
+            if spans:
+                self._rest(path, spans, target)
+            crash.point("source_before_move")
+            if good and not self._keep_done:
+                path.unlink()
+            else:
+                os.rename(path, target / name)
+            crash.point("source_after_move")
+        db.execute(sa.delete(BOX))
+        db.execute(sa.delete(_FILE))
+
+    def _report(self, db: Connection, file: dict[str, Any], path: Path) -> None:
+        part = path.with_name("." + path.name + ".part")
+        with part.open("w", encoding="utf-8", newline="") as text:
+            sheet = csv.writer(text)
+            sheet.writerow(_REPORT)
+            if file["fault"] is not None:
+                reason, field, fix = json.loads(file["fault"])
+                sheet.writerow([0, "refused", reason, field, fix, 0, "", "", ""])
+            for row in db.execute(sa.select(BOX).order_by(BOX.c.id)).mappings():
+                held = row["status"] == "ready"
+                sheet.writerow(
+                    [
+                        str(row["place"]).rpartition(" ")[2],
+                        "waiting" if held else row["status"],
+                        "case_held" if held else row["answer_reason"] or "",
+                        row["answer_field"] or "",
+                        "put the earlier row of its case right"
+                        if held
+                        else row["answer_fix"] or "",
+                        "" if row["answer_step"] is None else row["answer_step"],
+                        row["answer_guard"] or "",
+                        row["hub_event"] or "",
+                        "" if row["hub_position"] is None else row["hub_position"],
+                    ]
+                )
+            text.flush()
+            os.fsync(text.fileno())
+        os.replace(part, path)
+
+    def _rest(self, path: Path, spans: Sequence[tuple[int, int]], target: Path) -> None:
+        """The rows to put right, as they stand in the file, under its header."""
+        rest = target / f"{path.stem}.rest{path.suffix}"
+        if path.suffix == ".json":
+            value = json.loads(path.read_bytes().decode("utf-8-sig"))
+            entries = value if isinstance(value, list) else [value]
+            wanted = [entries[begins] for begins, _ in spans]
+            write_whole(rest, (json.dumps(wanted, indent=1, ensure_ascii=False) + "\n").encode())
+            return
+        begins = head(path, self._encoding, self._delimiter).begins
+        part = rest.with_name("." + rest.name + ".part")
+        with part.open("wb") as file:
+            if path.suffix == ".csv":
+                file.writelines(slices(path, [(0, begins)]))
+            file.writelines(slices(path, spans))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, rest)

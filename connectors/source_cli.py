@@ -1,0 +1,273 @@
+"""Commands of an agency that publishes from its own systems: `nrm-hub source …`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import signal
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from connectors.agency_cli import reported
+from connectors.printed import console, table
+
+source = typer.Typer(
+    help="Publish from this agency's own systems: outbox, tables, folder.", no_args_is_help=True
+)
+
+File = Annotated[Path, typer.Argument(help="Settings of the source: source.toml.")]
+
+
+@source.command()
+@reported
+def run(
+    settings: File,
+    once: Annotated[
+        bool, typer.Option(help="Send what is there and end, instead of waiting for more.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say every round.")] = False,
+) -> None:
+    """Send rows to the hub and write its answers back, until told to stop (SIGTERM, Ctrl-C).
+
+    It can be killed at any moment: the next run goes on where it was. With --once the exit status
+    is 0 if nothing stands refused, 3 if something does, 1 if the hub was away.
+
+    Example: nrm-hub source run source.toml
+    """
+    from connectors import collector
+
+    loaded, identity, found = _opened(settings)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("connectors").setLevel(logging.INFO if verbose else logging.WARNING)
+    runner = _runner(loaded, identity, found)
+    try:
+        if once:
+            _run_once(runner, found, settings)
+            return
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        typer.echo(f"{identity.agency}: sending from {loaded.source_name}", err=True)
+        collector.rest()
+        runner.run(stop)
+    finally:
+        found.close()
+
+
+def _run_once(runner: Any, found: Any, settings: Path) -> None:
+    import time
+
+    from connectors.errors import TransportDownError
+
+    found.prepare()
+    accepted = refused = 0
+    while True:
+        progress = runner.run_once()
+        accepted += progress.accepted
+        refused += progress.refused
+        if progress.waiting:
+            why = "; ".join(runner.alarms.values())
+            raise TransportDownError(f"{accepted} accepted, {refused} refused, others wait: {why}")
+        if progress.idle:
+            if not getattr(found, "busy", bool)():
+                break
+            time.sleep(0.2)
+    status = found.status()
+    typer.echo(f"{accepted} accepted, {refused} refused")
+    if refused or status.refused:
+        typer.echo(f"What to do: nrm-hub source report {settings}", err=True)
+        raise typer.Exit(3)
+
+
+@source.command()
+@reported
+def check(settings: File) -> None:
+    """Check settings, identity, the agency's system and the way to the hub. Sends nothing.
+
+    Example: nrm-hub source check source.toml
+    """
+    loaded, identity, found = _opened(settings)
+    typer.echo(f"ok  settings  {settings}")
+    typer.echo(f"ok  identity  {identity.agency} ({identity.role}) at hub {identity.hub.hub}")
+    found.prepare()
+    status = found.status()
+    typer.echo(f"ok  source    {loaded.kind}: {status.ready} ready, {status.held} held")
+    if status.refused:
+        typer.echo(f"!!  source    {status.refused} refused: nrm-hub source report")
+    found.close()
+    _reach(loaded, identity)
+    typer.echo(f"ok  hub       reached by {loaded.hub.via}")
+
+
+@source.command()
+@reported
+def status(
+    settings: File,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """How many rows are ready, held, accepted, refused. Exit status 3 if any is refused.
+
+    Example: nrm-hub source status source.toml
+    """
+    _, _, found = _opened(settings)
+    found.prepare()
+    told = found.status()
+    found.close()
+    oldest = told.oldest_ready.isoformat(timespec="seconds") if told.oldest_ready else None
+    counts = {"ready": told.ready, "held": told.held, "accepted": told.accepted}
+    counts["refused"] = told.refused
+    if as_json:
+        typer.echo(json.dumps({**counts, "oldest_ready": oldest, "notes": list(told.notes)}))
+    else:
+        for name, count in counts.items():
+            typer.echo(f"{name:9} {count}")
+        if oldest:
+            typer.echo(f"oldest    {oldest}")
+        for note in told.notes:
+            typer.echo(f"          {note}")
+    if told.refused:
+        raise typer.Exit(3)
+
+
+@source.command()
+@reported
+def report(
+    settings: File,
+    last: Annotated[int, typer.Option(min=1, help="How many at most.")] = 1000,
+    form: Annotated[
+        Literal["table", "csv", "json"], typer.Option("--as", help="How it is printed.")
+    ] = "table",
+) -> None:
+    """Rows that stand refused or held: where they are, why, and what to do. None of their content.
+
+    Example: nrm-hub source report source.toml
+    """
+    _, _, found = _opened(settings)
+    found.prepare()
+    rows = [
+        {
+            "row": one.place,
+            "outcome": one.state,
+            "step": one.step,
+            "reason": one.reason,
+            "guard": one.guard,
+            "field": one.field,
+            "what to do": one.fix,
+        }
+        for one in found.report(last)
+    ]
+    found.close()
+    if form == "json":
+        for row in rows:
+            typer.echo(json.dumps(row))
+        return
+    heads = ("row", "outcome", "step", "reason", "guard", "field", "what to do")
+    if form == "csv":
+        sheet = csv.DictWriter(sys.stdout, heads)
+        sheet.writeheader()
+        sheet.writerows(rows)
+        return
+    shown = table(*heads)
+    for row in rows:
+        shown.add_row(*("" if row[name] is None else str(row[name]) for name in heads))
+    console().print(shown if rows else "Nothing is refused or held.")
+
+
+@source.command()
+@reported
+def retry(settings: File) -> None:
+    """Offer every refused row again, after its cause was removed elsewhere.
+
+    For a cause in the row itself, put the row right: docs/publish-outbox.md.
+
+    Example: nrm-hub source retry source.toml
+    """
+    from connectors.errors import SettingsError
+
+    loaded, _, found = _opened(settings)
+    found.prepare()
+    release = getattr(found, "release", None)
+    if release is None or loaded.kind == "folder":
+        found.close()
+        raise SettingsError("nothing to release: drop the rest file into the folder again")
+    typer.echo(f"{release()} rows are offered again")
+    found.close()
+
+
+@source.command()
+@reported
+def ddl(
+    dialect: Annotated[
+        Literal["postgresql", "mariadb", "sqlite"], typer.Argument(help="Which database.")
+    ],
+    name: Annotated[str, typer.Option("--table", help="Name of the table.")] = "nrm_outbox",
+    example: Annotated[
+        bool, typer.Option("--trigger", help="Add a trigger as an example.")
+    ] = False,
+) -> None:
+    """Print the statements that make the outbox table.
+
+    Example: nrm-hub source ddl postgresql > nrm_outbox.sql
+    """
+    from connectors.outbox_ddl import ddl as statements
+    from connectors.outbox_ddl import trigger
+
+    typer.echo(statements(dialect, name), nl=False)
+    if example:
+        typer.echo(trigger(dialect, name), nl=False)
+
+
+def _opened(path: Path) -> tuple[Any, Any, Any]:
+    from connectors.identity import AgencyIdentity
+    from connectors.source_settings import load_source_settings, open_source
+
+    settings = load_source_settings(path)
+    identity = AgencyIdentity.load(settings.home)
+    return settings, identity, open_source(settings, identity)
+
+
+def _runner(settings: Any, identity: Any, found: Any) -> Any:
+    from connectors.agency_cli import transport_of
+    from connectors.source_runner import SourceRunner
+    from connectors.submit import Limits, Publisher
+
+    limits = Limits(
+        answer_seconds=settings.hub.answer_seconds, give_up_seconds=settings.hub.give_up_seconds
+    )
+    if settings.hub.apart:
+        limits = replace(limits, batch_events=1)
+    transport = transport_of(identity, settings.hub.via, settings.hub.url)
+    publisher = Publisher(identity, transport, limits=limits)
+    return SourceRunner(found, identity, publisher, pace=settings.source_pace(), on_alarm=_tell)
+
+
+def _reach(settings: Any, identity: Any) -> None:
+    from connectors.settings import InboxSettings, PartnerSettings, SinkSettings, open_inbox
+
+    inbox = open_inbox(
+        PartnerSettings(
+            home=settings.home,
+            inbox=InboxSettings(via=settings.hub.via, url=settings.hub.url),
+            sink=SinkSettings(kind="none"),
+        ),
+        identity,
+    )
+    try:
+        inbox.registry()
+    finally:
+        inbox.close()
+
+
+def _tell(reason: str, detail: str, raised: bool) -> None:
+    from connectors.source_runner import ALARMS
+
+    if raised:
+        typer.secho(f"ALARM {reason}: {ALARMS[reason]} ({detail})", err=True)
+    else:
+        typer.secho(f"over  {reason}", err=True)

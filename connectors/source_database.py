@@ -1,0 +1,141 @@
+"""The agency's own database, as a source reads it: SQLite, PostgreSQL or MariaDB.
+
+Nothing is made or changed here but what a source says. MariaDB's sessions are in UTC. An outage is
+SourceDownError; what an operator has to put right is SettingsError and says how. Messages carry the
+database's error code, never its text, which may quote values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, event, exc
+
+from connectors.databases import LOCK_SECONDS, open_engine
+from connectors.errors import SettingsError, SourceDownError
+
+DIALECTS: Final = ("postgresql", "mariadb", "sqlite")
+_MISSING: Final = {
+    "42P01": "a table is missing",
+    "42703": "a column is missing",
+    "3F000": "a schema is missing",
+    "1146": "a table is missing",
+    "1054": "a column is missing",
+    "1049": "the database is missing",
+}
+_FORBIDDEN: Final = ("42501", "1142", "1143", "1044")
+
+
+class SourceDatabase:
+    """Transactions on the agency's database."""
+
+    def __init__(self, url: str, *, ours: bool = False) -> None:
+        """ours: an SQLite file of our own, made when it is not there and overwritten when emptied.
+        SettingsError if the URL names no database we know."""
+        self.engine = _engine(url, ours)
+        self.dialect = self.engine.dialect.name
+        self._ours = ours
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        with _errors(), self.engine.begin() as db:
+            yield db
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One view of everything, however many statements read it."""
+        options: dict[str, Any] = {"nrm_reading": True}
+        if self.dialect != "sqlite":
+            options["isolation_level"] = "REPEATABLE READ"
+        with _errors(), self.engine.connect().execution_options(**options) as db:
+            yield db
+
+    def wipe(self) -> None:
+        """Of a file of our own: what was emptied does not stay in its write-ahead log."""
+        if self._ours:
+            with _errors(), self.engine.connect() as db:
+                db.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _engine(url: str, ours: bool) -> sa.Engine:
+    try:
+        parsed = sa.make_url(url)
+    except exc.ArgumentError:
+        raise SettingsError(
+            "database.url is not a database URL; examples: sqlite:////srv/casework.db, "
+            "postgresql://user@host/database, mariadb://user@host/database"
+        ) from None
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(parsed, ours)
+    try:
+        return open_engine(url)
+    except SettingsError as wrong:
+        raise SettingsError(str(wrong).replace("sink.url", "database.url")) from None
+
+
+def _sqlite(url: sa.URL, ours: bool) -> sa.Engine:
+    path = url.database
+    if path in (None, "", ":memory:"):
+        raise SettingsError("an SQLite database needs a file: sqlite:////path/casework.db")
+    if not ours and not Path(str(path)).exists():
+        raise SettingsError("the SQLite file that database.url names is not there: check its path")
+    engine = sa.create_engine(url, connect_args={"timeout": LOCK_SECONDS}, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, record: Any) -> None:  # noqa: ARG001
+        connection.isolation_level = None  # the driver must not begin behind our back
+        if ours:
+            connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA secure_delete=ON")  # content that is blanked is overwritten
+
+    @event.listens_for(engine, "begin")
+    def begun(db: Connection) -> None:
+        reading = db.get_execution_options().get("nrm_reading")
+        db.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except exc.NoSuchTableError:
+        raise SettingsError("a table that the settings name is not in the database") from None
+    except (exc.StatementError, exc.TimeoutError) as wrong:
+        code = _code(wrong)
+        said = str(getattr(wrong, "orig", "")) if code.startswith("SQLITE") else ""
+        missing = _MISSING.get(code)
+        if missing is None and said.startswith("no such "):  # "no such table: …": names only
+            missing = f"a {said.split()[2].rstrip(':')} is missing"
+        if missing is not None:
+            raise SettingsError(
+                f"the agency's database says {code}: {missing}; compare the settings with the "
+                "database, and make the outbox with nrm-hub source ddl"
+            ) from None
+        if code in _FORBIDDEN:
+            raise SettingsError(
+                f"the agency's database says {code}: its user may not read or write a table; "
+                "docs/publish-outbox.md lists the rights it needs"
+            ) from None
+        raise SourceDownError(
+            f"the agency's database does not work ({code}): does it run, and are database.url, "
+            "user and password right?"
+        ) from None
+
+
+def _code(wrong: Exception) -> str:
+    original = getattr(wrong, "orig", None) or wrong
+    arguments = getattr(original, "args", ())
+    if type(original).__module__.startswith("pymysql") and arguments:
+        return str(arguments[0])  # its SQLSTATE is one for many errors
+    state = getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
+    return str(state or type(original).__name__)

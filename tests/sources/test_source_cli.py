@@ -1,0 +1,226 @@
+"""The commands `nrm-hub source …`, and what its settings file may say."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.errors import SettingsError
+from connectors.identity import AgencyIdentity
+from connectors.source import REASONS, SCHEMA_REASONS
+from connectors.source_runner import ALARMS
+from connectors.source_settings import SOURCES, SourceSettings, load_source_settings, open_source
+from hub.api.server import serve_api
+from hub.home import Home
+from hub.hub import Hub
+from tests.cli.programs import nrm
+from tests.sources.site import AT, OPENED
+
+CANARY = "Zlatanova-Canary"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a hub that runs, and NGO-1's identity."""
+    folder = tmp_path_factory.mktemp("cli")
+    home = Home(folder / "hub")
+    home.init()
+    hub = Hub.open(home)
+    made = AgencyIdentity.create(folder / "NGO-1", "NGO-1", "NGO", "ngo_support")
+    made.install_approval(hub.enrolment.approve(made.enrolment_request(), by="operator"))
+    hub.ensure_topics()
+    hub.start()
+    server = serve_api(hub, port=0)
+    (folder / "http").write_text(server.url, encoding="utf-8")
+    yield folder
+    assert hub.failure is None
+    server.stop()
+    hub.stop()
+
+
+def outbox_settings(folder: Path, name: str = "outbox") -> Path:
+    """As docs/publish-outbox.md has it: the statements as printed, then a settings file."""
+    statements = nrm("source", "ddl", "sqlite").out
+    database = folder / f"{name}.db"
+    if not database.exists():
+        with sqlite3.connect(database) as db:
+            db.executescript(statements)
+        db.close()
+    path = folder / f"{name}.toml"
+    path.write_text(
+        f'home = "NGO-1"\nkind = "outbox"\nname = "{name}"\n'
+        f'[database]\nurl = "sqlite:///{name}.db"\n[hub]\ngive_up_seconds = 20\n',
+        encoding="utf-8",
+    )
+    return path
+
+
+def put(path: Path, case: str, **data: Any) -> None:
+    with sqlite3.connect(path.with_suffix(".db")) as db:
+        db.execute(
+            "INSERT INTO nrm_outbox (event_type, case_ref, occurred_at, data) VALUES (?, ?, ?, ?)",
+            ("CaseOpened", case, AT, json.dumps({**OPENED, **data})),
+        )
+    db.close()
+
+
+def test_check_run_status_report_retry(running: Path) -> None:
+    settings = outbox_settings(running)
+    put(settings, "CLI-1")
+    put(settings, "CLI-2", channel=CANARY)
+    checked = nrm("source", "check", settings)
+    assert checked.code == 0, checked.err
+    assert "2 ready" in checked.out
+    ran = nrm("source", "run", settings, "--once")
+    assert ran.code == 3
+    assert "1 accepted, 1 refused" in ran.out
+    status = nrm("source", "status", settings, "--json")
+    assert status.code == 3
+    told = json.loads(status.out)
+    assert (told["ready"], told["accepted"], told["refused"]) == (0, 1, 1)
+    for form in ("table", "csv", "json"):
+        report = nrm("source", "report", settings, "--as", form)
+        assert report.code == 0
+        assert "unknown_code" in report.out
+        assert "channel" in report.out
+        assert CANARY not in report.out
+    again = nrm("source", "retry", settings)
+    assert "1 rows are offered again" in again.out
+    ran = nrm("source", "run", settings, "--once")
+    assert CANARY not in ran.out + ran.err
+    assert ran.code == 3  # the row is as it was
+
+
+def test_a_folder_run_once_takes_what_settles(running: Path) -> None:
+    drop = running / "drop"
+    drop.mkdir()
+    settings = running / "folder.toml"
+    settings.write_text(
+        'home = "NGO-1"\nkind = "folder"\n[folder]\npath = "drop"\nevent = "CaseOpened"\n'
+        "settle_seconds = 0.2\n",
+        encoding="utf-8",
+    )
+    header = "case,occurred_at,jurisdiction,channel,age_status\n"
+    (drop / "a.csv").write_text(header + f"F-1,{AT},XX,outreach,adult\n", encoding="utf-8")
+    ran = nrm("source", "run", settings, "--once")
+    assert (ran.code, ran.out) == (0, "1 accepted, 0 refused\n"), ran.err
+    assert (drop / "done" / "a.csv.report.csv").exists()
+    assert nrm("source", "retry", settings).code == 1
+
+
+def test_over_http(running: Path) -> None:
+    settings = outbox_settings(running, "over-http")
+    put(settings, "H-1")
+    url = (running / "http").read_text("utf-8")
+    text = settings.read_text("utf-8").replace("[hub]", f'[hub]\nvia = "http"\nurl = "{url}"')
+    settings.write_text(text, encoding="utf-8")
+    ran = nrm("source", "run", settings, "--once")
+    assert (ran.code, ran.out) == (0, "1 accepted, 0 refused\n"), ran.err
+    assert "ok  hub       reached by http" in nrm("source", "check", settings).out
+
+
+def test_a_source_of_another_package(
+    running: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Named in `kind`, made by what its entry point names."""
+    entry = EntryPoint("ledger", f"{__name__}:opened_by_entry", SOURCES)
+    monkeypatch.setattr(
+        "connectors.source_settings.entry_points", lambda group: [entry] if group == SOURCES else []
+    )
+    monkeypatch.setattr(EntryPoint, "load", lambda _: opened_by_entry)
+    path = tmp_path / "source.toml"
+    text = f'home = "{running / "NGO-1"}"\nkind = "ledger"\n[options]\nyear = 2026\n'
+    path.write_text(text, encoding="utf-8")
+    loaded = load_source_settings(path)
+    made = open_source(loaded, AgencyIdentity.load(loaded.home))
+    assert made == ("ledger", "NGO-1", {"year": 2026})
+
+
+def opened_by_entry(settings: SourceSettings, identity: AgencyIdentity) -> Any:
+    return settings.source_name, identity.agency, settings.options
+
+
+def test_ddl_for_every_database() -> None:
+    for dialect in ("postgresql", "mariadb", "sqlite"):
+        printed = nrm("source", "ddl", dialect, "--table", "app.outbox", "--trigger").out
+        assert "CREATE TABLE app.outbox" in printed
+        assert "INSERT INTO app.outbox" in printed
+        assert "CREATE TRIGGER" in printed
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "home"),
+        ('home = "a"\nkind = "outbox"', "a [database] section is needed"),
+        ('home = "a"\nkind = "folder"', "a [folder] section is needed"),
+        ('home = "a"\nkind = "changes"\n[database]\nurl = "sqlite:///x"', "mapping is needed"),
+        ('home = "a"\nkind = "outbox"\n[database]\ntable = "x"', "one of url and url_file"),
+        ('home = "a"\nkind = "x"\nnam = "y"', "nam"),
+        ('home = "a"\nkind = "x"\nname = "ä"', "name"),
+        ('home = "a"\nkind = "outbox"\n[database]\nurl_file = "no"', "url_file cannot be read"),
+        ('home = "a"\nkind = "${NO_SUCH_VARIABLE}"', "NO_SUCH_VARIABLE is not set"),
+        ("home = ", "source.toml"),
+    ],
+)
+def test_mistakes_in_settings_are_named(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "source.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError) as wrong:
+        load_source_settings(path)
+    assert told in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ('kind = "nothing"', "known are outbox, changes, folder"),
+        ('kind = "outbox"\n[database]\nurl = "oracle://secret-word@x/y"', "no support for oracle"),
+        ('kind = "outbox"\n[database]\nurl = "what?"', "database.url"),
+        ('kind = "outbox"\n[database]\nurl = "sqlite:///gone.db"', "is not there"),
+        ('kind = "folder"\n[folder]\npath = "x"\nzone = "Mars/Base"', "no time zone"),
+    ],
+)
+def test_sources_that_cannot_be_opened_say_why(
+    running: Path, tmp_path: Path, section: str, told: str
+) -> None:
+    path = tmp_path / "source.toml"
+    path.write_text(f'home = "{running / "NGO-1"}"\n{section}\n', encoding="utf-8")
+    loaded = load_source_settings(path)
+    with pytest.raises(SettingsError) as wrong:
+        open_source(loaded, AgencyIdentity.load(loaded.home))
+    assert told in str(wrong.value)
+    assert "secret-word" not in str(wrong.value)
+
+
+def test_every_setting_is_documented() -> None:
+    pages = "".join(
+        (Path(__file__).parents[2] / "docs" / f"publish-{kind}.md").read_text("utf-8")
+        for kind in ("outbox", "changes", "folder")
+    )
+    for name, part in SourceSettings.model_fields.items():
+        inner = getattr(part.annotation, "model_fields", None)
+        if inner is None and name in ("database", "folder"):
+            inner = part.annotation.__args__[0].model_fields
+        for one in inner or [name]:
+            wanted = f"`{name}.{one}`" if inner else f"`{name}`"
+            assert wanted in pages, wanted
+
+
+def test_every_reason_and_alarm_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "publish-outbox.md").read_text("utf-8")
+    for code in (*REASONS, *SCHEMA_REASONS, *ALARMS):
+        assert f"| `{code}` |" in page, code
+
+
+def test_state_files_are_for_this_user_only(running: Path) -> None:
+    state = running / "folder.state.db"
+    assert state.exists()
+    assert os.stat(state).st_mode & 0o077 == 0
