@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import Any, Final
 
@@ -114,13 +115,14 @@ def undo(sink: Sink, rows: Collection[tuple[str, str]]) -> None:
                 sa.Table(name, sa.MetaData(), schema=sink.db_schema).drop(db)
         sink.database.wipe(True)
     elif (database := _books(sink)) is not None:
-        files = [Path(str(database.engine.url.database))]
+        books = Path(str(database.engine.url.database))
         sink.close()
+        # Logs and journals lie beside the books under their name; the lines' file has none.
+        files = [books, *books.parent.glob(f"{escape(books.name)}[.-]*")]
         if isinstance(sink, JsonlSink):
             files.append(sink.path)
         for path in files:
-            for suffix in ("", "-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
 
 def filled(sink: Sink) -> list[tuple[str, str]]:

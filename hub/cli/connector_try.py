@@ -95,12 +95,16 @@ def try_(
             trial = Trial.open(practice, loaded, wanted)
             try:
                 good = _delivered(out, trial.deliver())
-                good = _recalled(out, trial.recall()) and good
+                after = trial.recall()
+                good = _recalled(out, after) and good
             finally:
                 trial.close()
         finally:
             practice.close()
-        out.print("What the trial has made is taken away again.")
+        if after.rows is None:
+            out.print("The trial's books are taken away; what your system keeps of it is its own.")
+        else:
+            out.print("What the trial has made is taken away again.")
     if not good:
         raise typer.Exit(DIFFERS)
 
@@ -134,6 +138,8 @@ def _recalled(out: Console, seen: Seen) -> bool:
         out.print("Kept on an own basis, as partner.toml has it:")
         _holdings(out, seen)
         _rows(out, still)
+    elif seen.rows is None:
+        out.print("Gone by the books: look into your system whether it is.")
     else:
         out.print("Gone: the books hold nothing, and nothing of it was found.")
     for one in [one for one in seen.rows or () if not one.content]:

@@ -62,7 +62,7 @@ class Trial:
         cls, practice: Practice, settings: PartnerSettings, types: Collection[str] = ()
     ) -> Trial:
         """Nothing is delivered yet. SettingsError where real deliveries are, or rows might be."""
-        _refuse_real(settings, practice.identity)
+        _refuse_real(settings)
         home = practice.home / practice.agency
         settings = settings.model_copy(update={"home": home})
         sink = open_sink(settings, practice.identity)
@@ -181,13 +181,17 @@ def _copy_tables(mapping: Mapping, url: str, twin: str) -> None:
         target.close()
 
 
-def _refuse_real(settings: PartnerSettings, practice: AgencyIdentity) -> None:
-    """Books beside a system are looked for where the partner's real connector keeps them."""
+def _refuse_real(settings: PartnerSettings) -> None:
+    """Books beside a system are looked for where the partner's real connector keeps them.
+
+    Without an identity there has been none; books kept elsewhere are found by the trial's own sink.
+    """
     try:
         identity = AgencyIdentity.load(settings.home)
-        identity = identity if identity.enrolled else practice
     except ConnectorError:
-        identity = practice
+        return
+    if not identity.enrolled:
+        return
     sink = open_sink(settings, identity)
     try:
         if (told := _holding_real(sink)) is not None:

@@ -324,6 +324,19 @@ def test_books_at_the_real_home_refuse_a_trial(documents: Path, tmp_path: Path) 
     assert list((tmp_path / "documents").iterdir()) == []
 
 
+def test_a_shipped_kind_that_cannot_be_read_back(tmp_path: Path) -> None:
+    """Only the books can be told, and no more is claimed."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "partner.toml").write_text(
+        'home = "agency"\n[sink]\nkind = "folder"\n[sink.options]\npath = "out"\n', "utf-8"
+    )
+    done = nrm("connector", "try", tmp_path / "partner.toml")
+    assert done.code == 0, done
+    assert "IdentityRecorded identity consent:c1" in told(done)
+    assert "Gone by the books" in done.out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "partner.toml"]
+
+
 @pytest.mark.postgres
 def test_on_postgres_in_a_schema_of_its_own(
     new_postgres_database: Callable[[], str], tmp_path: Path
