@@ -107,8 +107,11 @@ class SqlSink(LandingSink):
 
     def prepare(self) -> None:
         """Make our tables; check the mapping against the partner's."""
-        with self.database.writing() as db:
-            ensure(db, self.own_tables())
+        try:
+            with self.database.writing() as db:
+                ensure(db, self.own_tables())
+        except SinkRefusedError:  # PostgreSQL, when two make the same table at the same moment
+            raise SinkDownError("another process makes the tables just now: wait for it") from None
         self.database.wipe(True)  # a process may have died between a recall's commit and this
         if self.mapped is not None:
             self.mapped.check()

@@ -55,6 +55,7 @@ class Times:
 
     def test_a_second_runner_beside_a_slow_one(self, bench: Bench) -> None:
         """One transaction takes long; meanwhile another runner starts. The effect is one."""
+        bench.open()  # what is made once is there
         child = os.fork()
         if child == 0:
             try:
