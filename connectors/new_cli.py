@@ -30,6 +30,9 @@ def new(
             "told what happened. sql: tables of your own in your database. plain: a file."
         ),
     ] = Family.state,
+    source: Annotated[
+        bool, typer.Option("--source", help="The other way: from your system to the hub.")
+    ] = False,
     into: Annotated[Path, typer.Option(help="The folder it is made in.")] = Path(),
 ) -> None:
     """Make a package for a connector of your own, which works and passes the conformance suite.
@@ -40,7 +43,7 @@ def new(
     """
     from connectors.kit.new import new_connector
 
-    folder = new_connector(name, family.value, into)
+    folder = new_connector(name, "source" if source else family.value, into)
     typer.echo(f"Made {folder}. Next:")
     typer.echo(f'  cd {folder} && pip install -e ".[dev]" && python -m pytest')
     typer.echo("  then change it: README.md says where.")

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from connectors.databases import open_engine, translated
 from connectors.ddl import ensure
+from connectors.errors import SinkDownError, SinkRefusedError
 from connectors.findings import Finding
 from connectors.landing import LandingSink, Projection
 from connectors.ledger import Ledger

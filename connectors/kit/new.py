@@ -24,6 +24,7 @@ from typing import Final
 from connectors.errors import SettingsError
 from connectors.kinds import KINDS
 from connectors.settings import SINKS
+from connectors.source_settings import SOURCES
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST: Final = 40
@@ -66,9 +67,17 @@ FAMILIES: Final[Mapping[str, Family]] = {
 }
 """What a sink can be built on."""
 
+SOURCE: Final = Family(
+    "Takes JSON files that are put into a folder and states each to the hub as an event.",
+    "`read`",
+    'folder = "/srv/nrm/out"         # has to be there: mkdir -m 700',
+    ("source.py", "bench.py"),
+)
+"""The other way: from an agency's system to the hub."""
+
 
 def new_connector(name: str, family: str, parent: Path) -> Path:
-    """Write the package into `parent`/name and return that folder.
+    """Write the package into `parent`/name and return that folder. family: or "source".
 
     SettingsError if the name cannot be one, is taken, or the folder is there: nothing is written.
     """
@@ -76,7 +85,7 @@ def new_connector(name: str, family: str, parent: Path) -> Path:
     folder = parent / name
     if folder.exists():
         raise SettingsError(f"{folder} is there already: choose another name or remove it")
-    kind = FAMILIES[family]
+    kind = SOURCE if family == "source" else FAMILIES[family]
     values = {
         "name": name,
         "package": package,
@@ -86,13 +95,14 @@ def new_connector(name: str, family: str, parent: Path) -> Path:
         "example": kind.example,
     }
     source = f"src/{package}"
+    common, settings = ("source", "source") if family == "source" else ("common", "partner")
     files = {
-        "pyproject.toml": "common/pyproject.toml",
-        "README.md": "common/README.md",
-        "partner.toml.example": "common/partner.toml.example",
-        f"{source}/__init__.py": "common/init.py",
+        "pyproject.toml": f"{common}/pyproject.toml",
+        "README.md": f"{common}/README.md",
+        f"{settings}.toml.example": f"{common}/{settings}.toml.example",
+        f"{source}/__init__.py": f"{common}/init.py",
         f"{source}/py.typed": "",
-        "tests/test_conformance.py": "common/test_conformance.py",
+        "tests/test_conformance.py": f"{common}/test_conformance.py",
         **{f"{source}/{one}": f"{family}/{one}" for one in kind.files},
     }
     for place, template in files.items():
@@ -112,9 +122,10 @@ def checked(name: str) -> str:
     package = name.replace("-", "_")
     if keyword.iskeyword(package) or keyword.issoftkeyword(package):
         raise SettingsError(f"{name!r} is a word of Python's: choose another name")
-    taken = {"sql", "jsonl", *KINDS, *(entry.name for entry in entry_points(group=SINKS))}
+    taken = {"sql", "jsonl", "outbox", "changes", "folder", *KINDS}
+    taken |= {entry.name for group in (SINKS, SOURCES) for entry in entry_points(group=group)}
     if name in taken:
-        raise SettingsError(f"there is a sink {name!r} already: choose another name")
+        raise SettingsError(f"there is a connector {name!r} already: choose another name")
     if util.find_spec(package) is not None:
         raise SettingsError(f"there is a Python package {package!r} already: choose another name")
     return package

@@ -94,6 +94,13 @@ def test_each_family_works_out_of_the_box_and_a_broken_one_is_caught(tmp_path: P
     assert {place.split("/")[0] for place, _ in failed} == {"notes-broken"}, told
 
 
+def test_a_source_works_out_of_the_box(tmp_path: Path) -> None:
+    said("connector", "new", "case-files", "--source", "--into", tmp_path)
+    package = tmp_path / "case-files"
+    assert "nrm_hub.sources" in (package / "pyproject.toml").read_text()
+    assert "passed" in suite(package)
+
+
 @pytest.mark.slow
 def test_installed_tested_checked_and_run(tmp_path: Path) -> None:
     package = new_connector("case-notes", "plain", tmp_path)
