@@ -204,6 +204,7 @@ public class FhirServer {
     public JpaStorageSettings storageSettings() {
       JpaStorageSettings settings = new JpaStorageSettings();
       settings.setExpungeEnabled(true);
+      settings.setAllowMultipleDelete(true);
       settings.setSchedulingDisabled(true);
       settings.setResourceClientIdStrategy(JpaStorageSettings.ClientIdStrategyEnum.ANY);
       settings.setReuseCachedSearchResultsForMillis(null);

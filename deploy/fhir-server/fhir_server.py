@@ -1,6 +1,6 @@
 """A real FHIR R4 server on this machine: HAPI FHIR's JPA server over an H2 file.
 
-    python deploy/fhir-server/serve.py --home DIR [--port 8080]      runs until interrupted
+    python deploy/fhir-server/fhir_server.py --home DIR [--port 8080]      runs until interrupted
 
 For tests, tutorials and trying things out: it listens on 127.0.0.1 only and asks nobody who they
 are. Needs Java 17 or newer with its compiler; the jars (jars.txt, 200 MB, hashes checked) are
