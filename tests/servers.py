@@ -36,7 +36,7 @@ from hub.topics.jars import JarsError
 KAFKA_USERS = {"shelter": "shelter-secret", "police": "police-secret"}
 
 _NEEDS = {"kafka_broker": "kafka", "kafka_url": "kafka"}
-_NEEDS |= {"fhir_server": "fhir"}
+_NEEDS |= {"fhir_server": "fhir", "empty_fhir_url": "fhir"}
 _NEEDS |= dict.fromkeys(("postgres", "postgres_url", "new_postgres_database"), "postgres")
 
 
@@ -119,6 +119,13 @@ def fhir_server() -> Iterator[FhirServer]:
             pytest.fail(f"These tests need a real FHIR server: {error}\nTry `make test-services`.")
         finally:
             server.stop()
+
+
+@pytest.fixture
+def empty_fhir_url(fhir_server: FhirServer) -> str:
+    """Its FHIR base, with nothing in it."""
+    fhir_server.empty()
+    return fhir_server.url
 
 
 @pytest.fixture(scope="session")

@@ -249,6 +249,13 @@ class _Plan:
         result = merged(resource, current)
         if result.edited:
             log.info("%s: left as edited there: %s", name, ", ".join(result.edited))
+        if result.replaced:
+            log.warning(
+                "%s: the hub's new statement replaces what was edited there: %s (version %s)",
+                name,
+                ", ".join(result.replaced),
+                current["meta"]["versionId"],
+            )
         if not result.same:
             self.puts.append((result.resource, current["meta"]["versionId"]))
         if result.lessened or purged(current):

@@ -110,7 +110,7 @@ def provenance(event: Kept, names: Names, targets: Sequence[Mapping[str, str]]) 
         "target": [dict(one) for one in targets],
         "recorded": moment(event.received_at),
         "activity": concept(EVENT_TYPE, event.event_type),
-        "agent": [{"id": f"{OURS}0", "type": kind, "who": names.organization(event.agency)}],
+        "agent": [{"id": f"{OURS}agent-0", "type": kind, "who": names.organization(event.agency)}],
     }
     if event.occurred_at is not None:
         found["occurredDateTime"] = moment(event.occurred_at)

@@ -23,7 +23,7 @@ EVENT_TYPE: Final = "urn:nrm:event-type"
 FIELD: Final = "urn:nrm:field:"
 WRITTEN: Final = "urn:nrm:written"
 OURS: Final = "nrm-"
-"""Begins the element id of each entry the hub has put into a list."""
+"""Begins the element id of what the hub has put into a list; no two in a resource are alike."""
 
 _IDS: Final = UUID("0d5b6a0e-6f0b-5a55-9a0f-2f1f0a4a7c44")
 _KNOWN_LISTS: Final = {"iso3166": "urn:iso:std:iso:3166", "iso639": "urn:ietf:bcp:47"}
@@ -43,7 +43,7 @@ class Names:
         return str(uuid5(_IDS, f"{self.hub}/{self.agency}/{resource_type}/{ref}"))
 
     def identifier(self, what: str, ref: str, number: int = 0) -> dict[str, Any]:
-        return {"id": f"{OURS}{number}", "system": self.system(what), "value": ref}
+        return {"id": f"{OURS}identifier-{number}", "system": self.system(what), "value": ref}
 
     def reference(self, resource_type: str, ref: str) -> dict[str, str]:
         return {"reference": f"{resource_type}/{self.id(resource_type, ref)}"}

@@ -5,16 +5,17 @@
     the partner's    everything else: it is carried over untouched into each new version
 
 Beside its elements the hub leaves a digest of each (`urn:nrm:written`). An element that no longer
-is as it was left was edited by the partner: it stays as edited, for as long as the hub states it at
-all, and what the hub states is still in the extensions. When what it rests on is recalled, an
-element goes, edited or not, for an edit of what was told is made of what was told.
+is as it was left was edited by the partner: it stays as edited for as long as the hub says the same;
+a status stays for as long as the resource does. What the hub states is still in the extensions. When
+the hub states something else, that is written. When what an element rests on is recalled, it goes,
+edited or not, for an edit of what was told is made of what was told.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,11 +37,13 @@ _NEVER_EDITED: Final = frozenset({"extension", "identifier", "target", "agent"})
 @dataclass(frozen=True, slots=True)
 class Merged:
     """resource: what to write. same: nothing to write. edited: elements left as the partner has
-    them. lessened: something the hub had written is gone, so earlier versions have to go too."""
+    them. replaced: edits that a new statement of the hub takes the place of. lessened: something
+    the hub had written is gone, so earlier versions have to go too."""
 
     resource: Resource
     same: bool
     edited: tuple[str, ...]
+    replaced: tuple[str, ...]
     lessened: bool
 
 
@@ -55,6 +58,7 @@ def merged(ours: Resource, current: Resource) -> Merged:
     found: Resource = {name: ours[name] for name in ("resourceType", "id") if name in ours}
     digests: dict[str, str] = {}
     edited: list[str] = []
+    replaced: list[str] = []
     for name in dict.fromkeys([*ours, *current]):
         if name in _FRAME:
             continue
@@ -65,8 +69,12 @@ def merged(ours: Resource, current: Resource) -> Merged:
             if name in _NEVER_EDITED:
                 digests[name] = digest
             elif before is not None and _digest(mine) != before:
-                new, digests[name] = mine, before
-                edited.append(name)
+                if name in _TURNS or digest == before:
+                    new, digests[name] = mine, before
+                    edited.append(name)
+                else:
+                    digests[name] = digest
+                    replaced.append(name)
             elif rest is not None and not isinstance(rest, list):
                 new = None  # theirs came first, and there is room for one
                 edited.append(name)
@@ -76,13 +84,14 @@ def merged(ours: Resource, current: Resource) -> Merged:
         if value is not None:
             found[name] = value
     found["meta"] = _meta(ours["meta"], current.get("meta", {}))
-    lessened = _lessened(ours, current, written)
+    lessened = _lessened(ours, current, written.keys() - set(edited))
     if "text" in current and not lessened:  # a narrative may repeat what is taken away
         found["text"] = current["text"]
     if lessened and HISTORY not in found["meta"]["tag"]:
         found["meta"]["tag"].append(dict(HISTORY))
     found = _marked(found, digests)
-    return Merged(found, _canonical(found) == _canonical(current), tuple(edited), lessened)
+    same = _canonical(found) == _canonical(current)
+    return Merged(found, same, tuple(edited), tuple(replaced), lessened)
 
 
 def purged(resource: Resource) -> bool:
@@ -154,9 +163,9 @@ def _meta(ours: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]
     return found
 
 
-def _lessened(ours: Resource, current: Resource, written: Mapping[str, str]) -> bool:
+def _lessened(ours: Resource, current: Resource, names: Set[str]) -> bool:
     """Whether a value that is there by the hub is not among what it states now."""
-    for name in written.keys() - _TURNS:
+    for name in names - _TURNS:
         mine, _ = _split(current.get(name), True, name)
         if mine is not None and not _leaves(mine) <= _leaves(ours.get(name)):
             return True

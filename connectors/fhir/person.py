@@ -34,8 +34,6 @@ def patient(case_ref: str, subject_ref: str, case: Sequence[Kept], names: Names)
     }
     for element, value in (
         ("name", _names(told)),
-        ("gender", _GENDER.get(str(told.get("gender", "")).upper()[:1])),
-        ("birthDate", _born(told)),
         ("telecom", _telecom(told)),
         ("address", _address(told)),
         ("contact", _contact(told)),
@@ -43,7 +41,12 @@ def patient(case_ref: str, subject_ref: str, case: Sequence[Kept], names: Names)
         ("extension", _extensions(told)),
     ):
         if value:
-            found[element] = value
+            found[element] = _numbered(element, value)
+    gender = _GENDER.get(str(told.get("gender", "")).upper()[:1])
+    if gender:
+        found["gender"] = gender
+    if told.get("date_of_birth"):
+        found["birthDate"] = _born(told)
     return found
 
 
@@ -83,9 +86,9 @@ def _texts(value: Any) -> list[str]:
     return [one.strip() for one in found if isinstance(one, str) and one.strip()]
 
 
-def _numbered(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _numbered(element: str, entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Each entry of a list marked as the hub's, so that the partner's own beside it are known."""
-    return [{"id": f"{OURS}{number}", **one} for number, one in enumerate(entries)]
+    return [{"id": f"{OURS}{element}-{number}", **one} for number, one in enumerate(entries)]
 
 
 def _identifiers(
@@ -109,11 +112,11 @@ def _names(told: Mapping[str, Any]) -> list[dict[str, Any]]:
             name["given"] = given
         found.append(name)
     found += [{"use": "nickname", "text": one} for one in _texts(told.get("aliases"))]
-    return _numbered(found)
+    return found
 
 
 def _born(told: Mapping[str, Any]) -> str:
-    return str(told.get("date_of_birth") or "")[: _DIGITS.get(told.get("dob_precision", "day"), 10)]
+    return str(told["date_of_birth"])[: _DIGITS.get(told.get("dob_precision", "day"), 10)]
 
 
 def _telecom(told: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -124,13 +127,13 @@ def _telecom(told: Mapping[str, Any]) -> list[dict[str, Any]]:
     ):
         if told.get(safe) is True:
             found += [{"system": system, "value": one} for one in _texts(told.get(field))]
-    return _numbered(found)
+    return found
 
 
 def _address(told: Mapping[str, Any]) -> list[dict[str, Any]]:
     if told.get("safe_to_post") is not True:
         return []
-    return _numbered([{"type": "postal", "text": one} for one in _texts(told.get("post_address"))])
+    return [{"type": "postal", "text": one} for one in _texts(told.get("post_address"))]
 
 
 def _contact(told: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -139,13 +142,11 @@ def _contact(told: Mapping[str, Any]) -> list[dict[str, Any]]:
         found["name"] = {"text": text}
     for text in _texts(told.get("alternative_relation")):
         found["relationship"] = [{"text": text}]
-    return _numbered([found] if found else [])
+    return [found] if found else []
 
 
 def _communication(told: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return _numbered(
-        [{"language": concept("urn:ietf:bcp:47", one)} for one in _texts(told.get("language"))]
-    )
+    return [{"language": concept("urn:ietf:bcp:47", one)} for one in _texts(told.get("language"))]
 
 
 def _extensions(told: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -163,4 +164,4 @@ def _extensions(told: Mapping[str, Any]) -> list[dict[str, Any]]:
     if told.get("interpreter_needed") is not None:
         needed = bool(told["interpreter_needed"])
         found.append({"url": f"{_CORE}/patient-interpreterRequired", "valueBoolean": needed})
-    return _numbered(found)
+    return found

@@ -166,6 +166,12 @@ def _until(resource: Resource, value: Any, _told: Told) -> None:
     resource.setdefault("provision", {"type": "deny"})["period"] = {"end": value}
 
 
+def _purposes(resource: Resource, value: Any, told: Told) -> None:
+    codings = [one["coding"][0] for one in map(told, value) if "coding" in one]
+    if codings:
+        resource.setdefault("provision", {"type": "deny"})["purpose"] = codings
+
+
 def _verified(resource: Resource, value: Any, _told: Told) -> None:
     resource["verification"] = [{"verified": True, "verifiedWith": {"display": str(value)}}]
 
@@ -319,7 +325,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
         {"outcome": _concepts("reasonCode"), "learning": _inside("payload", "contentString")},
     ),
     "ConsentRequested": _consent("proposed"),
-    "ConsentGiven": _consent("active", {**_PERMITS, "given_by": _verified}),
+    "ConsentGiven": _consent("active", {**_PERMITS, "given_by": _verified, "purposes": _purposes}),
     "ConsentAmended": _consent("active", _PERMITS),
     "ConsentRefused": _consent("rejected"),
     "ConsentWithdrawn": _consent("inactive"),

@@ -1,6 +1,6 @@
 """Stated: every field of an event as extensions of its resource, and back. Nothing is dropped.
 
-    {"url": "urn:nrm:category", "extension": [
+    {"id": "nrm-category-0", "url": "urn:nrm:category", "extension": [
         {"url": "code", "valueCode": "identity"},
         {"url": "basis", "valueString": "consent"},
         {"url": "urn:nrm:field:given_name", "valueString": "…"},
@@ -20,7 +20,7 @@ from functools import cache
 from typing import Any, Final
 
 from connectors.columns import kind_of
-from connectors.fhir.names import CATEGORY, FIELD, Resource, code_system
+from connectors.fhir.names import CATEGORY, FIELD, OURS, Resource, code_system
 from schemas.compartments import Field
 from schemas.registry import Schemas
 
@@ -57,7 +57,7 @@ def extensions(
             for name, value in fields[category].items()
             if value is not None
         ]
-        found.append({"id": f"nrm-{number}", "url": CATEGORY, "extension": inner})
+        found.append({"id": f"{OURS}category-{number}", "url": CATEGORY, "extension": inner})
     return found
 
 

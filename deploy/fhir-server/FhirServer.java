@@ -72,7 +72,8 @@ import org.springframework.transaction.annotation.EnableTransactionManagement;
  * The port is written to the folder's file `port` once it answers.
  *
  * <p>For tests, -Dbench=true adds /bench: `stored` shows every cell of every table, packed resources
- * unpacked; `expunge` and `authorization` switch what the server allows while it runs.
+ * unpacked; `copy` writes a copy of the database's file; `expunge` and `authorization` switch what
+ * the server allows while it runs.
  */
 public class FhirServer {
   static Path home;
@@ -141,7 +142,17 @@ public class FhirServer {
       switch (asked.getPathInfo()) {
         case "/expunge" -> settings.setExpungeEnabled(Boolean.parseBoolean(told));
         case "/authorization" -> authorization = told;
+        case "/copy" -> copy(told);
         default -> answer.sendError(HttpServletResponse.SC_NOT_FOUND);
+      }
+    }
+
+    private void copy(String zip) throws IOException {
+      try (Connection database = source.getConnection()) {
+        database.createStatement().execute("CHECKPOINT SYNC");
+        database.createStatement().execute("BACKUP TO '" + zip.replace("'", "''") + "'");
+      } catch (SQLException wrong) {
+        throw new IOException(wrong);
       }
     }
 
@@ -223,7 +234,7 @@ public class FhirServer {
 
     @Bean(destroyMethod = "dispose")
     public DataSource dataSource() {
-      return JdbcConnectionPool.create("jdbc:h2:file:" + home.resolve("fhir"), "sa", "");
+      return JdbcConnectionPool.create("jdbc:h2:file:" + home.resolve("fhir") + ";DB_CLOSE_ON_EXIT=FALSE", "sa", "");
     }
 
     @Bean

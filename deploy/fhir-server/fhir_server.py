@@ -10,6 +10,7 @@ fetched once, by Maven.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -51,10 +52,6 @@ class FhirServer:
     def url(self) -> str:
         return f"{self.origin}/fhir"
 
-    @property
-    def database(self) -> Path:
-        return self.home / "fhir.mv.db"
-
     def start(self) -> FhirServer:
         """Returns when it answers."""
         self.home.mkdir(parents=True, exist_ok=True)
@@ -83,6 +80,18 @@ class FhirServer:
             answer.read()
         return self
 
+    def empty(self) -> None:
+        """Remove everything that is there, versions included."""
+        everything = {"name": "expungeEverything", "valueBoolean": True}
+        asked = {"resourceType": "Parameters", "parameter": [everything]}
+        request = urllib.request.Request(
+            f"{self.url}/$expunge",
+            json.dumps(asked).encode(),
+            {"content-type": "application/fhir+json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            answer.read()
+
     def stop(self) -> None:
         process, self._process = self._process, None
         if process is None:
@@ -105,9 +114,20 @@ class FhirServer:
         return self._process.wait() if self._process else 0
 
 
+def compact(database: Path) -> None:
+    """Write the file of a database that is not open anew, without what was deleted in it."""
+    name = str(database).removesuffix(".mv.db")
+    command = [str(java()), "-cp", os.pathsep.join(map(str, fetch())), "org.h2.tools.Shell",
+               "-url", f"jdbc:h2:file:{name}", "-user", "sa", "-password", "",
+               "-sql", "SHUTDOWN COMPACT"]  # fmt: skip
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="A FHIR R4 server on this machine.")
-    parser.add_argument("--home", type=Path, required=True, help="folder of its database")
+    parser.add_argument(
+        "--home", type=Path, default=Path("fhir-home"), help="folder of its database"
+    )
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--fetch", action="store_true", help="fetch its jars and do no more")
     asked = parser.parse_args()

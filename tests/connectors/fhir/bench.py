@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import fhir_server
 from connectors.fhir import FhirSink, Options, open_sink, stated
 from connectors.fhir.names import Names, Resource
 from connectors.kinds import Place
@@ -24,10 +26,7 @@ class FhirPartner:
 
     def __init__(self, server: FhirServer) -> None:
         self.server = server
-        everything = {"name": "expungeEverything", "valueBoolean": True}
-        asked = {"resourceType": "Parameters", "parameter": [everything]}
-        status, told = self.call("POST", "$expunge", asked)
-        assert status == 200, told
+        server.empty()
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         data = None if body is None else json.dumps(body).encode()
@@ -65,7 +64,22 @@ class FhirPartner:
         with urllib.request.urlopen(f"{self.server.origin}/bench/stored", timeout=60) as answer:
             return answer.read()
 
+    def file(self, folder: Path, *, compact: bool = False) -> bytes:
+        """The database's file as it is on disk, from H2's own hot copy."""
+        folder.mkdir()
+        copied = folder / "copy.zip"
+        self._told("copy", str(copied))
+        with zipfile.ZipFile(copied) as found:
+            found.extractall(folder)
+        [database] = folder.rglob("*.mv.db")
+        if compact:
+            fhir_server.compact(database)
+        return database.read_bytes()
+
     def allow(self, what: str, value: str) -> None:
+        self._told(what, value)
+
+    def _told(self, what: str, value: str) -> None:
         request = urllib.request.Request(
             f"{self.server.origin}/bench/{what}", value.encode(), method="POST"
         )
