@@ -109,16 +109,26 @@ def kafka_url(kafka_broker: LocalBroker) -> str:
 
 
 @pytest.fixture(scope="session")
-def fhir_server() -> Iterator[FhirServer]:
-    """HAPI FHIR's JPA server. What a test leaves there is its own to remove."""
+def fhir_server_of_this_run() -> Iterator[FhirServer]:
+    """Not started: see fhir_server."""
     with tempfile.TemporaryDirectory(prefix="nrm-fhir-") as home:
         server = FhirServer(Path(home), bench=True)
         try:
-            yield server.start()
-        except FhirServerError as error:
-            pytest.fail(f"These tests need a real FHIR server: {error}\nTry `make test-services`.")
+            yield server
         finally:
             server.stop()
+
+
+@pytest.fixture
+def fhir_server(fhir_server_of_this_run: FhirServer) -> FhirServer:
+    """HAPI FHIR's JPA server, started unless it runs. What a test leaves there may be there."""
+    server = fhir_server_of_this_run
+    if not server.running:
+        try:
+            server.start()
+        except FhirServerError as error:
+            pytest.fail(f"These tests need a real FHIR server: {error}\nTry `make test-services`.")
+    return server
 
 
 @pytest.fixture

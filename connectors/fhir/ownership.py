@@ -5,9 +5,9 @@
     the partner's    everything else: it is carried over untouched into each new version
 
 Beside its elements the hub leaves a digest of each (`urn:nrm:written`). An element that no longer
-is as it was left was edited by the partner: it stays as edited for as long as the hub says the same;
-a status stays for as long as the resource does. What the hub states is still in the extensions. When
-the hub states something else, that is written. When what an element rests on is recalled, it goes,
+is as it was left was edited by the partner: it stays as edited while the hub says the same; a
+status stays for as long as the resource does. What the hub states is still in the extensions. When
+it states something else, that is written. When what an element rests on is recalled, it goes,
 edited or not, for an edit of what was told is made of what was told.
 """
 

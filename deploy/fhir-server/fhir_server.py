@@ -45,6 +45,10 @@ class FhirServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def origin(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
@@ -103,6 +107,13 @@ class FhirServer:
             process.kill()
             process.wait()
 
+    def compact(self) -> None:
+        """Write the stopped server's file anew without what was deleted, as its operator can."""
+        command = [str(java()), "-cp", os.pathsep.join(map(str, fetch())), "org.h2.tools.Shell",
+                   "-url", f"jdbc:h2:file:{self.home / 'fhir'}", "-user", "sa", "-password", "",
+                   "-sql", "SHUTDOWN COMPACT"]  # fmt: skip
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
     def kill(self) -> None:
         """As a crash would: at once and untidily."""
         process, self._process = self._process, None
@@ -112,15 +123,6 @@ class FhirServer:
 
     def wait(self) -> int:
         return self._process.wait() if self._process else 0
-
-
-def compact(database: Path) -> None:
-    """Write the file of a database that is not open anew, without what was deleted in it."""
-    name = str(database).removesuffix(".mv.db")
-    command = [str(java()), "-cp", os.pathsep.join(map(str, fetch())), "org.h2.tools.Shell",
-               "-url", f"jdbc:h2:file:{name}", "-user", "sa", "-password", "",
-               "-sql", "SHUTDOWN COMPACT"]  # fmt: skip
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def main() -> int:

@@ -9,7 +9,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import fhir_server
 from connectors.fhir import FhirSink, Options, open_sink, stated
 from connectors.fhir.names import Names, Resource
 from connectors.kinds import Place
@@ -64,7 +63,7 @@ class FhirPartner:
         with urllib.request.urlopen(f"{self.server.origin}/bench/stored", timeout=60) as answer:
             return answer.read()
 
-    def file(self, folder: Path, *, compact: bool = False) -> bytes:
+    def file(self, folder: Path) -> bytes:
         """The database's file as it is on disk, from H2's own hot copy."""
         folder.mkdir()
         copied = folder / "copy.zip"
@@ -72,8 +71,6 @@ class FhirPartner:
         with zipfile.ZipFile(copied) as found:
             found.extractall(folder)
         [database] = folder.rglob("*.mv.db")
-        if compact:
-            fhir_server.compact(database)
         return database.read_bytes()
 
     def allow(self, what: str, value: str) -> None:
