@@ -54,7 +54,7 @@ class SmartOptions(_Part):
     key_id: str = ""
     """kid of the key; if left out, the JWK's own or its thumbprint."""
 
-    scope: str = "system/*.cruds"
+    scope: str = "system/*.crud"
     """What is asked for."""
 
 

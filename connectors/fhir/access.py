@@ -97,7 +97,7 @@ class Smart:
         key: ECKey | RSAKey,
         *,
         key_id: str = "",
-        scope: str = "system/*.cruds",
+        scope: str = "system/*.crud",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._endpoint = endpoint

@@ -105,7 +105,7 @@ class FhirCases:
             people = self._people(change, case)
             (shared if case else last).append(people)
             events += self._events(change, case)
-        for units in (shared, events, last):
+        for units in ([*shared, *events], last):
             for some in self._chunks(units):
                 self._send(some)
 

@@ -164,12 +164,19 @@ def _meta(ours: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _lessened(ours: Resource, current: Resource, names: Set[str]) -> bool:
-    """Whether a value that is there by the hub is not among what it states now."""
+    """Whether a category or a value that is there by the hub is not among what it states now."""
+    if not _categories(current) <= _categories(ours):
+        return True
     for name in names - _TURNS:
         mine, _ = _split(current.get(name), True, name)
         if mine is not None and not _leaves(mine) <= _leaves(ours.get(name)):
             return True
     return False
+
+
+def _categories(resource: Resource) -> frozenset[str]:
+    labels = resource.get("meta", {}).get("security", [])
+    return frozenset(one["code"] for one in labels if one.get("system") == CATEGORY)
 
 
 def _leaves(value: Any, path: str = "") -> frozenset[str]:

@@ -136,6 +136,17 @@ def edited(resource: Resource) -> list[str]:
     return list(merged(ours, resource).edited)
 
 
+def test_more_than_one_transaction_takes(bench: Bench) -> None:
+    bench.options["most"] = 10
+    sink = claimed(bench)
+    events = [identity(n, f"e-{n}") for n in range(1, 15)]
+    sink.apply(batch(*events))
+    assert all(bench.partner.event(one.event_ref) for one in events)
+    sink.apply(batch(recalled(15, *[(one.event_ref, ["identity"]) for one in events])))
+    assert bench.partner.call("GET", "Basic?_summary=count")[1]["total"] == 0
+    assert bench.partner.get("Patient", "nc-1") is None
+
+
 def test_labels_and_tags_are_those_of_now(bench: Bench) -> None:
     sink = claimed(bench)
     sink.apply(batch(identity(1), demographics(2), opened_case(3)))
