@@ -271,7 +271,9 @@ public class FhirServer {
 
     @Bean
     public DatabaseBackedPagingProvider databaseBackedPagingProvider() {
-      return new DatabaseBackedPagingProvider();
+      DatabaseBackedPagingProvider pages = new DatabaseBackedPagingProvider();
+      pages.setMaximumPageSize(1000);
+      return pages;
     }
 
     @Bean

@@ -43,6 +43,17 @@ class FhirPartner:
         status, found = self.call("GET", f"{kind}/{NAMES.id(kind, ref)}")
         return found if status == 200 else None
 
+    def all(self) -> dict[str, Resource]:
+        """Every resource as it is now, by `Type/id`."""
+        _, found = self.call("GET", "_history?_count=1000")
+        assert len(found.get("entry", [])) == found["total"], "all on one page"
+        newest: dict[str, Resource] = {}
+        for one in found.get("entry", []):
+            if "resource" in one:
+                resource = one["resource"]
+                newest.setdefault(f"{resource['resourceType']}/{resource['id']}", resource)
+        return newest
+
     def put(self, resource: Resource) -> Resource:
         """As the partner's own software writes."""
         path = f"{resource['resourceType']}/{resource['id']}"
