@@ -14,19 +14,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := hub schemas connectors consumers
 
-.PHONY: help setup demo test check bench soak fhir-validate lock kafka-lock test-services clean
+.PHONY: help setup demo test check bench soak fhir-validate lock kafka-lock fhir-server-lock test-services clean
 
 help:
 	@echo 'make demo        a whole case through hub and partners, on this machine (SCENARIO=S4, KAFKA=1)'
 	@echo 'make test        everything: style, types, import rules, schemas, all tests on real servers'
-	@echo 'make check       the same without Kafka, PostgreSQL, MariaDB, OpenSSH, provider and browser (quick)'
+	@echo 'make check       the same without Kafka, PostgreSQL, MariaDB, FHIR, OpenSSH, provider and browser (quick)'
 	@echo 'make setup       .venv with everything a developer needs'
 	@echo 'make bench       how fast the parts are on this machine'
 	@echo 'make soak        load under faults and kills, for MINUTES each (60)'
 	@echo 'make fhir-validate  hold what is exported as FHIR against HL7 R4 with HAPI (Java; fetches 85 MB)'
-	@echo 'make test-services  install what the tests start: PostgreSQL, MariaDB, OpenSSH, Go, node, Chromium, Kafka'
+	@echo 'make test-services  install what the tests start: PostgreSQL, MariaDB, OpenSSH, Go, node, Chromium, Kafka, FHIR'
 	@echo 'make lock        write requirements*.lock anew from pyproject.toml'
 	@echo 'make kafka-lock  write the lists of Kafka and Connect jars anew from deploy/kafka/*pom.xml (needs Maven)'
+	@echo 'make fhir-server-lock  the same of the FHIR server that tests start'
 	@echo 'make clean       remove everything made here'
 
 setup: $(VENV)/.developer
@@ -40,7 +41,7 @@ test: $(VENV)/.developer test-services static
 
 check: $(VENV)/.developer static
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile \
-	  -m 'not kafka and not postgres and not mariadb and not slow and not oidc and not browser and not sftp and not age'
+	  -m 'not kafka and not postgres and not mariadb and not fhir and not slow and not oidc and not browser and not sftp and not age'
 
 .PHONY: static
 static: $(VENV)/.developer
@@ -77,6 +78,9 @@ LOCK := --universal --python-version 3.11 --generate-hashes \
 
 kafka-lock:
 	$(PYTHON) deploy/kafka/lock.py
+
+fhir-server-lock:
+	$(PYTHON) deploy/fhir-server/lock.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo-home .artifacts

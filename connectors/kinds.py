@@ -46,6 +46,7 @@ class Kind:
 
 
 KINDS: Final[Mapping[str, Kind]] = {
+    "fhir": Kind("connectors.fhir", "resources of a FHIR R4 server"),
     "folder": Kind("connectors.folder", "files (JSON Lines, CSV, Parquet) in a folder"),
     "relay": Kind("connectors.relay", "keyed messages in the partner's own Kafka"),
     "sftp": Kind("connectors.sftp", "files on a server over SFTP"),

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # setup-test-services.sh PYTHON: the servers that tests start, installed where they are missing
-# and where we may (root, or sudo without a password). Kafka and Kafka Connect are fetched into the
-# user's cache, and so are the Go modules of the independent judges of the audit log, so that no
+# and where we may (root, or sudo without a password). Kafka, Kafka Connect and a FHIR server are fetched
+# into the user's cache, and so are the Go modules of the independent judges of the audit log, so that no
 # test downloads.
 # Node runs a certified OpenID provider and the verifier for browsers; Chromium shows the pages.
 # Quick when everything is there. Nothing is started here, and nothing is left running.
@@ -120,6 +120,11 @@ if [ ! "$oidc/node_modules/.package-lock.json" -nt "$oidc/package-lock.json" ]; 
   (cd "$oidc" && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
   touch "$oidc/node_modules/.package-lock.json"
 fi
+
+# A compiler as well: the few lines that start the FHIR server are compiled each time.
+need javac default-jdk-headless 'Java 17 or newer with its compiler, for a real FHIR server'
+need mvn maven 'fetches the jars of the FHIR server'
+"$python" -W ignore "$(dirname "$0")/fhir-server/fhir_server.py" --fetch
 
 "$python" -W ignore - "$(dirname "$0")" <<'END'
 import sys

@@ -1,4 +1,4 @@
-"""Real servers for tests: one Kafka and one PostgreSQL for the whole run, on free ports.
+"""Real servers for tests: one Kafka, PostgreSQL and FHIR server for the whole run, on free ports.
 
 A server that cannot be started fails the tests that need it, and says what to install;
 nothing is skipped. `make test` installs both where it may. Each server is proved to be
@@ -29,12 +29,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from fhir_server import FhirServer, FhirServerError
 from hub.topics.broker import BrokerError, LocalBroker
 from hub.topics.jars import JarsError
 
 KAFKA_USERS = {"shelter": "shelter-secret", "police": "police-secret"}
 
 _NEEDS = {"kafka_broker": "kafka", "kafka_url": "kafka"}
+_NEEDS |= {"fhir_server": "fhir", "empty_fhir_url": "fhir"}
 _NEEDS |= dict.fromkeys(("postgres", "postgres_url", "new_postgres_database"), "postgres")
 _NEEDS |= dict.fromkeys(("mariadb", "new_mariadb_database"), "mariadb")
 
@@ -105,6 +107,36 @@ def broker_certificate(folder: Path) -> Path:
 def kafka_url(kafka_broker: LocalBroker) -> str:
     """For open_topics(). All tests share it: use topic names of your own."""
     return kafka_broker.url
+
+
+@pytest.fixture(scope="session")
+def fhir_server_of_this_run() -> Iterator[FhirServer]:
+    """Not started: see fhir_server."""
+    with tempfile.TemporaryDirectory(prefix="nrm-fhir-") as home:
+        server = FhirServer(Path(home), bench=True)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture
+def fhir_server(fhir_server_of_this_run: FhirServer) -> FhirServer:
+    """HAPI FHIR's JPA server, started unless it runs. What a test leaves there may be there."""
+    server = fhir_server_of_this_run
+    if not server.running:
+        try:
+            server.start()
+        except FhirServerError as error:
+            pytest.fail(f"These tests need a real FHIR server: {error}\nTry `make test-services`.")
+    return server
+
+
+@pytest.fixture
+def empty_fhir_url(fhir_server: FhirServer) -> str:
+    """Its FHIR base, with nothing in it."""
+    fhir_server.empty()
+    return fhir_server.url
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,10 @@
 
     make fhir-validate
 
-Plays a scenario, exports its AuditEvents and a Consent, and has them validated. Needs Java 17 or
-newer with its compiler; the jars (jars.txt, 85 MB, hashes checked) are fetched once. The profiles
-BALP are not among what is fetched: what they ask is held by tests/audit/balp.py, and the claim to
-them is left out here.
+Plays a scenario, exports its AuditEvents and a Consent, and has them validated; so are the
+resources that the FHIR sink makes of every type of event. Needs Java 17 or newer with its compiler;
+the jars (jars.txt, 85 MB, hashes checked) are fetched once. The profiles BALP are not among what is
+fetched: what they ask is held by tests/audit/balp.py, and the claim to them is left out here.
 """
 
 from __future__ import annotations
@@ -17,8 +17,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from connectors.fhir import coverage
+from connectors.fhir.events import provenance
+from connectors.fhir.names import Resource, key
+from connectors.fhir.ownership import first
 from hub.scenarios import load
 from hub.topics import jars
+from schemas.registry import Schemas
 
 HERE = Path(__file__).resolve().parent
 NRM = [sys.executable, "-m", "hub.cli"]
@@ -28,6 +33,19 @@ def nrm(*arguments: str | Path) -> str:
     return subprocess.run(
         [*NRM, *(str(one) for one in arguments)], check=True, stdout=subprocess.PIPE, text=True
     ).stdout
+
+
+def delivered() -> list[Resource]:
+    """What the FHIR sink makes of an event of every type with every field, and with none."""
+    found = []
+    for name in Schemas.load().types():
+        schema = Schemas.load().by_type(name)
+        for fields in (schema.fields, ()):
+            one = coverage.event(schema, fields)
+            made = coverage.resources(one)
+            targets = [{"reference": key(resource)} for resource in made]
+            found += [first(each) for each in (*made, provenance(one, coverage.NAMES, targets))]
+    return found
 
 
 def main() -> int:
@@ -49,6 +67,7 @@ def main() -> int:
                     resources.append(json.loads(record))
         for resource in resources:
             resource.pop("meta", None)
+        resources += delivered()
         file.write_text("".join(json.dumps(one) + "\n" for one in resources), encoding="utf-8")
         java = ["java", "-cp", os.pathsep.join(map(str, found)), str(HERE / "Validate.java")]
         return subprocess.run([*java, str(file)], check=False).returncode

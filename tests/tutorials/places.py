@@ -28,6 +28,7 @@ class Place:
 
 BY_NAME: Final[Mapping[str, Place]] = {
     "SHELTER_KAFKA": Place("kafka_broker", "kafka", lambda broker: str(broker.address)),
+    "FHIR_URL": Place("empty_fhir_url", "fhir", str),
     "DHIS2_URL": Place("described_dhis2", "slow", str),
     "PRIMERO_URL": Place("described_primero", "slow", str),
 }
