@@ -16,6 +16,14 @@ from sqlalchemy.engine import Dialect
 
 NEEDED: Final = "SELECT, INSERT, UPDATE, DELETE"
 _ALL: Final = "ALL PRIVILEGES"
+# Attribute of a PostgreSQL role → what it may do that no connector needs.
+_TOO_MUCH: Final = {
+    "rolsuper": "everything (superuser)",
+    "rolcreaterole": "make and change roles",
+    "rolcreatedb": "make databases",
+    "rolbypassrls": "pass over row security",
+    "rolreplication": "copy the whole server",
+}
 
 
 def grants(
@@ -83,8 +91,10 @@ def may_create(db: Connection, schema: str | None) -> bool:
 def too_many(db: Connection) -> str:
     """What of this session's rights a connector should not have; "" if nothing."""
     if db.dialect.name == "postgresql":
-        query = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
-        return "the user is a superuser" if db.execute(sa.text(query)).scalar() else ""
+        query = f"SELECT {', '.join(_TOO_MUCH)} FROM pg_roles WHERE rolname = current_user"  # noqa: S608
+        row = db.execute(sa.text(query)).mappings().one()
+        more = [what for name, what in _TOO_MUCH.items() if row[name]]
+        return f"the user may do more than it needs: {', '.join(more)}" if more else ""
     if db.dialect.name == "mariadb":
         everywhere = any(f"{_ALL} ON *.*" in line for line in _shown(db))
         return "the user has all rights on all databases" if everywhere else ""

@@ -72,6 +72,8 @@ def _rights(db: Connection) -> Iterator[Finding]:
     if many:
         fix = "make a user of its own: `nrm-hub connector ddl` prints the rights it needs"
         yield Finding("warning", "rights", many, fix)
+    else:
+        yield Finding("ok", "rights", "the user may what it needs, and nothing of the whole server")
 
 
 def _tables(db: Connection, sink: SqlSink) -> Iterator[Finding]:
@@ -96,7 +98,7 @@ def _erasure(db: Connection, sink: SqlSink) -> Iterator[Finding]:
     if db.dialect.name == "sqlite":
         path = Path(str(sink.database.url.database))
         if path.exists() and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-            text = f"{path.name} can be read by other users of this machine"
+            text = f"{path.name} can be read by others"
             yield Finding("warning", "file", text, f"chmod 600 {path.name}")
         yield Finding("ok", "erasure", "what is recalled is overwritten in the file and its log")
     elif db.dialect.name == "mariadb":

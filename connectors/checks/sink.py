@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from connectors.checks.codes import code_findings
-from connectors.checks.sql_rights import sql_findings
 from connectors.dead_letters import RECALLED_SINCE, SIDES, owner
 from connectors.errors import ConnectorError
 from connectors.findings import Finding
@@ -37,8 +36,6 @@ def sink_findings(sink: Sink, now: datetime) -> tuple[list[Finding], Position | 
         found.append(Finding("wrong", "sink", f"it fails with {name}", "tell who wrote this sink"))
         return found, None
     found.append(Finding("ok", "sink", f"at sequence {position.sequence}"))
-    if isinstance(sink, SqlSink):
-        found += sql_findings(sink)
     if waiting:
         sides = sorted({SIDES[owner(row.reason)] for row in waiting})
         oldest = min(row.arrived_at for row in waiting)

@@ -14,7 +14,6 @@ import sqlalchemy as sa
 from connectors.checks import look
 from connectors.checks.files import disk_findings
 from connectors.checks.hub import _encryption
-from connectors.checks.sql_rights import sql_findings
 from connectors.findings import Finding
 from connectors.identity import AgencyIdentity
 from connectors.settings import load_settings
@@ -280,10 +279,10 @@ def test_rights_on_postgresql(new_postgres_database: Callable[[], str]) -> None:
     url = sa.make_url(new_postgres_database())
     mighty = SqlSink(url.render_as_string(hide_password=False), "POL-1", "test-hub")
     mighty.prepare()
-    [rights, tls] = sql_findings(mighty)
-    assert (rights.level, rights.subject) == ("warning", "rights")
-    assert "superuser" in rights.text
-    assert tls.level == "ok"
+    told = {one.subject: one for one in mighty.check()}
+    assert told["rights"].level == "warning"
+    assert "superuser" in told["rights"].text
+    assert told["encryption"].level == "ok"
     user = f"nrm_{url.database}"
     with mighty.database.engine.begin() as db:
         for statement in (
@@ -295,10 +294,11 @@ def test_rights_on_postgresql(new_postgres_database: Callable[[], str]) -> None:
             db.execute(sa.text(statement))
     own = url.set(username=user, password=url.password or "x")
     humble = SqlSink(own.render_as_string(hide_password=False), "POL-1", "test-hub")
-    assert "no tables" in sql_findings(humble)[0].text
+    told = {one.subject: one for one in humble.check()}
+    assert (told["tables"].level, told["rights"].level) == ("wrong", "ok")
     with mighty.database.engine.begin() as db:
         db.execute(sa.text(f'GRANT CREATE ON SCHEMA "{user}" TO "{user}"'))
-    assert sql_findings(humble)[0].level == "ok"
+    assert {one.level for one in humble.check()} == {"ok"}
     humble.prepare()
     humble.claim()
     humble.close()
