@@ -11,13 +11,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from connectors import database_cli
 from connectors.agency_cli import reported
 from connectors.check_cli import check
+from connectors.database import cli as database_cli
 from connectors.dead_letters_cli import discard
 from connectors.new_cli import new
 from connectors.printed import console, table
-from connectors.registry_cli import registry
+from connectors.relay.cli import registry
 from connectors.site import opened as _opened
 
 connector = typer.Typer(

@@ -17,13 +17,13 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, exc
 
 from connectors.columns import to_text
+from connectors.database.partner_tables import Partner, find, fitted
 from connectors.errors import SettingsError, SinkRefusedError
 from connectors.landing import Database
 from connectors.ledger import instant
 from connectors.ledger_tables import TABLE, TEXT
 from connectors.mapping import CodeMissing, EventMap, Source
 from connectors.mapping import Mapping as MappingFile
-from connectors.partner_tables import Partner, find, fitted
 from connectors.sink import Addition, Correction, Removal
 from schemas.registry import Schemas
 

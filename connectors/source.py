@@ -2,10 +2,11 @@
 
     source.read → SourceRow → one event → the hub's signed outcome → RowOutcome → source.answered
 
-`connectors/source_runner.py` drives it. What a source has to promise is little, because the event's
-id follows from the row (`event_id_of`): a row that is read and sent again, after whatever crash, is
-the same submission, and the hub gives the same answer again. So a source only must not lose a row
-before its answer is written back, and must not change a row's content under the same key.
+`connectors/sources/runner.py` drives it. What a source has to promise is little, because the id of
+the event follows from the row (`event_id_of`): a row that is read and sent again, after whatever
+crash, is the same submission, and the hub gives the same answer again. So a source only must not
+lose a row before its answer is written back, and must not change a row's content under the same
+key.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The last stop but one on the road of an event. What happens in the transaction i
 `connectors/landing.py`; what the rows look like in `connectors/tables.py` (nothing configured) and
 `connectors/mapped.py` (a mapping file); this file brings the database.
 
-Works on SQLite, PostgreSQL and MariaDB (`connectors/databases.py`). Outages are SinkDownError and
+Works on SQLite, PostgreSQL and MariaDB (`database/engines.py`). Outages are SinkDownError and
 are waited out; a row the database will never take (constraint, type, length) is SinkRefusedError
 and is quarantined.
 """
@@ -17,15 +17,15 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.databases import open_engine, translated
-from connectors.ddl import ensure
+from connectors.database.ddl import ensure
+from connectors.database.engines import open_engine, translated
 from connectors.errors import SinkDownError, SinkRefusedError
 from connectors.findings import Finding
 from connectors.landing import LandingSink, Projection
 from connectors.ledger import Ledger
 from connectors.mapped import MappedTables
 from connectors.mapping import Mapping
-from connectors.reconciliation_log import ReconciliationLog
+from connectors.reconciliation.log import ReconciliationLog
 from connectors.sink import RecallPolicy
 from connectors.tables import DefaultTables
 from schemas.registry import Schemas
@@ -123,7 +123,7 @@ class SqlSink(LandingSink):
 
     def check(self) -> list[Finding]:
         """What an operator should know before anything flows."""
-        from connectors.sql_check import checked
+        from connectors.database.check import checked
 
         return checked(self)
 

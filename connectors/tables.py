@@ -25,7 +25,7 @@ from sqlalchemy import Connection
 
 from connectors.bulk import among, insert_all
 from connectors.columns import JSON, Instant, Target, targets
-from connectors.ddl import ensure
+from connectors.database.ddl import ensure
 from connectors.errors import SinkRefusedError
 from connectors.landing import Database
 from connectors.ledger_tables import TABLE

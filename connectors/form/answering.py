@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 from connectors.form.asking import SCOPE_ROWS, Asked, asked_of
-from connectors.stating import CellError, stated
+from connectors.sources.stating import CellError, stated
 from connectors.submit import Event
 from schemas.compartments import SchemaError
 from schemas.event import EventSchema

@@ -24,7 +24,7 @@ from typing import Final
 from connectors.errors import SettingsError
 from connectors.kinds import KINDS
 from connectors.settings import SINKS
-from connectors.source_settings import SOURCES
+from connectors.sources.settings import SOURCES
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST: Final = 40

@@ -21,9 +21,10 @@ from typing import NoReturn, ParamSpec, TypeVar
 
 import typer
 
-from connectors import agency_cli, own_work, source_cli
+from connectors import agency_cli, own_work
 from connectors.cli import connector
 from connectors.form import cli as form
+from connectors.sources import cli as source_cli
 from hub.cli import (
     agencies,
     audit,

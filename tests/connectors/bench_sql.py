@@ -27,7 +27,7 @@ import sqlalchemy as sa
 
 from connectors import collector
 from connectors.ahead import Ahead
-from connectors.databases import open_engine
+from connectors.database.engines import open_engine
 from connectors.identity import AgencyIdentity
 from connectors.inbox import TopicInbox
 from connectors.registry_cache import RegistryCache

@@ -12,8 +12,8 @@ from typing import Any
 import duckdb
 import pyrage
 
-from connectors.files import FilesSink
-from connectors.manifest import verify
+from connectors.files.manifest import verify
+from connectors.files.sink import FilesSink
 from connectors.sink import RecallPolicy
 from hub.crypto.signing import SigningKey
 from schemas.registry import Schemas

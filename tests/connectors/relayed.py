@@ -19,7 +19,7 @@ import fastavro
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from connectors.kinds import Place
-from connectors.relay import Options, RelaySink
+from connectors.relay.sink import Options, RelaySink
 from connectors.sink import RecallPolicy
 from hub.topics.broker import LocalBroker
 from schemas.partner import PartnerSchemas, snake

@@ -20,7 +20,7 @@ from connectors.conformance import (
     recalled,
     released,
 )
-from connectors.databases import open_engine
+from connectors.database.engines import open_engine
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.findings import Finding
 from connectors.mapping import load_mapping
@@ -290,8 +290,8 @@ def postgres_with_tls(postgres: PostgresServer, tmp_path: Path) -> Iterator[Auth
 def test_postgres_is_verified_off_this_machine(
     postgres: PostgresServer, postgres_with_tls: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connectors.databases.is_local", lambda url: False)
-    monkeypatch.setattr("connectors.sql_check.is_local", lambda url: False)
+    monkeypatch.setattr("connectors.database.engines.is_local", lambda url: False)
+    monkeypatch.setattr("connectors.database.check.is_local", lambda url: False)
     url = postgres.new_database()
     trusting = f"sslrootcert={postgres_with_tls.certificate}"
 
@@ -321,8 +321,8 @@ def test_mariadb_is_verified_off_this_machine(
 ) -> None:
     url = mariadb.new_database()
     assert open_engine(url).url.query == {}
-    monkeypatch.setattr("connectors.databases.is_local", lambda url: False)
-    monkeypatch.setattr("connectors.sql_check.is_local", lambda url: False)
+    monkeypatch.setattr("connectors.database.engines.is_local", lambda url: False)
+    monkeypatch.setattr("connectors.database.check.is_local", lambda url: False)
 
     def found(address: str) -> Finding:
         sink = SqlSink(address, "POL-1", "test-hub")

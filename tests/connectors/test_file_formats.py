@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.conformance import NOW, released
-from connectors.file_formats import FORMATS
-from connectors.file_records import Format, Names, Record
+from connectors.files.formats import FORMATS
+from connectors.files.records import Format, Names, Record
 from connectors.sink import Addition
 from schemas.registry import Schemas
 from tests.connectors.file_bench import read

@@ -27,11 +27,11 @@ from connectors.conformance import (
 )
 from connectors.conformance import NOW as AT
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
-from connectors.file_seal import Age
-from connectors.folder import Options, open_sink
+from connectors.files.folder import Options, open_sink
+from connectors.files.manifest import MEDIA_TYPE
+from connectors.files.seal import Age
 from connectors.identity import AgencyIdentity
 from connectors.kinds import Place
-from connectors.manifest import MEDIA_TYPE
 from connectors.settings import load_settings
 from connectors.settings import open_sink as open_any
 from connectors.sink import RecallPolicy

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from connectors.conformance import SinkConformance
-from connectors.drop import LocalDrop
-from connectors.file_formats import Forms
-from connectors.file_seal import Age
-from connectors.files import FilesSink
-from connectors.manifest import Signer
+from connectors.files.drop import LocalDrop
+from connectors.files.formats import Forms
+from connectors.files.manifest import Signer
+from connectors.files.seal import Age
+from connectors.files.sink import FilesSink
 from connectors.sink import RecallPolicy
 from schemas.registry import Schemas
 from tests.connectors.file_bench import KEY, FileBench, age_keys

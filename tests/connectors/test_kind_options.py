@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel
 
-from connectors import folder, sftp, webhook
+from connectors import webhook
+from connectors.files import folder, sftp
 from connectors.notice import NoticeSettings
 from tests.cli.programs import ROOT
 

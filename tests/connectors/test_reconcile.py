@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from connectors import compared, compared_mapped, reconcile
 from connectors.errors import RetryError, StopError
 from connectors.identity import AgencyIdentity
 from connectors.inbox import TopicInbox
 from connectors.mapping import load_mapping
-from connectors.reconcile import Compared, Reconciliation
-from connectors.repair import Repair
+from connectors.reconciliation import compared, compared_mapped, reconcile
+from connectors.reconciliation.reconcile import Compared, Reconciliation
+from connectors.reconciliation.repair import Repair
 from connectors.runner import Runner
 from connectors.sink import RecallPolicy
 from connectors.sql import SqlSink

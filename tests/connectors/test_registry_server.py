@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from connectors.errors import SettingsError
-from connectors.registry_server import RegistryServer
+from connectors.relay.registry import RegistryServer
 from schemas.confluent import CONTENT_TYPE, LONGEST_BODY, ConfluentRegistry
 from schemas.partner import PartnerSchemas
 from schemas.registry import Schemas

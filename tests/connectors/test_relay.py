@@ -29,7 +29,7 @@ from connectors.conformance import (
 from connectors.delivery import Arrived
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.kinds import KINDS, open_kind
-from connectors.relay import Options, RelaySink
+from connectors.relay.sink import Options, RelaySink
 from hub.topics.broker import LocalBroker
 from hub.topics.kafka import KafkaTopics
 from schemas.partner import PartnerSchemas

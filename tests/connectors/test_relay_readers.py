@@ -23,7 +23,7 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from connectors.conformance import CANARY, batch, claimed, identity, opened_case, recalled, released
-from connectors.registry_server import RegistryServer
+from connectors.relay.registry import RegistryServer
 from hub.topics import jars
 from hub.topics.broker import LocalBroker, java
 from schemas.partner import PartnerSchemas

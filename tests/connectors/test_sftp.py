@@ -18,9 +18,9 @@ from pydantic import ValidationError
 
 from connectors import crash
 from connectors.conformance import batch, claimed, identity, recalled
-from connectors.drop import part_name
 from connectors.errors import SettingsError, SinkDownError
-from connectors.sftp import Options, SftpDrop
+from connectors.files.drop import part_name
+from connectors.files.sftp import Options, SftpDrop
 from tests.connectors.middle import middle
 from tests.connectors.sshd import SshServer, ssh_server
 from tests.connectors.test_sftp_conformance import options, server, sftp_bench

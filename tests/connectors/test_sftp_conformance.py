@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from connectors.conformance import SinkConformance
-from connectors.file_formats import Forms
-from connectors.files import FilesSink
-from connectors.manifest import Signer
-from connectors.sftp import Options, SftpDrop
+from connectors.files.formats import Forms
+from connectors.files.manifest import Signer
+from connectors.files.sftp import Options, SftpDrop
+from connectors.files.sink import FilesSink
 from connectors.sink import RecallPolicy
 from schemas.registry import Schemas
 from tests.connectors.file_bench import KEY, FileBench

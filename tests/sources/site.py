@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from connectors.errors import TransportDownError
-from connectors.outbox import OutboxSource
-from connectors.outbox_ddl import ddl
 from connectors.source import Source
-from connectors.source_database import SourceDatabase
-from connectors.source_runner import SourceProgress, SourceRunner
+from connectors.sources.database import SourceDatabase
+from connectors.sources.outbox import OutboxSource
+from connectors.sources.outbox_ddl import ddl
+from connectors.sources.runner import SourceProgress, SourceRunner
 from connectors.submit import Limits, Publisher
 from hub.store import events as stored
 from tests.road import Road

@@ -11,8 +11,8 @@ from typing import Any
 from connectors import crash
 from connectors.agency_cli import transport_of
 from connectors.identity import AgencyIdentity
-from connectors.source_runner import SourceRunner
-from connectors.source_settings import load_source_settings, open_source
+from connectors.sources.runner import SourceRunner
+from connectors.sources.settings import load_source_settings, open_source
 from connectors.submit import Limits, Publisher
 from tests.chaos.hub_process import redirect
 

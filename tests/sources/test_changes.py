@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from connectors.captured import CapturedSource
-from connectors.changes import ChangesCapture
-from connectors.changes_mapping import load_changes_mapping
 from connectors.errors import SettingsError
-from connectors.source_database import SourceDatabase
+from connectors.sources.captured import CapturedSource
+from connectors.sources.changes import ChangesCapture
+from connectors.sources.changes_mapping import load_changes_mapping
+from connectors.sources.database import SourceDatabase
 from tests.sources.site import Site
 
 CANARY = "Zlatanova-Canary"

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from connectors.captured import CapturedSource
-from connectors.drop_folder import FolderCapture
 from connectors.errors import SettingsError
-from connectors.folder_rows import FileForm
+from connectors.sources.captured import CapturedSource
+from connectors.sources.folder import FolderCapture
+from connectors.sources.folder_rows import FileForm
 from tests.sources.site import AT, OPENED, Site
 
 CANARY = "Zlatanova-Canary"

@@ -13,8 +13,8 @@ import pytest
 
 from connectors.identity import AgencyIdentity
 from connectors.source import SourceStatus
-from connectors.source_database import SourceDatabase
-from connectors.source_settings import load_source_settings, open_source
+from connectors.sources.database import SourceDatabase
+from connectors.sources.settings import load_source_settings, open_source
 from hub.home import Home
 from hub.hub import Hub
 from hub.store import events as stored

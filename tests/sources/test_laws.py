@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.folder_reading import head, records, slices
 from connectors.source import SourceRow, event_id_of
+from connectors.sources.folder_reading import head, records, slices
 from connectors.submit import Event
 from tests.road import START
 

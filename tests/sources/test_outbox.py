@@ -13,9 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 from connectors.errors import SettingsError, SourceDownError
-from connectors.outbox_ddl import ddl, trigger
-from connectors.source_database import SourceDatabase
-from connectors.source_runner import SourcePace, SourceRunner
+from connectors.sources.database import SourceDatabase
+from connectors.sources.outbox_ddl import ddl, trigger
+from connectors.sources.runner import SourcePace, SourceRunner
 from connectors.submit import Event
 from tests.sources.site import AT, OPENED, Site, make_outbox, outbox
 

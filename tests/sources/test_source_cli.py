@@ -15,8 +15,8 @@ import pytest
 from connectors.errors import SettingsError
 from connectors.identity import AgencyIdentity
 from connectors.source import REASONS, SCHEMA_REASONS
-from connectors.source_runner import ALARMS
-from connectors.source_settings import SOURCES, SourceSettings, load_source_settings, open_source
+from connectors.sources.runner import ALARMS
+from connectors.sources.settings import SOURCES, SourceSettings, load_source_settings, open_source
 from hub.api.server import serve_api
 from hub.home import Home
 from hub.hub import Hub
@@ -132,7 +132,8 @@ def test_a_source_of_another_package(
     """Named in `kind`, made by what its entry point names."""
     entry = EntryPoint("ledger", f"{__name__}:opened_by_entry", SOURCES)
     monkeypatch.setattr(
-        "connectors.source_settings.entry_points", lambda group: [entry] if group == SOURCES else []
+        "connectors.sources.settings.entry_points",
+        lambda group: [entry] if group == SOURCES else [],
     )
     monkeypatch.setattr(EntryPoint, "load", lambda _: opened_by_entry)
     path = tmp_path / "source.toml"

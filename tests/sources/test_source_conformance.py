@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from connectors.conformance.sources import OPENED, SourceConformance
 from connectors.errors import ConnectorError
-from connectors.outbox import OutboxSource
 from connectors.source import Source
-from connectors.source_database import SourceDatabase
+from connectors.sources.database import SourceDatabase
+from connectors.sources.outbox import OutboxSource
 from tests.sources.site import make_outbox, outbox
 from tests.sources.test_outbox import put
 

@@ -17,10 +17,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection, exc
 
-from connectors.compared import Difference
-from connectors.compared_mapped import rows_by_key, typed
-from connectors.reconcile import Reconciliation
-from connectors.reconciliation_log import Logged
+from connectors.reconciliation.compared import Difference
+from connectors.reconciliation.compared_mapped import rows_by_key, typed
+from connectors.reconciliation.log import Logged
+from connectors.reconciliation.reconcile import Reconciliation
 from connectors.row_digest import OWN_CLOCK
 from connectors.sink import ReceiptException
 from connectors.sql import SqlSink

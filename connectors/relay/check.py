@@ -11,7 +11,7 @@ from typing import Final
 from connectors.errors import ConnectorError
 from connectors.findings import Finding
 from connectors.outbound import Outbound
-from connectors.relay_options import Options
+from connectors.relay.options import Options
 from hub.topics import TopicDeniedError, TopicError
 from hub.topics.compacted import CompactedTopics, Described
 from hub.topics.kafka_settings import KafkaSettings

@@ -6,7 +6,7 @@
             all that is held of the event now; None when nothing is left
 
 So a reader that knows nothing but Confluent's wire format and a schema registry's address
-(`connectors/registry_server.py`) has the partner's present view, and every change of it. A message
+(`connectors/relay/registry.py`) has the partner's present view, and every change of it. A message
 that is sent twice is the same last value of its key: nothing is lost or doubled by an unknown
 outcome.
 
@@ -31,8 +31,8 @@ from connectors.copies import CaseChange, Copies, Kept
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.findings import Finding
 from connectors.kinds import Place
-from connectors.relay_check import look, unfit
-from connectors.relay_options import Options as Options  # noqa: PLC0414 - a kind's module has it
+from connectors.relay.check import look, unfit
+from connectors.relay.options import Options as Options  # noqa: PLC0414 - a kind's module has it
 from connectors.remote import Recalled, RemoteSink
 from hub.topics import MessageTooLargeError, TopicDeniedError, TopicError, UnknownTopicError
 from hub.topics.compacted import CompactedTopics, Keyed, NotForgottenError, TooLargeError

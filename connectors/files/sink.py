@@ -25,14 +25,14 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors import crash
-from connectors.drop import Drop
 from connectors.errors import ConnectorError, SinkDownError, SinkRefusedError
-from connectors.file_books import DOCUMENT, REMOVED, DataFile, FileBooks, Journal, digest
-from connectors.file_formats import Forms
-from connectors.file_records import Record
-from connectors.file_seal import SUFFIX, Age
+from connectors.files.books import DOCUMENT, REMOVED, DataFile, FileBooks, Journal, digest
+from connectors.files.drop import Drop
+from connectors.files.formats import Forms
+from connectors.files.manifest import ANSWER, SIGNATURE, Signer, batch_name, recall_name, span
+from connectors.files.records import Record
+from connectors.files.seal import SUFFIX, Age
 from connectors.findings import Finding
-from connectors.manifest import ANSWER, SIGNATURE, Signer, batch_name, recall_name, span
 from connectors.remote import Intent, Recalled, RemoteSink
 from connectors.sink import Addition, Correction, RecallPolicy, Removal
 from connectors.tables import table_name

@@ -18,10 +18,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.columns import to_text
-from connectors.compared import PAGE, Difference, Sides, pages, same
+from connectors.database.partner_tables import Partner
 from connectors.mapped import MappedTables
-from connectors.partner_tables import Partner
-from connectors.replay import CopySink
+from connectors.reconciliation.compared import PAGE, Difference, Sides, pages, same
+from connectors.reconciliation.replay import CopySink
 
 Key = tuple[str, str]  # table, row_key
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, exc
 from sqlalchemy.engine import Dialect
 
-from connectors.databases import forbidden
+from connectors.database.engines import forbidden
 from connectors.errors import SinkDownError
 
 

@@ -1,4 +1,4 @@
-"""The outbox source: rows of an outbox table (`connectors/outbox_ddl.py`) become events.
+"""The outbox source: rows of an outbox table (`outbox_ddl.py`) become events.
 
     status    ready → accepted
                     → refused → (put right by people) ready, one attempt later, or dropped
@@ -21,9 +21,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.outbox_ddl import TABLE
 from connectors.source import Fault, RowOutcome, SourceRow, SourceStatus
-from connectors.source_database import SourceDatabase
+from connectors.sources.database import SourceDatabase
+from connectors.sources.outbox_ddl import TABLE
 from connectors.submit import Event
 
 After: TypeAlias = Literal["blank", "keep", "delete"]

@@ -10,7 +10,7 @@ Promises
 - A file is moved to `work/` before it is read, so nobody adds to it under its name meanwhile.
 - How far a file is read and the rows read are noted in one transaction: killed in the middle of a
   file, reading goes on behind the last row noted.
-- The same row dropped again is the same event (`connectors/folder_rows.py`); the same file dropped
+- The same row dropped again is the same event (`folder_rows.py`); the same file dropped
   again changes nothing.
 - A refused row holds back later rows of its case in the same file, if the settings say so; they go
   to the rest file with it.
@@ -34,12 +34,12 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors import crash
-from connectors.captured import BOX, Found, write
 from connectors.errors import SettingsError
-from connectors.folder_reading import FileFault, head, records, slices
-from connectors.folder_rows import FileForm, RowReader
 from connectors.identity import write_whole
 from connectors.source import Fault, RowOutcome
+from connectors.sources.captured import BOX, Found, write
+from connectors.sources.folder_reading import FileFault, head, records, slices
+from connectors.sources.folder_rows import FileForm, RowReader
 
 SUFFIXES: Final = (".csv", ".json", ".jsonl")
 _MARKER: Final = ".done"

@@ -1,6 +1,6 @@
 """A drop: the folder at the partner's where files are put, whatever way leads there.
 
-Two ways: a folder of this machine (here), and a server's over SFTP (`connectors/sftp.py`).
+Two ways: a folder of this machine (here), and a server's over SFTP (`connectors/files/sftp.py`).
 """
 
 from __future__ import annotations

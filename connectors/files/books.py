@@ -20,9 +20,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.bulk import insert_all
-from connectors.file_records import Names, Record
+from connectors.files.manifest import Listed
+from connectors.files.records import Names, Record
 from connectors.identity import write_whole
-from connectors.manifest import Listed
 
 REMOVED: Final = ""
 """In the journal, in place of a digest: the file is to be taken away."""

@@ -44,7 +44,7 @@ def reconcile(
     Example: nrm-hub connector reconcile partner.toml --via http
     """
     with _reconciliation(settings, via, scratch) as found:
-        from connectors.repair import Repair
+        from connectors.reconciliation.repair import Repair
 
         compared = found.compare()
         _show(compared, found)
@@ -54,7 +54,7 @@ def reconcile(
             found.log(compared, at)
             raise typer.Exit(0 if compared.equal else 3)
         counted = Repair(found).run(at, compared.rows)
-        from connectors.reconciliation_log import OUTCOMES
+        from connectors.reconciliation.log import OUTCOMES
 
         for outcome, count in sorted(counted.items()):
             typer.echo(f"{count} {outcome}: {OUTCOMES[outcome]}")
@@ -113,9 +113,9 @@ def ddl(
 
     Example: nrm-hub connector ddl --dialect postgresql --user nrm
     """
-    from connectors.ddl import created
+    from connectors.database.ddl import created
+    from connectors.database.rights import grants
     from connectors.errors import SettingsError
-    from connectors.rights import grants
     from connectors.sql import SqlSink
 
     if settings is not None:
@@ -203,7 +203,7 @@ def _reconciliation(
     from connectors.errors import SettingsError
     from connectors.identity import AgencyIdentity
     from connectors.mapping import load_mapping
-    from connectors.reconcile import Reconciliation
+    from connectors.reconciliation.reconcile import Reconciliation
     from connectors.settings import load_settings, open_inbox, open_sink
     from connectors.sink import RecallPolicy
     from connectors.sql import SqlSink
@@ -236,7 +236,7 @@ def _reconciliation(
 
 
 def _show(compared: Any, found: Any) -> None:
-    from connectors.compared import CAUSES
+    from connectors.reconciliation.compared import CAUSES
 
     shown = table("table", "row", "cause", "columns")
     for page in found.differences.pages():

@@ -14,13 +14,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from connectors.drop import Drop, LocalDrop
-from connectors.file_formats import Forms
-from connectors.file_seal import Age
-from connectors.files import Answers, FilesSink
+from connectors.files.drop import Drop, LocalDrop
+from connectors.files.formats import Forms
+from connectors.files.manifest import Signer
+from connectors.files.seal import Age
+from connectors.files.sink import Answers, FilesSink
 from connectors.identity import AgencyIdentity
 from connectors.kinds import Place
-from connectors.manifest import Signer
 from schemas.registry import Schemas
 
 

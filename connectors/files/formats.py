@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from connectors.file_records import Format, JsonLinesFormat
-from connectors.file_tables import CsvFormat, ParquetFormat
+from connectors.files.records import Format, JsonLinesFormat
+from connectors.files.tables import CsvFormat, ParquetFormat
 from schemas.registry import Schemas
 
 FORMATS: Final[Mapping[str, Callable[[Schemas], Format]]] = {

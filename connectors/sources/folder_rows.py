@@ -16,12 +16,12 @@ from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any, Final
 
-from connectors.captured import Found
 from connectors.documents import event_of
 from connectors.errors import InvalidEventError
-from connectors.folder_reading import FileFault, Record
 from connectors.source import SCHEMA_REASONS, Fault, tellable
-from connectors.stating import CellError, instant_text, stated
+from connectors.sources.captured import Found
+from connectors.sources.folder_reading import FileFault, Record
+from connectors.sources.stating import CellError, instant_text, stated
 from schemas.registry import Schemas
 
 RESERVED: Final = ("type", "case", "subject", "occurred_at", "corrects_type")

@@ -13,8 +13,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.changes_mapping import EventMap
 from connectors.errors import SettingsError
+from connectors.sources.changes_mapping import EventMap
 
 CASE: Final = "nrm_case_ref"  # label of the case's reference among a row's cells
 _PAGE: Final = 500

@@ -27,8 +27,8 @@ def registry(
 
     from connectors.errors import SettingsError
     from connectors.kinds import mistakes
-    from connectors.registry_server import RegistryServer
-    from connectors.relay_options import Options
+    from connectors.relay.options import Options
+    from connectors.relay.registry import RegistryServer
     from connectors.settings import load_settings
 
     loaded = load_settings(settings)

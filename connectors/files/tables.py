@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from connectors.columns import Target, json_text, kind_of, targets
 from connectors.errors import SettingsError
-from connectors.file_records import ENVELOPE, Names, Record
+from connectors.files.records import ENVELOPE, Names, Record
 from connectors.ledger import from_instant, instant
 from schemas.registry import Schemas
 

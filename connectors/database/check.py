@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors import ddl, rights
-from connectors.databases import is_local
+from connectors.database import ddl, rights
+from connectors.database.engines import is_local
 from connectors.errors import SettingsError, SinkDownError
 from connectors.findings import Finding
 

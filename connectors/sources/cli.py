@@ -215,8 +215,8 @@ def ddl(
 
     Example: nrm-hub source ddl postgresql > nrm_outbox.sql
     """
-    from connectors.outbox_ddl import ddl as statements
-    from connectors.outbox_ddl import trigger
+    from connectors.sources.outbox_ddl import ddl as statements
+    from connectors.sources.outbox_ddl import trigger
 
     typer.echo(statements(dialect, name), nl=False)
     if example:
@@ -225,7 +225,7 @@ def ddl(
 
 def _opened(path: Path) -> tuple[Any, Any, Any]:
     from connectors.identity import AgencyIdentity
-    from connectors.source_settings import load_source_settings, open_source
+    from connectors.sources.settings import load_source_settings, open_source
 
     settings = load_source_settings(path)
     identity = AgencyIdentity.load(settings.home)
@@ -234,7 +234,7 @@ def _opened(path: Path) -> tuple[Any, Any, Any]:
 
 def _runner(settings: Any, identity: Any, found: Any) -> Any:
     from connectors.agency_cli import transport_of
-    from connectors.source_runner import SourceRunner
+    from connectors.sources.runner import SourceRunner
     from connectors.submit import Limits, Publisher
 
     limits = Limits(
@@ -265,7 +265,7 @@ def _reach(settings: Any, identity: Any) -> None:
 
 
 def _tell(reason: str, detail: str, raised: bool) -> None:
-    from connectors.source_runner import ALARMS
+    from connectors.sources.runner import ALARMS
 
     if raised:
         typer.secho(f"ALARM {reason}: {ALARMS[reason]} ({detail})", err=True)

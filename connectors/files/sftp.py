@@ -1,4 +1,4 @@
-"""The kind `sftp`: files onto a server over SFTP, as `connectors/files.py` has them.
+"""The kind `sftp`: files onto a server over SFTP, as `connectors/files/sink.py` has them.
 
     [sink]
     kind = "sftp"
@@ -30,11 +30,11 @@ from asyncssh import SFTPClient
 from pydantic import Field, model_validator
 
 from connectors import crash
-from connectors.drop import LITTLE_SPACE, held_name, part_name
 from connectors.errors import SettingsError, SinkDownError
-from connectors.files import FilesSink
+from connectors.files.drop import LITTLE_SPACE, held_name, part_name
+from connectors.files.folder import FileOptions, open_files
+from connectors.files.sink import FilesSink
 from connectors.findings import Finding
-from connectors.folder import FileOptions, open_files
 from connectors.kinds import Place
 from connectors.secret import Secret
 

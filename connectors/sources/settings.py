@@ -34,10 +34,10 @@ from pydantic import (
 from connectors.errors import SettingsError
 from connectors.identity import AgencyIdentity
 from connectors.kinds import mistakes
-from connectors.outbox_ddl import TABLE
 from connectors.settings import filled
 from connectors.source import Source
-from connectors.source_runner import SourcePace
+from connectors.sources.outbox_ddl import TABLE
+from connectors.sources.runner import SourcePace
 
 SOURCES: Final = "nrm_hub.sources"
 """Entry point group of sources from other packages: a function (SourceSettings, AgencyIdentity) →
@@ -220,8 +220,8 @@ def open_source(settings: SourceSettings, identity: AgencyIdentity) -> Source:
     """The source the settings name; not yet prepared."""
     name, holds = settings.source_name, settings.after_refusal == "hold"
     if settings.kind == "outbox":
-        from connectors.outbox import OutboxSource
-        from connectors.source_database import SourceDatabase
+        from connectors.sources.database import SourceDatabase
+        from connectors.sources.outbox import OutboxSource
 
         given = _database(settings)
         return OutboxSource(
@@ -232,10 +232,10 @@ def open_source(settings: SourceSettings, identity: AgencyIdentity) -> Source:
             holds_cases=holds,
         )
     if settings.kind == "changes":
-        from connectors.captured import CapturedSource
-        from connectors.changes import ChangesCapture
-        from connectors.changes_mapping import load_changes_mapping
-        from connectors.source_database import SourceDatabase
+        from connectors.sources.captured import CapturedSource
+        from connectors.sources.changes import ChangesCapture
+        from connectors.sources.changes_mapping import load_changes_mapping
+        from connectors.sources.database import SourceDatabase
 
         given = _database(settings)
         assert given.mapping is not None
@@ -258,9 +258,9 @@ def open_source(settings: SourceSettings, identity: AgencyIdentity) -> Source:
 
 
 def _folder_source(settings: SourceSettings, identity: AgencyIdentity) -> Source:
-    from connectors.captured import CapturedSource
-    from connectors.drop_folder import FolderCapture
-    from connectors.folder_rows import FileForm
+    from connectors.sources.captured import CapturedSource
+    from connectors.sources.folder import FolderCapture
+    from connectors.sources.folder_rows import FileForm
 
     given = settings.folder
     assert given is not None

@@ -15,7 +15,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection, event, exc
 
-from connectors.databases import LOCK_SECONDS, open_engine
+from connectors.database.engines import LOCK_SECONDS, open_engine
 from connectors.errors import SettingsError, SourceDownError
 
 DIALECTS: Final = ("postgresql", "mariadb", "sqlite")

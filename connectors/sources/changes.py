@@ -25,10 +25,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.captured import BOX, Found, write
-from connectors.changes_books import Books, Kept
-from connectors.changes_mapping import ChangesMapping, EventMap, FieldFrom
-from connectors.changes_tables import (
+from connectors.source import SCHEMA_REASONS, Fault, RowOutcome
+from connectors.sources.captured import BOX, Found, write
+from connectors.sources.changes_books import Books, Kept
+from connectors.sources.changes_mapping import ChangesMapping, EventMap, FieldFrom
+from connectors.sources.changes_tables import (
     CASE,
     MappedTable,
     earlier,
@@ -36,9 +37,8 @@ from connectors.changes_tables import (
     read_value,
     text_earlier,
 )
-from connectors.source import SCHEMA_REASONS, Fault, RowOutcome
-from connectors.source_database import SourceDatabase
-from connectors.stating import CellError, instant_text, stated
+from connectors.sources.database import SourceDatabase
+from connectors.sources.stating import CellError, instant_text, stated
 from schemas.compartments import SchemaError
 
 OVERLAP: Final = 300.0  # seconds, or numbers where `changed` is one

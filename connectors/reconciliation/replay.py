@@ -3,7 +3,7 @@
     inbox, from its beginning → opener → copy, as the runner does it, up to one sequence
 
 The copy is what a database would hold that had taken every delivery once: against it the partner's
-rows are compared (`connectors/compared.py`) and made good (`connectors/reconcile.py`). Nothing is
+rows are compared (`compared.py`) and made good (`reconcile.py`). Nothing is
 sent and nothing of the partner's is touched. What lies in the partner's quarantine is left out of
 the copy too. Memory is the runner's, however many deliveries there are: the copy is a file.
 

@@ -1,12 +1,12 @@
 """Reconcile: the partner's tables against what was delivered, while the connector runs.
 
-    1  the messages are read again into a copy, up to where the partner is   connectors/replay.py
+    1  the messages are read again into a copy, up to where the partner is   replay.py
     2  one snapshot of the partner's database; the copy is brought exactly there
     3  row by row: missing, altered, added, holding without row, row without holding
     4  the copy is brought on as far as there are messages: what a later recall takes away anyway
        is no difference
     5  what is left is told, and logged in nrm_reconciliation
-    6  on approval it is repaired                                           connectors/repair.py
+    6  on approval it is repaired                                           repair.py
 
 Nothing is told of what a row holds. Differences wait in a file beside the copy, so memory is flat
 however many there are. The copy holds content: it lies in a folder only this user may read, and is
@@ -25,16 +25,16 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.compared import Comparison, Difference, Sides
-from connectors.compared_mapped import MappedComparison, make_tables
 from connectors.errors import RetryError
 from connectors.identity import AgencyIdentity
 from connectors.inbox import Inbox
 from connectors.ledger import Held
 from connectors.mapping import Mapping
-from connectors.reconciliation_log import Logged
+from connectors.reconciliation.compared import Comparison, Difference, Sides
+from connectors.reconciliation.compared_mapped import MappedComparison, make_tables
+from connectors.reconciliation.log import Logged
+from connectors.reconciliation.replay import CopySink, replayed
 from connectors.registry_cache import RegistryCache
-from connectors.replay import CopySink, replayed
 from connectors.sink import RecallPolicy
 from connectors.sql import SqlDatabase, SqlSink
 from schemas.registry import Schemas

@@ -1,0 +1,1 @@
+"""Files: deliveries as files in a folder, here or on a server over SFTP."""

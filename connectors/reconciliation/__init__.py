@@ -1,0 +1,1 @@
+"""Reconciliation: a partner's rows held against the messages, repaired, and rebuilt elsewhere."""
