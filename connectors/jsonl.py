@@ -168,7 +168,6 @@ class JsonlSink(LandingSink):
 
     def prepare(self) -> None:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.database.writing() as db:
                 self._metadata.create_all(db)
             self._settle()
@@ -187,7 +186,7 @@ class JsonlSink(LandingSink):
         folder = self.path.parent
         if not folder.is_dir():
             fix = "make it, or correct sink.path"
-            return [Finding("warning", "file", f"there is no folder {folder} yet", fix)]
+            return [Finding("wrong", "file", f"there is no folder {folder}", fix)]
         if self.path.exists() and self.path.stat().st_mode & 0o077:
             text = f"{self.path} can be read by others"
             fix = f"chmod 600 {self.path}, unless those who read it are meant to"

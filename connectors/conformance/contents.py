@@ -66,7 +66,9 @@ def whole(schema: EventSchema, sequence: int, schemas: Schemas, *, empty: bool) 
         category = "identity" if field.category == "inherit" else field.category
         values = said.setdefault(category, {})
         if not empty:
-            values[field.name] = value_of(field.avro, field.name)
+            values[field.name] = (
+                {"rows": [[1, "lt5"]]} if field.form == "json" else value_of(field.avro, field.name)
+            )
     return released(
         sequence, f"e-{schema.type}-{'empty' if empty else 'full'}", schema.type, said,
         schemas=schemas,
@@ -89,7 +91,7 @@ class Contents:
             assert shown is not None, f"{event.event_ref} is not there"
             schema = bench.schemas.by_type(event.event_type)
             for name, value in event.values.items():
-                if value is not None and kind_of(schema[name].avro) == "text":
+                if isinstance(value, str) and kind_of(schema[name].avro) == "text":
                     seen = shown.get(f"{name}_stated", shown.get(name))
                     assert seen == value, f"{event.event_type}.{name}"
 

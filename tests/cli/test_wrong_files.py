@@ -29,7 +29,7 @@ READERS: dict[str, tuple[str, ...]] = {
     "publish": ("publish", "FILE", "--home", "ngo"),
     "approve": ("agency", "approve", "FILE", "--home", "hub", "--yes"),
     "install": ("agency", "install", "FILE", "--home", "ngo"),
-    "connector": ("connector", "check", "FILE"),
+    "connector": ("connector", "run", "FILE", "--once"),
     "policy": ("policy", "simulate", "FILE", "--home", "hub"),
     "scenario": ("scenario", "run", "FILE"),
     "profile": ("scenario", "run", "S7", "--profile", "FILE"),
@@ -202,6 +202,19 @@ def test_a_partners_database_that_is_away(place: Path, tmp_path: Path, url: str,
     settings.write_text(f'home = "{place / "ngo"}"\n[sink]\nurl = "{url}"\n', "utf-8")
     done = nrm("connector", "check", settings)
     assert done.code == 1
-    [line] = done.err.splitlines()
-    assert told in line
-    assert "canary" not in line
+    text = " ".join((done.out + done.err).split())
+    assert told in text
+    assert "canary" not in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_check_names_the_file_and_what_is_wrong_with_it(tmp_path: Path, wrong: str) -> None:
+    file = tmp_path / "partner.toml"
+    file.write_bytes(WRONG[wrong])
+    done = nrm("connector", "check", file, "--json")
+    assert done.code == 1
+    assert done.err == ""
+    [finding] = json.loads(done.out)
+    assert (finding["level"], finding["subject"]) == ("wrong", "settings")
+    assert str(file) in finding["text"]

@@ -18,8 +18,11 @@ from tests.mariadb import MariadbServer
 
 
 class SqlBench:
-    def __init__(self, url: str, stored: Callable[[], bytes] = lambda: b"") -> None:
+    def __init__(
+        self, url: str, stored: Callable[[], bytes] = lambda: b"", files: Path | None = None
+    ) -> None:
         self.url = url
+        self.files = files
         self.stored = stored
         self.schemas = Schemas(
             s.document for s in map(Schemas.load().by_type, Schemas.load().types())
@@ -118,7 +121,7 @@ class TestSqlite(SinkConformance):
 class TestSqliteOutages(OutageConformance):
     @pytest.fixture
     def bench(self, tmp_path: Path) -> Iterator[SqlBench]:
-        bench = SqlBench(f"sqlite:///{tmp_path}/partner.db", tmp_path)
+        bench = SqlBench(f"sqlite:///{tmp_path}/partner.db", files=tmp_path)
         yield bench
         bench.close()
 
@@ -144,6 +147,6 @@ class TestMariadb(SinkConformance):
 class TestPostgresOutages(OutageConformance):
     @pytest.fixture
     def bench(self, new_postgres_database: Callable[[], str]) -> Iterator[SqlBench]:
-        bench = SqlBench(new_postgres_database(), None)
+        bench = SqlBench(new_postgres_database())
         yield bench
         bench.close()
