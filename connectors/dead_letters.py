@@ -54,6 +54,8 @@ OWNERS: Final[Mapping[str, str]] = {
     "code_not_translated": PARTNER,
     "value_unsuitable": PARTNER,
     "sink_refused": PARTNER,
+    "message_too_large": PARTNER,
+    "parent_missing": PARTNER,
     "recalled": PARTNER,
 }
 """Who can remove the cause, by reason code. A sink's own codes are its partner's."""

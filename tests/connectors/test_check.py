@@ -134,7 +134,7 @@ def test_a_database_that_others_may_read(partner: Path) -> None:
     database = partner.parent / "partner.db"
     assert database.stat().st_mode & 0o077 == 0, "what the connector makes is its owner's"
     database.chmod(0o644)
-    assert "partner.db" in found(partner, "warning")["rights"].text
+    assert "partner.db" in found(partner, "warning")["file"].text
 
 
 def test_a_file_that_others_may_read(partner: Path) -> None:

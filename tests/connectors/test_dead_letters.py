@@ -28,7 +28,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[SqlBench]:
-    bench = SqlBench(f"sqlite:///{tmp_path}/partner.db", tmp_path)
+    bench = SqlBench(f"sqlite:///{tmp_path}/partner.db", files=tmp_path)
     yield bench
     bench.close()
 

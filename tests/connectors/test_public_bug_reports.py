@@ -62,7 +62,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[SqlBench]:
-    bench = SqlBench(f"sqlite:///{tmp_path}/partner.db", tmp_path)
+    bench = SqlBench(f"sqlite:///{tmp_path}/partner.db", files=tmp_path)
     yield bench
     bench.close()
 
@@ -470,7 +470,7 @@ def test_a_null_character_ends_nothing(new_postgres_database: Callable[[], str])
     """
     with pytest.raises(SchemaError, match="forbidden_character"):
         Schemas.load().by_type("IdentityRecorded").correction("given_name", "a\0b")
-    bench = SqlBench(new_postgres_database(), None)
+    bench = SqlBench(new_postgres_database())
     sink = claimed(bench)
     bad = identity(1, given_name=f"{CANARY}\0")
     with pytest.raises(SinkRefusedError) as refused:

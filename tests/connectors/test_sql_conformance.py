@@ -23,7 +23,7 @@ class SqlBench:
     ) -> None:
         self.url = url
         self.files = files
-        self.stored = stored
+        self.stored = stored if files is None else lambda: _bytes(files)
         self.schemas = Schemas(
             s.document for s in map(Schemas.load().by_type, Schemas.load().types())
         )
@@ -113,7 +113,7 @@ def _bytes(folder: Path) -> bytes:
 class TestSqlite(SinkConformance):
     @pytest.fixture
     def bench(self, tmp_path: Path) -> Iterator[SqlBench]:
-        bench = SqlBench(f"sqlite:///{tmp_path}/partner.db", lambda: _bytes(tmp_path))
+        bench = SqlBench(f"sqlite:///{tmp_path}/partner.db", files=tmp_path)
         yield bench
         bench.close()
 
