@@ -17,7 +17,7 @@ Any other file that is not as the books say stops the sink until somebody has lo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -162,7 +162,7 @@ class Files:
 
     # -- the folder, changed ---------------------------------------------------------------
 
-    def settle(self, db: Connection, intents: Sequence[Intent]) -> None:  # noqa: ARG002
+    def settle(self, db: Connection, intents: Sequence[Intent]) -> Collection[str]:  # noqa: ARG002
         for name in self._journal.unsettled(db, self.books):
             self._file(db, name)
         changed = [one for one in self._opened.values() if one.changed]
@@ -175,7 +175,7 @@ class Files:
         puts |= dict.fromkeys(documents, DOCUMENT)
         left = self._journal.left(db, self.books, puts)
         if not (puts or changed or left):
-            return
+            return ()
         self._journal.write(db, self.books, puts)
         for name in left:
             self._withdraw(name)
@@ -188,6 +188,7 @@ class Files:
             self.books.count(db, one, data)
         if new:
             self._manifest(db, new[0].batch)
+        return ()
 
     def _batch(self, db: Connection) -> list[DataFile]:
         """The files of what came now. A name is given once."""

@@ -130,6 +130,22 @@ def test_what_was_recalled_meanwhile_stays_away_and_its_receipt_is_sent_again(si
     assert [first <= 2 <= last for first, last, _ in told(site, before)] == [True]
 
 
+def test_what_a_recall_left_of_it_is_applied(site: Site) -> None:
+    [event] = site.events(1)
+    whole = site.release(event)
+    gone, *rest = event.categories
+    assert rest
+    bad = {**whole, "compartments": [{**whole["compartments"][0], "key": bytes(32)}]}
+    site.deliver(bad)
+    runner = site.runner()
+    runner.run_once()
+    site.deliver(site.hub.recall(TO, [(event, [gone])]))
+    runner.run_once()
+    again(site, 1, whole)
+    runner.run_once()
+    assert site.sequences() == [1]
+
+
 def test_the_partner_fails_in_between_and_it_is_done_after_all(site: Site) -> None:
     good = set_aside(site)
     sink = Flaky(site.new_sink(), lambda: SinkDownError("gone"))
