@@ -10,7 +10,7 @@ import pytest
 
 from connectors.errors import SinkDownError
 from connectors.identity import AgencyIdentity
-from tests.connectors.builder import MiniHub
+from tests.connectors.builder import MiniHub, identity_recorded
 from tests.connectors.test_runner import TO, Flaky, Site
 
 
@@ -131,7 +131,7 @@ def test_what_was_recalled_meanwhile_stays_away_and_its_receipt_is_sent_again(si
 
 
 def test_what_a_recall_left_of_it_is_applied(site: Site) -> None:
-    [event] = site.events(1)
+    [event] = site.hub.stated(site.shelter, identity_recorded())
     whole = site.release(event)
     gone, *rest = event.categories
     assert rest
