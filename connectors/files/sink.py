@@ -29,7 +29,15 @@ from connectors.errors import ConnectorError, SinkDownError, SinkRefusedError
 from connectors.files.books import DOCUMENT, REMOVED, DataFile, FileBooks, Journal, digest
 from connectors.files.drop import Drop
 from connectors.files.formats import Forms
-from connectors.files.manifest import ANSWER, SIGNATURE, Signer, batch_name, recall_name, span
+from connectors.files.manifest import (
+    ANSWER,
+    SIGNATURE,
+    Signer,
+    batch_name,
+    last_of,
+    recall_name,
+    span,
+)
 from connectors.files.records import Record
 from connectors.files.seal import SUFFIX, Age
 from connectors.findings import Finding
@@ -73,6 +81,11 @@ class Files:
 
     def close(self) -> None:
         self.drop.close()
+
+    def noted(self) -> set[str]:
+        """Names the journal knows: of an attempt that was cut off, perhaps."""
+        self._journal.read()
+        return self._journal.names()
 
     # -- the batch, told -------------------------------------------------------------------
 
@@ -314,6 +327,20 @@ class FilesSink(RemoteSink):
         journal = Journal(state.with_name(state.name + ".journal"))
         self.files = Files(drop, forms, signer, journal, self._books, age=age, answers=answers)
         super().__init__(state, signer.agency, signer.hub, self.files, metadata, recalls)
+
+    def prepare(self) -> None:
+        super().prepare()
+        position, noted = self.position().sequence, self.files.noted()
+        with self.database.reading() as db:
+            ours = self._books.all_names(db)
+        there = self.files.drop.names() - ours - noted
+        ahead = sorted(name for name in there if last_of(name) > position)
+        if ahead:
+            raise SinkDownError(
+                f"{len(ahead)} files there ({ahead[0]}) are of deliveries after {position}, the "
+                "last of these books: were they put back from a copy, or begun anew? Take these "
+                "files away, here and where they were read; what they hold is delivered again"
+            )
 
     def check(self) -> list[Finding]:
         """What the drop says, and what lies there and is not of these books."""

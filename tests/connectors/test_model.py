@@ -590,5 +590,5 @@ def test_the_runner_waits_where_nothing_it_brings_is_at_fault() -> None:
     model.teardown()
 
 
-Model.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+Model.TestCase.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
 TestModel = Model.TestCase
