@@ -11,7 +11,8 @@ partner's system holds, nothing else.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -19,9 +20,12 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from connectors.errors import SinkRefusedError
 from connectors.ledger import from_instant, instant
 from connectors.remote import Intent, Recalled
 from connectors.sink import Addition, Correction, Removal
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +121,36 @@ class Copies:
     def close(self) -> None:
         self._system.close()
 
-    def settle(self, db: Connection, intents: Sequence[Intent]) -> None:
+    def settle(self, db: Connection, intents: Sequence[Intent]) -> Collection[str]:
         touched = dict(self._touched)
+        rest = []
         for one in intents:  # which knows the type also of an event that was recalled unseen
-            if not touched.setdefault(one.event_ref, one).event_type:
+            if one.event_ref not in touched:
+                rest.append(one)
+            elif not touched[one.event_ref].event_type:
                 touched[one.event_ref] = one
+        self._put(db, list(touched.values()))
+        return self._put_right(db, rest)
+
+    def _put_right(self, db: Connection, rest: Sequence[Intent]) -> Collection[str]:
+        """Events of an attempt that was cut off, as the books have them. If the system refuses
+        one, no delivery of this batch is at fault: it is tried again with the next."""
+        try:
+            self._put(db, rest)
+        except SinkRefusedError as refused:
+            if len(rest) == 1:
+                log.warning("an event of an earlier attempt is refused: %s", refused.reason)
+                return [rest[0].event_ref]
+            return [ref for one in rest for ref in self._put_right(db, [one])]
+        return ()
+
+    def _put(self, db: Connection, touched: Sequence[Intent]) -> None:
         if not touched:
             return
-        kept = {one.event_ref: one for one in self._read(db, self._table.c.event_ref, touched)}
+        refs = [one.event_ref for one in touched]
+        kept = {one.event_ref: one for one in self._read(db, self._table.c.event_ref, refs)}
         cases: dict[str, list[Intent]] = {}
-        for one in touched.values():
+        for one in touched:
             cases.setdefault(one.case_ref, []).append(one)
         self._system.put(
             [

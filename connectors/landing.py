@@ -134,16 +134,13 @@ class LandingSink:
         with self._transaction(items) as db:
             self._ledger.lock(db)  # a recall under way must not be missed
             rows = self._ledger.quarantined(db, waiting_only=False)
-            waiting = {one.sequence for one in rows if one.state == "waiting"}
-            discarded = {one.sequence for one in rows if one.state == "discarded"}
-            asked = {one.id for one in rows if one.state in ("waiting", "discarded")}
+            states = {one.sequence: one.state for one in rows}
+            asked = {one.id for one in rows if one.state != "redriven"}
             # Somebody else may have redriven it, or a recall have emptied it, since it was read.
-            # A discard is final for what was released; a recall is answered all the same.
             fresh = [
                 one
                 for one in items
-                if row in asked
-                and (one.sequence in waiting or (one.sequence in discarded and a_recall([one])))
+                if row in asked and self._wanted(db, one, states.get(one.sequence))
             ]
             work = self._work(db, fresh, at)
             good = [item.sequence for item in fresh if isinstance(item, Arrived)]
@@ -158,6 +155,22 @@ class LandingSink:
             crash.point("before_sink_commit")
         crash.point("after_sink_commit")
         self._committed(work.recalled)
+
+    def _wanted(self, db: Connection, item: Arrived | Poison, state: str | None) -> bool:
+        """Whether an item whose quarantine row is in this state has an effect to be made good.
+
+        A discard is final for what was released; a recall is answered all the same. A recall
+        empties a row whole: what it left of the event is taken when the hub sends it again.
+        """
+        if state == "discarded":
+            return a_recall([item])
+        if state == "recalled":
+            buried = self._ledger.tombstones(db, [item.event_ref])
+            return isinstance(item, Arrived) and any(
+                buried.get((item.event_ref, category), -1) < item.sequence
+                for category in item.categories
+            )
+        return state == "waiting"
 
     def discard(self, row: int, reason: str, note: str, at: datetime) -> bool:
         with self._database.writing() as db:
@@ -242,13 +255,15 @@ class LandingSink:
 
     @staticmethod
     def _release(work: Work, event: Arrived) -> None:
+        since = work.held.get(event.event_ref, _NOTHING).since
         categories = tuple(
             category
             for category in event.categories
             if work.buried.get((event.event_ref, category), -1) < event.sequence
+            and since.get(category, -1) <= event.sequence
         )
         if not categories:
-            return  # all of it recalled since, or the person erased before it was sent
+            return  # all of it recalled or released anew since, or the person erased
         held = work.held.setdefault(event.event_ref, Held(event.event_type, event.case_ref))
         work.waiting.append(Addition(event, categories, dict(held.bases), work.at))
         for category in categories:
@@ -350,7 +365,7 @@ class LandingSink:
         if not restrict:
             ledger.forget_restricted(db, event_ref, gone)
         self._uncorrect(db, work, item.sequence, about)
-        ledger.purge_quarantine(db, event_ref)
+        ledger.purge_quarantine(db, event_ref, before=item.sequence)
         ledger.bury(
             db,
             event_ref,

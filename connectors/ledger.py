@@ -521,7 +521,7 @@ class Ledger(LedgerTables):
         for chunk in _chunks(list(sequences)):
             db.execute(
                 self.quarantine.update()
-                .where(q.sequence.in_(chunk), q.state.in_(("waiting", "discarded")))
+                .where(q.sequence.in_(chunk), q.state.in_(("waiting", "discarded", "recalled")))
                 .values(state="redriven", raw=b"")
             )
 
@@ -542,12 +542,15 @@ class Ledger(LedgerTables):
             )
         return waiting
 
-    def purge_quarantine(self, db: Connection, event_ref: str) -> None:
-        """A recall reaches what waits in quarantine too: without its content it stays visible."""
+    def purge_quarantine(self, db: Connection, event_ref: str, before: int) -> None:
+        """A recall reaches what waits in quarantine too: without its content it stays visible.
+
+        Only what was sent before it: a recall redriven late leaves a later release waiting.
+        """
         q = self.quarantine.c
         db.execute(
             self.quarantine.update()
-            .where(q.event_ref == event_ref, q.state == "waiting")
+            .where(q.event_ref == event_ref, q.state == "waiting", q.sequence < before)
             .values(state="recalled", reason="recalled", detail="", raw=b"")
         )
         discarded = (q.event_ref == event_ref, q.state == "discarded")

@@ -10,7 +10,7 @@ an attempt that was cut off may have brought what no book shows.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -73,10 +73,11 @@ class Messages:
     def close(self) -> None:
         self._system.close()
 
-    def settle(self, db: Connection, intents: Sequence[Intent]) -> None:  # noqa: ARG002
+    def settle(self, db: Connection, intents: Sequence[Intent]) -> Collection[str]:  # noqa: ARG002
         waiting, self._waiting = self._waiting, []
         if waiting:
             self._system.send(waiting)
+        return ()
 
     def ready(self, schemas: Iterable[tuple[str, bytes]]) -> None:
         """Messages need no columns."""

@@ -86,7 +86,11 @@ class Outbound:
     ) -> None:
         """base_url: scheme, host, port and path that all requests begin with. certificate: the
         client's, with its key. SettingsError if the address or a file is unusable."""
-        parts = urlsplit(base_url)
+        try:
+            parts = urlsplit(base_url)
+            _ = parts.port  # which is read only when it is asked for
+        except ValueError:
+            raise SettingsError("the address has no such host or port: https://host:443/") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SettingsError("the address must begin with https:// and name a host")
         if parts.username or parts.password:

@@ -15,7 +15,7 @@ end, because its delivery was quarantined or recalled meanwhile, is removed ther
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors import crash
-from connectors.bulk import insert_all
+from connectors.bulk import among, insert_all
 from connectors.delivery import Arrived, Poison
 from connectors.errors import SinkDownError
 from connectors.landing import LandingSink, Projection, Work
@@ -61,7 +61,8 @@ class Remote(Projection, Protocol):
 
     begin() starts a transaction and forgets what one before it did not settle. settle() changes
     the partner's system, idempotently, and is durable there when it returns; SinkDownError and
-    SinkRefusedError as in `connectors/sink.py`, and then nothing of it is counted.
+    SinkRefusedError as in `connectors/sink.py`, and then nothing of it is counted. It returns the
+    events of intents that could not be put right; they are among the intents of the next batch.
     """
 
     def prepare(self) -> None:
@@ -71,7 +72,7 @@ class Remote(Projection, Protocol):
 
     def recalled(self, db: Connection, about: Recalled) -> None: ...
 
-    def settle(self, db: Connection, intents: Sequence[Intent]) -> None: ...
+    def settle(self, db: Connection, intents: Sequence[Intent]) -> Collection[str]: ...
 
     def close(self) -> None: ...
 
@@ -124,14 +125,26 @@ class RemoteSink(LandingSink):
     @contextmanager
     def _transaction(self, items: Sequence[Arrived | Poison]) -> Iterator[Connection]:
         self._intend(items)
-        self.remote.begin()
         with self.database.writing() as db:
+            self.remote.begin()  # locked: what another process noted meanwhile is seen
             yield db
-            rows = db.execute(sa.select(self._intents)).all()
+            intents = self._open_intents(db, items)
             crash.point("before_remote")
-            self.remote.settle(db, [Intent(*row) for row in rows])
+            left = self.remote.settle(db, intents)
             crash.point("after_remote")
-            db.execute(self._intents.delete())
+            done = {one.event_ref for one in intents}.difference(left)
+            for these in among(db, self._intents.c.event_ref, done):
+                db.execute(self._intents.delete().where(these))
+
+    def _open_intents(self, db: Connection, items: Sequence[Arrived | Poison]) -> list[Intent]:
+        """All of them; for a redrive by hand, beside a runner that may have its own, those of its
+        items."""
+        rows = db.execute(sa.select(self._intents)).all()
+        intents = [Intent(*row) for row in rows]
+        if self._generation is not None:
+            return intents
+        mine = {one.event_ref for one in items}
+        return [one for one in intents if one.event_ref in mine]
 
     def _intend(self, items: Sequence[Arrived | Poison]) -> None:
         intents = {
@@ -161,6 +174,8 @@ class RemoteSink(LandingSink):
         # A recall quarantined and redriven late has less to take: what is held now stays.
         held = work.held.get(event_ref)
         gone = tuple(one for one in gone if held is None or one not in held.bases)
+        if not gone:
+            return outcome
         recalled = Recalled(
             item.sequence, item.recall.recall_ref, event_ref, item.case_ref, item.subject_ref, gone
         )

@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -165,6 +165,7 @@ class Runner:
         self._looking = False  # we are reading again what we have read, to find it
         self._missing = False  # it was not found in the last round
         self._waiting: set[int] = set()  # sequences in quarantine, some perhaps no longer
+        self._unapplied: set[int] = set()  # those, and what was discarded or recalled there
         self._looked = False  # whether the topic was emptied of what should come next
         self._registry_at: datetime | None = None
         self.alarms: dict[str, Alarm] = {}
@@ -229,7 +230,7 @@ class Runner:
         self._cursor = position.cursor
         self._resumed = True
         self._looked = False
-        self._waiting = _unapplied(aside)
+        self._set_aside(aside)
         waiting = sum(row.state == "waiting" for row in aside)
         if waiting:
             self._raise_alarm("quarantined", f"{waiting} waiting")
@@ -280,7 +281,7 @@ class Runner:
 
     def _take_again(self, message: Sealed, sent: Opened, read: _Read) -> None:
         """A message of before. What of it lies in quarantine here is tried as it was sent now."""
-        asked = {one for one in self._waiting if sent.first <= one <= sent.last}
+        asked = {one for one in self._unapplied if sent.first <= one <= sent.last}
         poisoned = read.poisoned(sent.first, sent.last)  # read a moment ago, not applied yet
         if asked or poisoned:
             opened = self._opener.open(message.value)
@@ -347,11 +348,12 @@ class Runner:
         rows = {row.sequence: row for row in self._sink.quarantine(waiting_only=False)}
         for item in read.redriven:
             row = rows.get(item.sequence)
-            waits = row is not None and row.state == "waiting"
-            discarded = row is not None and row.state == "discarded"
-            # Else recalled meanwhile, or redriven at this side. Discarded is for good, but for a
-            # recall that could not be read when it was: somebody waits for its answer.
-            if row is None or not (waits or (discarded and a_recall([item]))):
+            state = None if row is None else row.state
+            # Else redriven at this side. Discarded is for good, but for a recall that could not be
+            # read when it was: somebody waits for its answer. Of what was recalled meanwhile the
+            # sink takes what the recall has left.
+            wanted = state in ("waiting", "recalled") or (state == "discarded" and a_recall([item]))
+            if row is None or not wanted:
                 read.repeated.append((item.sequence, item.sequence))
                 continue
             try:
@@ -359,13 +361,13 @@ class Runner:
             except SinkRefusedError as refused:
                 log.warning("sequence %d is refused again: %s", item.sequence, refused.reason)
             else:
-                if isinstance(item, Arrived):
+                if isinstance(item, Arrived) and state != "recalled":
                     del rows[item.sequence]
                     applied += 1
                     continue
             read.repeated.append((item.sequence, item.sequence))
         left = self._sink.quarantine(waiting_only=False)
-        self._waiting = _unapplied(left)
+        self._set_aside(left)
         if not any(row.state == "waiting" for row in left):
             self._end_alarm("quarantined")
         return applied
@@ -380,13 +382,18 @@ class Runner:
                 return self._halves(batch)
             at_fault = named[0] if named else batch.items[0] if batch.items else None
             if at_fault is None or isinstance(at_fault, Poison):
-                raise
+                raise SinkDownError(
+                    "the partner's system refuses what none of these deliveries is about "
+                    f"({refused.reason}): look what it refuses; they wait"
+                ) from None
             poison = Poison(
                 at_fault.sequence, refused.reason, refused.detail, at_fault.raw, at_fault.event_ref
             )
             items = [poison if item is at_fault else item for item in batch.items]
             return 1 + self._apply_or_isolate(replace(batch, items=items))
-        self._waiting.update(one.sequence for one in batch.items if isinstance(one, Poison))
+        poisoned = {one.sequence for one in batch.items if isinstance(one, Poison)}
+        self._waiting |= poisoned
+        self._unapplied |= poisoned
         return 0
 
     def _halves(self, batch: Batch) -> int:
@@ -400,8 +407,13 @@ class Runner:
         if "quarantined" in self.alarms:
             with self._partner_alarm():
                 left = self._sink.quarantine()
+            self._waiting = _sequences(left)
             if not left:
                 self._end_alarm("quarantined")
+
+    def _set_aside(self, rows: Sequence[Quarantined]) -> None:
+        self._waiting = _sequences(row for row in rows if row.state == "waiting")
+        self._unapplied = _sequences(row for row in rows if row.state != "redriven")
 
     # -- receipts and registry -------------------------------------------------------------
 
@@ -481,10 +493,8 @@ class Runner:
         return _Watched(self, "partner_down", SinkDownError, applying=applying)
 
 
-def _unapplied(rows: Sequence[Quarantined]) -> set[int]:
-    """The sequences among these rows that were not applied in the end."""
-    open_states = ("waiting", "discarded")
-    return {row.sequence for row in rows if row.state in open_states and row.sequence is not None}
+def _sequences(rows: Iterable[Quarantined]) -> set[int]:
+    return {row.sequence for row in rows if row.sequence is not None}
 
 
 class _Watched:

@@ -173,7 +173,9 @@ def _decide_for(sitting: _Sitting, party: Party) -> Outcomes:
     return outcomes
 
 
-_NOBODY = ""  # no agency has this id: stands for any agency of a role that is not concerned
+# No agency has this id: stands for any agency of a role that is not concerned. It is not "", which
+# stands for somebody unknown who is (hub/audit/known.py).
+_NOBODY = "\0"
 _OUTSIDE: dict[tuple[object, ...], Outsiders] = {}
 _OUTSIDE_LIMIT = 4096
 

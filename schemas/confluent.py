@@ -40,7 +40,8 @@ class Answer:
 
     @property
     def body(self) -> bytes:
-        return json.dumps(self.document, separators=(",", ":"), ensure_ascii=False).encode()
+        text = json.dumps(self.document, separators=(",", ":"), ensure_ascii=False)
+        return text.encode(errors="backslashreplace")  # halves of characters, as JSON escapes them
 
 
 class _Refusal(Exception):

@@ -29,7 +29,7 @@ _PURGE: Final = {
     "softDeletedEnrollmentRemoval": "true",
     "softDeletedTrackedEntityRemoval": "true",
 }
-_BROKEN: Final = (KeyError, TypeError, AttributeError, ValueError)
+_BROKEN: Final = (KeyError, TypeError, AttributeError, ValueError, RecursionError)
 
 
 class Dhis2Api:

@@ -21,7 +21,7 @@ from connectors.outbound import Answer, Outbound
 
 _CASES: Final = "/api/v2/cases"
 _MOST_PAGES: Final = 50
-_BROKEN: Final = (KeyError, TypeError, AttributeError, ValueError)
+_BROKEN: Final = (KeyError, TypeError, AttributeError, ValueError, RecursionError)
 
 
 class Refused(Exception):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-import sqlalchemy as sa
-
+from connectors.database.engines import read_url
+from connectors.errors import SettingsError
 from connectors.findings import Finding
 from connectors.identity import AgencyIdentity
 from connectors.settings import PartnerSettings
@@ -55,8 +56,9 @@ def disk_findings(settings: PartnerSettings) -> list[Finding]:
     if settings.sink.path is not None:
         places[settings.sink.path.parent] = "the file"
     if settings.sink.url is not None and settings.sink.url.startswith("sqlite"):
-        database = sa.make_url(settings.sink.url).database
-        places[Path(str(database)).parent] = "the database"
+        with suppress(SettingsError):  # which the sink tells
+            database = read_url(settings.sink.url, "sink.url").database
+            places[Path(str(database)).parent] = "the database"
     return [_room(place, what) for place, what in places.items() if place.is_dir()]
 
 
@@ -114,9 +116,9 @@ def _holds_password(document: dict[str, Any]) -> bool:
     url = sink.get("url", "")
     if isinstance(url, str) and "://" in url and "${" not in url:
         try:
-            if sa.make_url(url).password is not None:
+            if read_url(url, "sink.url").password is not None:
                 return True
-        except sa.exc.ArgumentError:
+        except SettingsError:
             return False
     words = ("password", "secret", "token", "passphrase")
     options = sink.get("options", {})

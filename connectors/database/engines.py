@@ -32,18 +32,29 @@ _KNOWN: Final = "sqlite, postgresql or mariadb"
 
 def open_engine(url: str) -> sa.Engine:
     """SettingsError if the URL is not one of a database we know."""
-    try:
-        parsed = sa.make_url(url)
-    except exc.ArgumentError:
-        raise SettingsError(
-            "the sink's url is not a database URL; examples: sqlite:////var/lib/nrm/partner.db, "
-            "postgresql://user@host/database, mariadb://user@host/database"
-        ) from None
+    parsed = read_url(url, "sink.url")
     opening = {"sqlite": _sqlite, "postgresql": _postgresql, "mariadb": _mariadb}
     kind = parsed.get_backend_name()
     if kind not in opening:
-        raise SettingsError(f"no support for {kind} databases yet: use {_KNOWN}")
+        raise SettingsError(f"no support for {kind[:40]} databases yet: use {_KNOWN}")
     return opening[kind](parsed)
+
+
+def read_url(url: str, setting: str) -> sa.URL:
+    """The parts of a database URL. SettingsError without any of it: it may hold a password."""
+    try:
+        parsed = sa.make_url(url)
+        # Two slashes make a host of the file's name.
+        good = parsed.get_backend_name() != "sqlite" or parsed.host is None
+    except (exc.ArgumentError, ValueError):
+        good = False
+    if not good:
+        raise SettingsError(
+            f"{setting} is not a database URL; examples: sqlite:////var/lib/nrm/partner.db, "
+            "postgresql://user@host/database, mariadb://user@host/database. In a password, "
+            "write : / @ and % as %3A, %2F, %40, %25"
+        )
+    return parsed
 
 
 def is_local(url: sa.URL) -> bool:

@@ -63,7 +63,9 @@ def _interactions(rest: Mapping[str, Any]) -> Iterable[Finding]:
             "wrong", "transaction", "not supported", "allow transactions of this client there"
         )
     told = {
-        one.get("type"): one for one in _dicts(rest.get("resource")) if isinstance(one["type"], str)
+        kind: one
+        for one in _dicts(rest.get("resource"))
+        if isinstance(kind := one.get("type"), str)
     }
     missing = [kind for kind in TYPES if kind not in told]
     short = [

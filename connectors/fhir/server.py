@@ -169,7 +169,8 @@ def _found(key: str, entry: Mapping[str, Any]) -> Found:
 
 def _count(parameters: Mapping[str, Any]) -> int:
     told = parameters.get("parameter")
-    values = [one.get("valueInteger") for one in told if isinstance(one, dict)] if told else []
+    listed = told if isinstance(told, list) else []
+    values = [one.get("valueInteger") for one in listed if isinstance(one, dict)]
     return next((value for value in values if isinstance(value, int)), 0)
 
 

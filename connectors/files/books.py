@@ -179,6 +179,9 @@ class Journal:
         except FileNotFoundError:
             self._noted = {}
 
+    def names(self) -> set[str]:
+        return set(self._noted)
+
     def digests(self, name: str) -> Sequence[str]:
         return self._noted.get(name, ())
 

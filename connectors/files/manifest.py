@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -53,6 +54,18 @@ def recall_name(sequence: int) -> str:
 def span(first: int, last: int) -> str:
     """Sequences as names have them: so many digits that names sort as deliveries do."""
     return f"{first:010d}-{last:010d}"
+
+
+def last_of(name: str) -> int:
+    """The last sequence a data file or manifest of ours says it holds; 0 of any other name."""
+    found = _SPAN.fullmatch(name)
+    return 0 if found is None else int(found[1])
+
+
+_SPAN: Final = re.compile(
+    r"[a-z][a-z0-9_]*-\d{10}-(\d{10})(?:-\d+)?\.(?:manifest\.json|(?:csv|jsonl|parquet)(?:\.age)?)",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ Any other file that is not as the books say stops the sink until somebody has lo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,7 +29,15 @@ from connectors.errors import ConnectorError, SinkDownError, SinkRefusedError
 from connectors.files.books import DOCUMENT, REMOVED, DataFile, FileBooks, Journal, digest
 from connectors.files.drop import Drop
 from connectors.files.formats import Forms
-from connectors.files.manifest import ANSWER, SIGNATURE, Signer, batch_name, recall_name, span
+from connectors.files.manifest import (
+    ANSWER,
+    SIGNATURE,
+    Signer,
+    batch_name,
+    last_of,
+    recall_name,
+    span,
+)
 from connectors.files.records import Record
 from connectors.files.seal import SUFFIX, Age
 from connectors.findings import Finding
@@ -73,6 +81,11 @@ class Files:
 
     def close(self) -> None:
         self.drop.close()
+
+    def noted(self) -> set[str]:
+        """Names the journal knows: of an attempt that was cut off, perhaps."""
+        self._journal.read()
+        return self._journal.names()
 
     # -- the batch, told -------------------------------------------------------------------
 
@@ -162,7 +175,7 @@ class Files:
 
     # -- the folder, changed ---------------------------------------------------------------
 
-    def settle(self, db: Connection, intents: Sequence[Intent]) -> None:  # noqa: ARG002
+    def settle(self, db: Connection, intents: Sequence[Intent]) -> Collection[str]:  # noqa: ARG002
         for name in self._journal.unsettled(db, self.books):
             self._file(db, name)
         changed = [one for one in self._opened.values() if one.changed]
@@ -175,7 +188,7 @@ class Files:
         puts |= dict.fromkeys(documents, DOCUMENT)
         left = self._journal.left(db, self.books, puts)
         if not (puts or changed or left):
-            return
+            return ()
         self._journal.write(db, self.books, puts)
         for name in left:
             self._withdraw(name)
@@ -188,6 +201,7 @@ class Files:
             self.books.count(db, one, data)
         if new:
             self._manifest(db, new[0].batch)
+        return ()
 
     def _batch(self, db: Connection) -> list[DataFile]:
         """The files of what came now. A name is given once."""
@@ -313,6 +327,20 @@ class FilesSink(RemoteSink):
         journal = Journal(state.with_name(state.name + ".journal"))
         self.files = Files(drop, forms, signer, journal, self._books, age=age, answers=answers)
         super().__init__(state, signer.agency, signer.hub, self.files, metadata, recalls)
+
+    def prepare(self) -> None:
+        super().prepare()
+        position, noted = self.position().sequence, self.files.noted()
+        with self.database.reading() as db:
+            ours = self._books.all_names(db)
+        there = self.files.drop.names() - ours - noted
+        ahead = sorted(name for name in there if last_of(name) > position)
+        if ahead:
+            raise SinkDownError(
+                f"{len(ahead)} files there ({ahead[0]}) are of deliveries after {position}, the "
+                "last of these books: were they put back from a copy, or begun anew? Take these "
+                "files away, here and where they were read; what they hold is delivered again"
+            )
 
     def check(self) -> list[Finding]:
         """What the drop says, and what lies there and is not of these books."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection, event, exc
 
-from connectors.database.engines import LOCK_SECONDS, open_engine
+from connectors.database.engines import LOCK_SECONDS, open_engine, read_url
 from connectors.errors import SettingsError, SourceDownError
 
 DIALECTS: Final = ("postgresql", "mariadb", "sqlite")
@@ -65,13 +65,7 @@ class SourceDatabase:
 
 
 def _engine(url: str, ours: bool) -> sa.Engine:
-    try:
-        parsed = sa.make_url(url)
-    except exc.ArgumentError:
-        raise SettingsError(
-            "database.url is not a database URL; examples: sqlite:////srv/casework.db, "
-            "postgresql://user@host/database, mariadb://user@host/database"
-        ) from None
+    parsed = read_url(url, "database.url")
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed, ours)
     try:

@@ -18,6 +18,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from connectors import landed
+from connectors.database.engines import read_url
 from connectors.errors import ConnectorError, RetryError, SettingsError, SinkDownError
 from connectors.identity import AgencyIdentity
 from connectors.inbox import TopicInbox
@@ -220,7 +221,7 @@ def _files(sink: SinkSettings) -> list[Path]:
     if sink.kind == "jsonl" and sink.path is not None:
         return [sink.path]
     if sink.kind == "sql" and sink.url is not None:
-        url = sa.make_url(sink.url)
+        url = read_url(sink.url, "sink.url")
         if url.get_backend_name() == "sqlite" and url.database:
             path = Path(url.database)
             return [path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")]

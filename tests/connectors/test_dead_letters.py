@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from connectors import crash
 from connectors.checks.sink import sink_findings
-from connectors.conformance import CANARY, NOW, batch, claimed, identity, poison, recalled
+from connectors.conformance import (
+    CANARY,
+    NOW,
+    batch,
+    claimed,
+    demographics,
+    identity,
+    poison,
+    recalled,
+)
 from connectors.dead_letters import DISCARDS, OWNERS, RECALLED_SINCE, SIDES, owner, told
 from connectors.delivery import REASONS
 from connectors.errors import SinkDownError
@@ -76,6 +86,49 @@ def test_a_recall_takes_the_note_along(bench: SqlBench) -> None:
     assert (kept.state, kept.detail) == ("discarded", RECALLED_SINCE), "no words of anybody's"
     [warned] = [one for one in sink_findings(sink, NOW)[0] if one.subject == "recalls"]
     assert (warned.level, "by hand" in warned.fix) == ("warning", True)
+
+
+def test_a_recall_redriven_late_leaves_a_later_release_waiting(bench: SqlBench) -> None:
+    sink = claimed(bench)
+    sink.apply(batch(identity(1), poison(2), poison(3, "e-1")))
+    recall, release = sink.quarantine()
+    sink.redrive(recall.id, [recalled(2, ("e-1", ["identity"]))], NOW)
+    assert [one.sequence for one in sink.quarantine()] == [3]
+    sink.redrive(release.id, [identity(3)], NOW)
+    assert (bench.shown("e-1") or {})["given_name"] == CANARY
+
+
+def test_an_older_release_redriven_late_does_not_take_the_newer_ones_place(
+    bench: SqlBench,
+) -> None:
+    sink = claimed(bench)
+    sink.apply(batch(poison(1), poison(2), identity(3)))
+    first, second = sink.quarantine()
+    sink.redrive(first.id, [identity(1, given_name="of before")], NOW)
+    sink.redrive(second.id, [recalled(2, ("e-1", ["identity"]))], NOW)
+    assert (bench.shown("e-1") or {})["given_name"] == CANARY
+
+
+def test_what_a_recall_left_of_a_dead_letter_comes_when_it_is_sent_again(bench: SqlBench) -> None:
+    sink = claimed(bench)
+    sink.apply(batch(poison(1, "e-1"), poison(2, "e-2")))
+    whole, other = sink.quarantine()
+    sink.apply(batch(recalled(3, ("e-1", ["identity"]), ("e-2", ["identity"]))))
+    assert sink.quarantine() == []
+    both = demographics(1)
+    both = replace(
+        both,
+        categories=("demographics", "identity"),
+        fields={**both.fields, **identity(1).fields},
+        bases=dict.fromkeys(("demographics", "identity"), "public_task"),
+    )
+    sink.redrive(whole.id, [both], NOW)
+    sink.redrive(other.id, [identity(2, "e-2")], NOW)
+    shown = bench.shown("e-1") or {}
+    assert (shown["gender"], shown["given_name"]) == ("f", None)
+    assert bench.shown("e-2") is None
+    states = {one.sequence: one.state for one in sink.quarantine(waiting_only=False)}
+    assert states == {1: "redriven", 2: "recalled"}
 
 
 @pytest.mark.parametrize("point", ["before_sink_commit", "after_sink_commit"])

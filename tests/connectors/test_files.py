@@ -513,3 +513,30 @@ def test_a_folder_that_is_not_there(tmp_path: Path, police: AgencyIdentity) -> N
         sink.prepare()
     assert [one.level for one in sink.check()] == ["wrong"]
     sink.close()
+
+
+def test_books_put_back_from_a_copy_do_not_leave_files_that_no_recall_would_find(
+    bench: FileBench,
+) -> None:
+    sink = claimed(bench)
+    sink.apply(batch(opened_case(1)))
+    sink.close()
+    books = bench.state.parent.glob(f"{bench.state.name}*")
+    kept = {path: path.read_bytes() for path in books}
+    sink = claimed(bench)
+    sink.apply(batch(identity(2)))
+    sink.apply(batch(demographics(3)))
+    sink.close()
+    for path in bench.state.parent.glob(f"{bench.state.name}*"):
+        path.unlink()
+    for path, data in kept.items():
+        path.write_bytes(data)
+    with pytest.raises(SinkDownError, match="after 1"):
+        claimed(bench)
+    for name in names(bench):
+        if "-0000000002" in name or "-0000000003" in name:
+            (bench.folder / name).unlink()
+    sink = claimed(bench)
+    sink.apply(batch(identity(2), demographics(3)))
+    sink.apply(batch(recalled(4, ("e-1", ["identity"]))))
+    assert CANARY.encode() not in bench.stored()

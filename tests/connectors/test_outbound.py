@@ -146,7 +146,18 @@ def test_not_json() -> None:
         outbound.request("GET", "").json()
 
 
-@pytest.mark.parametrize("url", ["ftp://x/", "https://", "x.example", "https://u:p@x.example/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://x/",
+        "https://",
+        "x.example",
+        "https://u:p@x.example/",
+        "https://[::1/",
+        "https://x.example:port/",
+        "https://x.example:99999/",
+    ],
+)
 def test_addresses_that_are_none(url: str) -> None:
     with pytest.raises(SettingsError):
         Outbound(url)

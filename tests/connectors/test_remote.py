@@ -263,6 +263,45 @@ def test_a_refused_event_is_named(bench: Bench) -> None:
     assert sink.position().sequence == 0
 
 
+def test_an_event_that_is_held_and_refused_from_now_on_stops_nothing(bench: Bench) -> None:
+    sink = claimed(bench)
+    sink.apply(batch(identity(1, "e-1")))
+    bench.partner.refuses = "e-1"
+    with pytest.raises(SinkRefusedError) as refused:
+        sink.apply(batch(demographics(2, "e-1"), identity(3, "e-2")))
+    assert refused.value.sequence == 2
+    sink.apply(batch(poison(2, "e-1"), identity(3, "e-2")))
+    assert sink.position().sequence == 3
+    assert bench.shown("e-2") is not None
+    bench.partner.write("e-1", "IdentityRecorded", {"demographics": {"gender": "of a cut-off try"}})
+    bench.partner.refuses = None
+    sink.apply(batch(opened_case(4)))
+    assert (bench.shown("e-1") or {})["given_name"] == CANARY, "put right when it can be"
+
+
+def test_a_recall_that_has_nothing_to_take_tells_the_partner_nothing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, "messages")
+    sink = claimed(bench)
+    sink.apply(batch(poison(1), identity(2)))
+    [row] = sink.quarantine()
+    writes = bench.partner.writes
+    sink.redrive(row.id, [recalled(1, ("e-1", ["identity"]))], NOW)
+    assert bench.partner.writes == writes
+    assert (bench.shown("e-1") or {})["given_name"] == CANARY
+    bench.close()
+
+
+def test_a_redrive_by_hand_leaves_the_runners_intents(bench: Bench) -> None:
+    sink = claimed(bench)
+    sink.apply(batch(poison(1, "e-1")))
+    [row] = sink.quarantine()
+    dies_applying(bench, batch(identity(2, "e-2")), "after_remote")
+    bench.open().redrive(row.id, [identity(1, "e-1")], NOW)
+    assert bench.shown("e-1") is not None
+    claimed(bench).apply(batch(poison(2, "e-2")))
+    assert bench.shown("e-2") is None, "what the runner left is still known"
+
+
 def test_a_case_is_shown_whole(tmp_path: Path) -> None:
     seen: list[list[Kept]] = []
 

@@ -10,7 +10,7 @@ import pytest
 
 from connectors.errors import SinkDownError
 from connectors.identity import AgencyIdentity
-from tests.connectors.builder import MiniHub
+from tests.connectors.builder import MiniHub, identity_recorded
 from tests.connectors.test_runner import TO, Flaky, Site
 
 
@@ -128,6 +128,22 @@ def test_what_was_recalled_meanwhile_stays_away_and_its_receipt_is_sent_again(si
     assert runner.run_once().applied == 0
     assert site.sequences() == [1]
     assert [first <= 2 <= last for first, last, _ in told(site, before)] == [True]
+
+
+def test_what_a_recall_left_of_it_is_applied(site: Site) -> None:
+    [event] = site.hub.stated(site.shelter, identity_recorded())
+    whole = site.release(event)
+    gone, *rest = event.categories
+    assert rest
+    bad = {**whole, "compartments": [{**whole["compartments"][0], "key": bytes(32)}]}
+    site.deliver(bad)
+    runner = site.runner()
+    runner.run_once()
+    site.deliver(site.hub.recall(TO, [(event, [gone])]))
+    runner.run_once()
+    again(site, 1, whole)
+    runner.run_once()
+    assert site.sequences() == [1]
 
 
 def test_the_partner_fails_in_between_and_it_is_done_after_all(site: Site) -> None:

@@ -20,6 +20,7 @@ from connectors.conformance import (
 )
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.evidence import EVIDENCE
+from connectors.sources.database import SourceDatabase
 from connectors.sql import SqlSink
 from connectors.tables import PROVENANCE, table_name
 from schemas.registry import Schemas
@@ -201,11 +202,18 @@ def test_two_agencies_may_not_be_confused_about_the_hub(tmp_path: Path) -> None:
         "mysql://x/y",
         "mariadb://x/y?charset=latin1",
         "oracle://x/y",
+        "sqlite://partner.db",
+        "postgresql://u@h:port/db",
+        "postgresql://[::1/db",
+        "mariadb://u:S3CRET:S3CRET@S3CRET:x@h/db",
     ],
 )
 def test_urls_that_cannot_be_used(url: str) -> None:
-    with pytest.raises(SettingsError):
+    with pytest.raises(SettingsError) as wrong:
         SqlSink(url, "POL-1", "h")
+    assert "S3CRET" not in str(wrong.value)
+    with pytest.raises(SettingsError):
+        SourceDatabase(url)
 
 
 def test_sqlite_is_durable_and_overwrites_what_it_deletes(sink: SqlSink) -> None:

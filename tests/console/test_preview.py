@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from html import unescape
 from pathlib import Path
@@ -15,7 +16,9 @@ import pytest
 
 from connectors.delivery import Arrived
 from connectors.submit import Event
+from hub import deliveries
 from hub.accepted import facts_bytes
+from hub.api.preview import previewed
 from hub.audit.known import known_case
 from hub.clock import Clock, ScenarioTime
 from hub.console.render import texts
@@ -385,18 +388,72 @@ def answers(story: Story, agency: str, case: str = "C1") -> dict[str, str]:
     return found
 
 
+ASKED = {
+    "referral_id": "to-POL-1",
+    "to_agency": "POL-1",
+    "consent_id": "c9",
+    "basis": "c9",
+    "scope": {"POL-1": ["identity"], "HLT-1": ["health"]},
+    "about_agency": "POL-1",
+    "covers_history": True,
+    "valid_until": "2027-01-01",
+    "respond_by": "2026-09-01T10:00:00Z",
+}
+
+UNTOLD = str(UUID(int=(0x40008001 << 64) + 1))  # the first event told aside, where there is one
+
+
+def over_http(told: Told, agency: str, case: str = "C1") -> dict[str, Any]:
+    """What `POST /v1/preview` answers for every event type the agency may state."""
+    hub = told.road.hub
+    told.on(NOW)
+    before, found = hub.exchange.log.head, {}
+    party = hub.exchange.agencies.parties().get(agency)
+    assert party is not None
+    for kind in types_for(party.role):
+        schema = Schemas.load().by_type(kind)
+        data = {name: value for name, value in ASKED.items() if schema.field(name) is not None}
+        if not kind.startswith("Consent"):
+            data.pop("scope", None)
+        event = told.event(kind, case, **data)
+        if kind == "RecordCorrected":
+            given = {**event.data, "corrects_event": UNTOLD, "field": "given_name"}
+            event = replace(event, data=given, corrects_type="IdentityRecorded")
+        sealed = told.road.publisher(agency).prepare([event])
+        found[kind] = previewed(hub, agency, sealed)
+    assert hub.exchange.log.head == before
+    return found
+
+
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def both_plain(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[dict[str, str], dict[str, Any]]:
     folder = tmp_path_factory.mktemp("plain")
     with Told(folder, *AGENCIES) as told:
         known_story(told)
+        asked = over_http(told, "SH-1")
+    assert sum(one["refused"] is None for one in asked.values()) > 3
     with told_by(folder) as story:
-        return answers(story, "SH-1")
+        return answers(story, "SH-1"), asked
+
+
+@pytest.fixture(scope="module")
+def plain(both_plain: tuple[dict[str, str], dict[str, Any]]) -> dict[str, str]:
+    return both_plain[0]
+
+
+@pytest.fixture(scope="module")
+def plain_http(both_plain: tuple[dict[str, str], dict[str, Any]]) -> dict[str, Any]:
+    return both_plain[1]
 
 
 @pytest.mark.parametrize("hidden", HIDDEN, ids=lambda one: one.__name__)
 def test_an_officers_preview_depends_on_nothing_the_agency_was_not_told(
-    tmp_path: Path, plain: dict[str, str], hidden: Callable[[Told], None]
+    tmp_path: Path,
+    plain: dict[str, str],
+    plain_http: dict[str, Any],
+    hidden: Callable[[Told], None],
 ) -> None:
     with Told(tmp_path, *AGENCIES) as told:
         known_story(told)
@@ -406,6 +463,7 @@ def test_an_officers_preview_depends_on_nothing_the_agency_was_not_told(
         assert held == told.rows(
             "SH-1", "SELECT event_type, category FROM nrm_holding ORDER BY 1, 2"
         )
+        assert over_http(told, "SH-1") == plain_http
     with told_by(tmp_path) as story:
         assert answers(story, "SH-1") == plain
         # And the premise's other half: the hub itself would decide differently.
@@ -416,6 +474,27 @@ def test_an_officers_preview_depends_on_nothing_the_agency_was_not_told(
         case = exchange.case(story.case_id)
         assert case is not None
         assert len(known.events) < len(case.events)
+
+
+def test_what_is_decided_does_not_depend_on_what_was_previewed(tmp_path: Path) -> None:
+    """Answers for agencies that are not concerned are kept; a preview's case is no real one."""
+    records = []
+    for previewed_before in (False, True):
+        with Told(tmp_path / str(previewed_before), *AGENCIES) as told:
+            known_story(told)
+            deliveries._OUTSIDE.clear()
+            if previewed_before:
+                over_http(told, "SH-1")
+            told.on("2026-03-06T09:00:00+00:00")
+            told.aside(
+                "NGO-1", "ReferralMade", referral_id="to-HLT-1", to_agency="HLT-1", basis="c1",
+                respond_by="2027-01-01T00:00:00Z",
+            )  # fmt: skip
+            exchange = told.road.hub.exchange
+            rows = exchange.log.stream(exchange.pseudonyms.canonical("case", "C1"))
+            settled = [one.event for one in rows if isinstance(one.event, stored.Settled)]
+            records.append(settled[-1].settlement)
+    assert records[0] == records[1]
 
 
 def test_the_hubs_own_preview_does_depend_on_it(tmp_path: Path) -> None:
@@ -442,8 +521,9 @@ def test_a_case_the_agency_has_no_part_in_is_like_none(tmp_path: Path) -> None:
             if name == "there":
                 known_story(told)
                 police_join(told)
+            asked = over_http(told, "LEG-1")
         with told_by(tmp_path / name) as story:
-            found.append(answers(story, "LEG-1"))
+            found.append((answers(story, "LEG-1"), asked))
     assert found[0] == found[1]
 
 

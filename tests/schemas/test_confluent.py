@@ -128,3 +128,14 @@ def test_there_is_always_an_answer(method: str, path: str, body: bytes) -> None:
     answer = REGISTRY.answer(method, path, body)
     assert answer.status in (200, 404, 405, 413, 422)
     json.loads(answer.body)
+
+
+def test_half_a_character_in_what_was_asked_is_answered() -> None:
+    asked = json.loads(OPENED.text)
+    asked["fields"].append({"name": "x\ud800", "type": "string"})
+    asked["fields"].append({"name": "y", "type": {"type": "enum", "name": "\ud800", "symbols": []}})
+    path = f"/compatibility/subjects/{NAME}/versions/latest"
+    for schema in (json.dumps(asked), json.dumps({**asked, "fields": asked["fields"][:-1]})):
+        told = post(path, schema, verbose="true")
+        assert json.loads(told.body) == told.document
+    assert json.loads(post("/subjects/\ud800/versions", OPENED.text).body)["error_code"] == 42205

@@ -15,7 +15,9 @@ import pytest
 from connectors.conformance import CANARY, batch, identity, opened_case
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.fhir import FhirSink, Options, checking, open_sink
+from connectors.fhir.server import FhirServer
 from connectors.kinds import Place
+from connectors.outbound import Answer
 from connectors.sink import RecallPolicy
 
 GOOD = {
@@ -211,6 +213,7 @@ def changed(**more: Any) -> dict[str, Any]:
         (changed(rest={"interaction": []}), "transaction"),
         (changed(rest={"resource": []}), "resource types"),
         (changed(rest={"resource": "all"}), "resource types"),
+        (changed(rest={"resource": [{}, {"type": []}]}), "resource types"),
         ({"resourceType": "CapabilityStatement"}, "FHIR version"),
         ({"resourceType": "CapabilityStatement", "rest": 3}, "transaction"),
     ],
@@ -258,3 +261,14 @@ def test_a_server_that_keeps_no_history_needs_no_purging(server: Server, tmp_pat
     found = {one.subject: one.level for one in sink.check()}
     assert (found["history"], found["versions"]) == ("ok", "warning")
     sink.close()
+
+
+@pytest.mark.parametrize("parameters", [5, "all", [3], [{"valueInteger": "x"}], None])
+def test_a_purge_that_says_nonsense_is_no_crash(parameters: Any) -> None:
+    told = {"resourceType": "Parameters", "parameter": parameters}
+
+    class Says:
+        def request(self, *_: Any, **__: Any) -> Answer:
+            return Answer(200, {}, json.dumps(told).encode())
+
+    FhirServer(Says()).purge("Patient/a")  # type: ignore[arg-type]
