@@ -2,8 +2,9 @@
 
 An event is written anew as it was delivered: its row, timeline entry, holdings and evidence, and
 the state of its case. What is kept on an own basis stays as it is. An event that a delivery
-changed since the snapshot is left alone ("moved_on"): what the copy says of it may be old. For
-every delivery made good the hub gets a receipt that says `applied`, with the cause as its detail.
+changed since the snapshot is left alone ("moved_on"), and so is a mapped row that such an event
+fills: what the copy says of it may be old, and recalled. For every delivery made good the hub gets
+a receipt that says `applied`, with the cause as its detail.
 """
 
 from __future__ import annotations
@@ -98,8 +99,9 @@ class Repair:
                 if len(mapped) < len(events):
                     self._event(db, ours, ref, page)
                 outcome = self._mapped(db, ours, ref, mapped, outcome)
-                told = self._sequences(ours, ref)
-                page.good.update(dict.fromkeys(told, RECEIPT + events[0].cause))
+                if outcome == "repaired":
+                    told = self._sequences(ours, ref)
+                    page.good.update(dict.fromkeys(told, RECEIPT + events[0].cause))
         page.logged += [
             Logged(one.table, one.ref, one.cause, one.columns, outcome) for one in about
         ]
@@ -120,6 +122,16 @@ class Repair:
                 if connection.execute(query.limit(1)).first() is not None:
                     return True
         return False
+
+    def _row_moved_on(self, db: Connection, ours: Connection, one: Difference) -> bool:
+        """The same of a mapped row, which several events may fill: whether any of them moved on."""
+        filled = {
+            writer.event_ref
+            for tables, connection in ((self._partner.mapped, db), (self._copy.mapped, ours))
+            if tables is not None
+            for writer in tables.writers(connection, one.table, [one.row])[one.row]
+        }
+        return any(self._moved_on(db, ours, ref) for ref in sorted(filled))
 
     def _sequences(self, ours: Connection, ref: str) -> list[int]:
         """The deliveries that brought what is held of an event."""
@@ -246,6 +258,9 @@ class Repair:
                     db.execute(theirs.mapped.insert(), kept)
                 if one.cause == "added":
                     outcome = "by_hand"  # what it put into the row may be the partner's own by now
+                continue
+            if self._row_moved_on(db, ours, one):
+                outcome = "moved_on"
                 continue
             partner = theirs.partner(one.table)
             filled = rows_by_key(ours, mine.partner(one.table), [one.row])[one.row]
