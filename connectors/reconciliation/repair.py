@@ -18,12 +18,13 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection, exc
 
+from connectors.ledger import Held
 from connectors.reconciliation.compared import Difference
 from connectors.reconciliation.compared_mapped import rows_by_key, typed
 from connectors.reconciliation.log import Logged
 from connectors.reconciliation.reconcile import Reconciliation
 from connectors.row_digest import OWN_CLOCK
-from connectors.sink import ReceiptException
+from connectors.sink import ReceiptException, Removal
 from connectors.sql import SqlSink
 from connectors.tables import state_after, table_name
 
@@ -248,6 +249,9 @@ class Repair:
                 kept = [dict(row) for row in rows.mappings()]
                 own = self._own(db, ref)
                 m = theirs.mapped.c
+                recalled = self._recalled(ours, ref, one)
+                if recalled:  # the connector filled it and could not take it back
+                    theirs.remove(db, recalled)
                 db.execute(
                     theirs.mapped.delete().where(m.event_ref == ref, m.category.not_in(own or [""]))
                     if own
@@ -256,7 +260,7 @@ class Repair:
                 kept = [row for row in kept if not own or row["category"] not in ("", *own)]
                 if kept:
                     db.execute(theirs.mapped.insert(), kept)
-                if one.cause == "added":
+                if one.cause == "added" and not recalled:
                     outcome = "by_hand"  # what it put into the row may be the partner's own by now
                 continue
             if self._row_moved_on(db, ours, one):
@@ -283,6 +287,15 @@ class Repair:
             except (exc.IntegrityError, exc.DataError):
                 outcome = "by_hand"
         return outcome
+
+    def _recalled(self, ours: Connection, ref: str, one: Difference) -> Removal | None:
+        """What a recall ought to have taken out of a mapped row, if the copy knows of one."""
+        t = self._copy.ledger.tombstone.c
+        gone = sa.select(t.category).where(t.event_ref == ref, t.category.in_(one.columns))
+        if one.cause != "added" or ours.execute(gone).first() is None:
+            return None
+        held = self._copy.ledger.held(ours, [ref]).get(ref, Held())
+        return Removal(ref, held.event_type, held.case_ref, one.columns, dict(held.bases))
 
     # -- receipts ------------------------------------------------------------------------------
 

@@ -318,6 +318,30 @@ def test_a_repair_brings_back_nothing_that_was_recalled_from_a_shared_row(
     assert place.compared()[1] == []
 
 
+def test_what_an_old_copy_of_the_database_brings_back_is_taken_out_again(
+    new_place: Callable[..., Place], tmp_path: Path
+) -> None:
+    (tmp_path / "mapping.toml").write_text(SHARED)
+    place = new_place()
+    place.change(
+        "CREATE TABLE client (nrm_case VARCHAR(100) PRIMARY KEY, channel VARCHAR(20), "
+        "first_name VARCHAR(40))",
+        "CREATE TABLE old (event_ref, table_name, category, row_key, columns, occurred_at, sequence)",
+    )
+    _, person = place.case(1)
+    place.run()
+    place.change("INSERT INTO old SELECT * FROM nrm_mapped WHERE category = 'identity'")
+    place.deliver(place.hub.recall(TO, [(person, ["identity"])]))
+    place.run()
+    assert place.rows("SELECT first_name FROM client") == [(None,)]
+    place.change(
+        "INSERT INTO nrm_mapped SELECT * FROM old", f"UPDATE client SET first_name = '{SECRET}'"
+    )
+    assert place.repaired() == {"repaired": 1}
+    assert place.rows("SELECT channel, first_name FROM client") == [("outreach", None)]
+    assert place.compared()[1] == []
+
+
 def test_a_repair_overwrites_nothing_that_came_since_into_a_shared_row(
     new_place: Callable[..., Place], tmp_path: Path
 ) -> None:
