@@ -157,7 +157,7 @@ def _csv_records(
     file: BinaryIO, encoding: str, delimiter: str, begins: int, number: int
 ) -> Iterator[Record]:
     lines = _Lines(file, begins)
-    empty = delimiter.encode(encoding) + b" \t\r\n"
+    empty = (delimiter if delimiter.isascii() else "").encode("ascii") + b" \t\r\n"
     csv.field_size_limit(_MOST_CELL)
     while True:
         start = lines.at

@@ -325,12 +325,11 @@ def test_what_an_old_copy_of_the_database_brings_back_is_taken_out_again(
     place = new_place()
     place.change(
         "CREATE TABLE client (nrm_case VARCHAR(100) PRIMARY KEY, channel VARCHAR(20), "
-        "first_name VARCHAR(40))",
-        "CREATE TABLE old (event_ref, table_name, category, row_key, columns, occurred_at, sequence)",
+        "first_name VARCHAR(40))"
     )
     _, person = place.case(1)
     place.run()
-    place.change("INSERT INTO old SELECT * FROM nrm_mapped WHERE category = 'identity'")
+    place.change("CREATE TABLE old AS SELECT * FROM nrm_mapped WHERE category = 'identity'")
     place.deliver(place.hub.recall(TO, [(person, ["identity"])]))
     place.run()
     assert place.rows("SELECT first_name FROM client") == [(None,)]
