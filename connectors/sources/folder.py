@@ -18,7 +18,6 @@ Promises
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import hmac
 import json
@@ -36,10 +35,10 @@ from sqlalchemy import Connection
 
 from connectors import crash
 from connectors.errors import SettingsError
-from connectors.identity import write_whole
 from connectors.source import Fault, RowOutcome
 from connectors.sources.captured import BOX, Found, write
-from connectors.sources.folder_reading import FileFault, head, kind_of, records, slices
+from connectors.sources.folder_reading import FileFault, head, kind_of, records
+from connectors.sources.folder_report import report, rest
 from connectors.sources.folder_rows import FileForm, RowReader
 
 log = logging.getLogger(__name__)
@@ -62,9 +61,6 @@ _TRIED: Final = sa.Table(
     sa.Column("row_key", sa.Text, primary_key=True),
     sa.Column("attempt", sa.Integer, nullable=False),
 )
-_REPORT: Final = (
-    "row", "outcome", "reason", "field", "what to do", "step", "guard", "event", "position",
-)  # fmt: skip
 
 
 class FolderCapture:
@@ -338,10 +334,10 @@ class FolderCapture:
         ]
         good = file["fault"] is None and not spans
         target = self._folder / ("done" if good else "refused")
-        self._report(db, file, target / f"{name}.report.csv")
+        report(db, file["fault"], target / f"{name}.report.csv")
         if path.exists():
             if spans:
-                self._rest(path, spans, target)
+                rest(path, spans, target, self._encoding, self._delimiter)
             crash.point("source_before_move")
             if good and not self._keep_done:
                 path.unlink()
@@ -350,51 +346,3 @@ class FolderCapture:
             crash.point("source_after_move")
         db.execute(sa.delete(BOX))
         db.execute(sa.delete(_FILE))
-
-    def _report(self, db: Connection, file: dict[str, Any], path: Path) -> None:
-        part = path.with_name("." + path.name + ".part")
-        with part.open("w", encoding="utf-8", newline="") as text:
-            sheet = csv.writer(text)
-            sheet.writerow(_REPORT)
-            if file["fault"] is not None:
-                reason, field, fix = json.loads(file["fault"])
-                sheet.writerow([0, "refused", reason, field, fix, 0, "", "", ""])
-            for row in db.execute(sa.select(BOX).order_by(BOX.c.id)).mappings():
-                held = row["status"] == "ready"
-                sheet.writerow(
-                    [
-                        str(row["place"]).rpartition(" ")[2],
-                        "waiting" if held else row["status"],
-                        "case_held" if held else row["answer_reason"] or "",
-                        row["answer_field"] or "",
-                        "put the earlier row of its case right"
-                        if held
-                        else row["answer_fix"] or "",
-                        "" if row["answer_step"] is None else row["answer_step"],
-                        row["answer_guard"] or "",
-                        row["hub_event"] or "",
-                        "" if row["hub_position"] is None else row["hub_position"],
-                    ]
-                )
-            text.flush()
-            os.fsync(text.fileno())
-        os.replace(part, path)
-
-    def _rest(self, path: Path, spans: Sequence[tuple[int, int]], target: Path) -> None:
-        """The rows to put right, as they stand in the file, under its header."""
-        rest = target / f"{path.stem}.rest{path.suffix}"
-        if kind_of(path) == ".json":
-            value = json.loads(path.read_bytes().decode("utf-8-sig"))
-            entries = value if isinstance(value, list) else [value]
-            wanted = [entries[begins] for begins, _ in spans]
-            write_whole(rest, (json.dumps(wanted, indent=1, ensure_ascii=False) + "\n").encode())
-            return
-        begins = head(path, self._encoding, self._delimiter).begins
-        part = rest.with_name("." + rest.name + ".part")
-        with part.open("wb") as file:
-            if kind_of(path) == ".csv":
-                file.writelines(slices(path, [(0, begins)]))
-            file.writelines(slices(path, spans))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, rest)
