@@ -24,12 +24,13 @@ class Family(StrEnum):
 def new(
     name: Annotated[str, typer.Argument(help="Its name, e.g. case-notes.")],
     family: Annotated[
-        Family,
+        Family | None,
         typer.Option(
-            help="state: your system keeps cases and is told what is true now. messages: it is "
-            "told what happened. sql: tables of your own in your database. plain: a file."
+            help="Of a sink; left out: state. state: your system keeps cases and is told what is "
+            "true now. messages: it is told what happened. sql: tables of your own in your "
+            "database. plain: a file."
         ),
-    ] = Family.state,
+    ] = None,
     source: Annotated[
         bool, typer.Option("--source", help="The other way: from your system to the hub.")
     ] = False,
@@ -41,9 +42,13 @@ def new(
 
     Example: nrm-hub connector new case-notes --family state
     """
+    from connectors.errors import SettingsError
     from connectors.kit.new import new_connector
 
-    folder = new_connector(name, "source" if source else family.value, into)
+    if source and family is not None:
+        raise SettingsError("--family is for sinks: leave it out with --source")
+    kind = "source" if source else (family or Family.state).value
+    folder = new_connector(name, kind, into)
     typer.echo(f"Made {folder}. Next:")
     typer.echo(f'  cd {folder} && pip install -e ".[dev]" && python -m pytest')
     typer.echo("  then change it: README.md says where.")

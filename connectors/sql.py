@@ -11,17 +11,19 @@ and is quarantined.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.database.ddl import ensure
 from connectors.database.engines import open_engine, translated
+from connectors.delivery import Arrived, Poison
 from connectors.errors import SinkDownError, SinkRefusedError
 from connectors.findings import Finding
-from connectors.landing import LandingSink, Projection
+from connectors.landing import LandingSink, Projection, Work
 from connectors.ledger import Ledger
 from connectors.mapped import MappedTables
 from connectors.mapping import Mapping
@@ -129,6 +131,22 @@ class SqlSink(LandingSink):
 
     def close(self) -> None:
         self.database.close()
+
+    def _work(self, db: Connection, items: Sequence[Arrived | Poison], at: datetime) -> Work:
+        """Whoever deletes our holdings by hand must not keep what is recalled: what the timeline
+        says of a recalled event counts as held."""
+        work = super()._work(db, items, at)
+        recalled = {
+            ref
+            for item in items
+            if isinstance(item, Arrived) and item.recall is not None
+            for ref, _ in item.recall.items
+        }
+        for ref, shown in self.tables.shown(db, recalled).items():
+            held = work.held.setdefault(ref, shown)
+            held.bases.update({c: "" for c in shown.bases if c not in held.bases})
+            held.since.update({c: n for c, n in shown.since.items() if c not in held.since})
+        return work
 
     def _committed(self, recalled: bool) -> None:
         self.database.wipe(recalled)

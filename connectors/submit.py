@@ -38,7 +38,7 @@ from schemas import wire
 from schemas.avro import AvroError
 from schemas.registry import EventSchema, Routing, SchemaError, Schemas
 
-_CASE_PSEUDONYM = "nc-"
+CASE_PSEUDONYM = "nc-"
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ class Publisher:
             ) from None
 
     def _split(self, index: int, event: Event, schema: EventSchema) -> dict[str, bytes]:
-        if event.subject is None and event.case.startswith(_CASE_PSEUDONYM):
+        if event.subject is None and event.case.startswith(CASE_PSEUDONYM):
             raise InvalidEventError(
                 index, event.type, "subject", "is needed: give the subject_ref of that case_ref"
             )

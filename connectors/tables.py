@@ -28,6 +28,7 @@ from connectors.columns import JSON, Instant, Target, targets
 from connectors.database.ddl import ensure
 from connectors.errors import SinkRefusedError
 from connectors.landing import Database
+from connectors.ledger import Held
 from connectors.ledger_tables import TABLE
 from connectors.sink import Addition, Correction, Removal
 from schemas.registry import EventSchema, Schemas
@@ -50,6 +51,9 @@ _INHERIT: Final = "inherit"
 def table_name(event_type: str) -> str:
     """CaseOpened → case_opened."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", event_type).lower()
+
+
+_CHUNK: Final = 500  # event references in one statement
 
 
 @dataclass(frozen=True)
@@ -363,6 +367,18 @@ class DefaultTables:
             }
             for category in removal.categories
         }
+
+    def shown(self, db: Connection, refs: Iterable[str]) -> dict[str, Held]:
+        """These events as the timeline shows them, which knows no bases."""
+        t, found, wanted = self.timeline.c, {}, sorted(set(refs))
+        query = sa.select(t.event_ref, t.event_type, t.case_ref, t.categories, t.sequence)
+        for at in range(0, len(wanted), _CHUNK):
+            chunk = wanted[at : at + _CHUNK]
+            for ref, kind, case, names, since in db.execute(query.where(t.event_ref.in_(chunk))):
+                found[ref] = Held(
+                    kind, case, dict.fromkeys(names, ""), dict.fromkeys(names, int(since))
+                )
+        return found
 
     def remove(self, db: Connection, removal: Removal) -> None:
         mine = self.timeline.c.event_ref == removal.event_ref

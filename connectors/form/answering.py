@@ -11,10 +11,11 @@ from uuid import UUID
 
 from connectors.form.asking import SCOPE_ROWS, Asked, asked_of
 from connectors.sources.stating import CellError, stated
-from connectors.submit import Event
+from connectors.submit import CASE_PSEUDONYM, Event
 from schemas.compartments import SchemaError
 from schemas.event import EventSchema
 from schemas.registry import Schemas
+from schemas.texts import ValueProblem, reference
 
 MOST_FIELDS: Final = 600
 _YES_NO: Final = {"yes": True, "no": False}
@@ -56,16 +57,17 @@ def answered(sent: Sent, now: datetime, zone: tzinfo | None) -> Answer:
     """
     schema = Schemas.load().by_type(sent.get("e.type"))
     answer = Answer()
-    case = sent.get("e.case")
-    if not case:
-        answer.wrong["e.case"] = "missing_field"
-    data: dict[str, Any] = {}
+    case, subject = sent.get("e.case"), sent.get("e.subject")
     corrects = sent.get("e.corrects_type") or None
+    answer.wrong |= _references(case, subject)
+    if schema.type == "RecordCorrected" and corrects is None:
+        answer.wrong["e.corrects_type"] = "missing_field"
+    data: dict[str, Any] = {}
     for asked in asked_of(schema):
         try:
             value = _value(schema, asked, sent, zone, corrects)
         except CellError as wrong:
-            answer.wrong[asked.name] = wrong.reason
+            answer.wrong[wrong.column or asked.name] = wrong.reason
             continue
         if value is not None:
             data[asked.name] = value
@@ -80,12 +82,28 @@ def answered(sent: Sent, now: datetime, zone: tzinfo | None) -> Answer:
         schema.type,
         case,
         data,
-        subject=sent.get("e.subject") or None,
+        subject=subject or None,
         event_id=_id(sent.get("e.event_id")),
         occurred_at=occurred_at,
         corrects_type=corrects,
     )
     return answer
+
+
+def _references(case: str, subject: str) -> dict[str, str]:
+    """What does not do of the two names a case goes by."""
+    wrong = {}
+    for name, value in (("e.case", case), ("e.subject", subject)):
+        try:
+            if value:
+                reference(value)
+        except ValueProblem as problem:
+            wrong[name] = str(problem)
+    if not case:
+        wrong["e.case"] = "missing_field"
+    elif not subject and case.startswith(CASE_PSEUDONYM):
+        wrong["e.subject"] = "missing_field"
+    return wrong
 
 
 def _value(
@@ -106,8 +124,8 @@ def _value(
         value = f"{amount} {currency}".strip() if amount else None
     elif asked.kind == "instant":
         value = _local(sent.get(name))
-    elif corrects is not None and asked.name == "new_value":
-        value = _corrected(corrects, sent.get("f.field"), sent.get(name), zone)
+    elif schema.type == "RecordCorrected" and asked.name == "new_value":
+        value = corrects and _corrected(corrects, sent.get("f.field"), sent.get(name), zone)
     else:
         value = stated(known, sent.get(name).replace("\r\n", "\n"), zone)
     if value is not None:
@@ -126,7 +144,7 @@ def _corrected(corrects: str, name: str, text: str, zone: tzinfo | None) -> Any:
         raise CellError("unknown_field") from None
     known = schema.field(name)
     if known is None:
-        raise CellError("unknown_field")
+        raise CellError("unknown_field", "field")
     value = stated(known, text, zone)
     try:
         schema.correction(name, value)

@@ -2,8 +2,9 @@
 
 An event is written anew as it was delivered: its row, timeline entry, holdings and evidence, and
 the state of its case. What is kept on an own basis stays as it is. An event that a delivery
-changed since the snapshot is left alone ("moved_on"): what the copy says of it may be old. For
-every delivery made good the hub gets a receipt that says `applied`, with the cause as its detail.
+changed since the snapshot is left alone ("moved_on"), and so is a mapped row that such an event
+fills: what the copy says of it may be old, and recalled. For every delivery made good the hub gets
+a receipt that says `applied`, with the cause as its detail.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection, exc
 
+from connectors.ledger import Held
 from connectors.reconciliation.compared import Difference
 from connectors.reconciliation.compared_mapped import rows_by_key, typed
 from connectors.reconciliation.log import Logged
 from connectors.reconciliation.reconcile import Reconciliation
 from connectors.row_digest import OWN_CLOCK
-from connectors.sink import ReceiptException
+from connectors.sink import ReceiptException, Removal
 from connectors.sql import SqlSink
 from connectors.tables import state_after, table_name
 
@@ -98,8 +100,9 @@ class Repair:
                 if len(mapped) < len(events):
                     self._event(db, ours, ref, page)
                 outcome = self._mapped(db, ours, ref, mapped, outcome)
-                told = self._sequences(ours, ref)
-                page.good.update(dict.fromkeys(told, RECEIPT + events[0].cause))
+                if outcome == "repaired":
+                    told = self._sequences(ours, ref)
+                    page.good.update(dict.fromkeys(told, RECEIPT + events[0].cause))
         page.logged += [
             Logged(one.table, one.ref, one.cause, one.columns, outcome) for one in about
         ]
@@ -120,6 +123,16 @@ class Repair:
                 if connection.execute(query.limit(1)).first() is not None:
                     return True
         return False
+
+    def _row_moved_on(self, db: Connection, ours: Connection, one: Difference) -> bool:
+        """The same of a mapped row, which several events may fill: whether any of them moved on."""
+        filled = {
+            writer.event_ref
+            for tables, connection in ((self._partner.mapped, db), (self._copy.mapped, ours))
+            if tables is not None
+            for writer in tables.writers(connection, one.table, [one.row])[one.row]
+        }
+        return any(self._moved_on(db, ours, ref) for ref in sorted(filled))
 
     def _sequences(self, ours: Connection, ref: str) -> list[int]:
         """The deliveries that brought what is held of an event."""
@@ -236,6 +249,9 @@ class Repair:
                 kept = [dict(row) for row in rows.mappings()]
                 own = self._own(db, ref)
                 m = theirs.mapped.c
+                recalled = self._recalled(ours, ref, one)
+                if recalled:  # the connector filled it and could not take it back
+                    theirs.remove(db, recalled)
                 db.execute(
                     theirs.mapped.delete().where(m.event_ref == ref, m.category.not_in(own or [""]))
                     if own
@@ -244,8 +260,11 @@ class Repair:
                 kept = [row for row in kept if not own or row["category"] not in ("", *own)]
                 if kept:
                     db.execute(theirs.mapped.insert(), kept)
-                if one.cause == "added":
+                if one.cause == "added" and not recalled:
                     outcome = "by_hand"  # what it put into the row may be the partner's own by now
+                continue
+            if self._row_moved_on(db, ours, one):
+                outcome = "moved_on"
                 continue
             partner = theirs.partner(one.table)
             filled = rows_by_key(ours, mine.partner(one.table), [one.row])[one.row]
@@ -268,6 +287,15 @@ class Repair:
             except (exc.IntegrityError, exc.DataError):
                 outcome = "by_hand"
         return outcome
+
+    def _recalled(self, ours: Connection, ref: str, one: Difference) -> Removal | None:
+        """What a recall ought to have taken out of a mapped row, if the copy knows of one."""
+        t = self._copy.ledger.tombstone.c
+        gone = sa.select(t.category).where(t.event_ref == ref, t.category.in_(one.columns))
+        if one.cause != "added" or ours.execute(gone).first() is None:
+            return None
+        held = self._copy.ledger.held(ours, [ref]).get(ref, Held())
+        return Removal(ref, held.event_type, held.case_ref, one.columns, dict(held.bases))
 
     # -- receipts ------------------------------------------------------------------------------
 

@@ -59,13 +59,16 @@ class Found:
 
 
 class Capture(Protocol):
-    """Finds rows. Every call but the last three is inside a transaction of the state file.
+    """Finds rows. Every call but the last two is inside a transaction of the state file.
 
     prepare() makes its own tables there. take() writes at most about `room` rows with `write`, in
     the order in which they are to be stated, and notes how far it came. answered() is told what
-    became of rows. release() is asked to look again at what it could not read. busy(): more comes
-    without anybody's doing.
+    became of rows. release() is asked to look again at what it could not read. notes(): for people.
+    busy(): more comes without anybody's doing. unread: rows and files that could not be read since
+    it was opened.
     """
+
+    unread: int
 
     def prepare(self, db: Connection) -> None: ...
 
@@ -75,9 +78,9 @@ class Capture(Protocol):
 
     def release(self, db: Connection) -> None: ...
 
-    def busy(self) -> bool: ...
+    def notes(self, db: Connection) -> Sequence[str]: ...
 
-    def notes(self) -> Sequence[str]: ...
+    def busy(self) -> bool: ...
 
     def close(self) -> None: ...
 
@@ -132,7 +135,9 @@ class CapturedSource:
         self._state.wipe()
 
     def status(self) -> SourceStatus:
-        return replace(self._outbox.status(), notes=tuple(self._capture.notes()))
+        with self._state.reading() as db:
+            notes = tuple(self._capture.notes(db))
+        return replace(self._outbox.status(), notes=notes)
 
     def report(self, limit: int) -> Sequence[RowOutcome]:
         return self._outbox.report(limit)
@@ -148,6 +153,11 @@ class CapturedSource:
             ).scalar_one()
             self._capture.release(db)
         return int(sent) + int(unread)
+
+    @property
+    def unread(self) -> int:
+        """Rows and whole files that were refused because they could not be read, since opened."""
+        return self._capture.unread
 
     def busy(self) -> bool:
         """Whether more comes without anybody's doing: a file is half read, or not settled yet."""

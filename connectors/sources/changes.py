@@ -68,6 +68,7 @@ class ChangesCapture:
         self._tables = [MappedTable(one) for one in mapping.maps]
         self._scans: dict[str, Sequence[Any]] = {}  # where an unfinished scan goes on
         self._sweeps: dict[str, Sequence[Any]] = {}
+        self.unread = 0
 
     def prepare(self, db: Connection) -> None:
         self._books.prepare(db)
@@ -108,7 +109,7 @@ class ChangesCapture:
     def busy(self) -> bool:
         return bool(self._scans or self._sweeps)
 
-    def notes(self) -> Sequence[str]:
+    def notes(self, db: Connection) -> Sequence[str]:  # noqa: ARG002
         return [f"{one.map.label}: on = {one.map.on}" for one in self._tables]
 
     def close(self) -> None:
@@ -206,7 +207,7 @@ class ChangesCapture:
         stands = kept is not None and kept.state == "published"
         self._drop_refused(db, one, pk, () if stands and one.on == "first" else None)
         if isinstance(read, Fault):
-            write(db, replace(found, fault=read))
+            self._write(db, replace(found, fault=read))
             faulty = kept if kept is not None and stands else Kept(pk, case, "refused", seen=sweep)
             self._books.keep(db, one.label, replace(faulty, digest=digest, version=version))
             return 1
@@ -217,7 +218,7 @@ class ChangesCapture:
             changed = replace(kept, digest=digest, fields=fields, version=version)
             self._books.keep(db, one.label, changed)
             return written
-        write(db, replace(found, data=read))
+        self._write(db, replace(found, data=read))
         self._books.keep(
             db,
             one.label,
@@ -238,7 +239,7 @@ class ChangesCapture:
         """A correction for each field that says something else now. changed_at: when it changed."""
         if kept.case != found.case:
             fix = "state by hand what is true of either case; then correct the row or its mapping"
-            write(db, replace(found, case=kept.case, fault=Fault("case_changed", "", fix)))
+            self._write(db, replace(found, case=kept.case, fault=Fault("case_changed", "", fix)))
             return 1
         changed = sorted(
             name
@@ -263,7 +264,7 @@ class ChangesCapture:
             except SchemaError as wrong:
                 fault = Fault(wrong.reason, name, SCHEMA_REASONS.get(wrong.reason, ""))
                 correction = replace(correction, data=None, fault=fault)
-            write(db, correction)
+            self._write(db, correction)
         return len(changed)
 
     def _gone(self, db: Connection, one: EventMap, kept: Kept) -> int:
@@ -274,11 +275,13 @@ class ChangesCapture:
             return 0
         read = self._read(one, {**key, CASE: kept.case}, kept.case)
         found = self._found(one, key, kept.case, kept.pk, kept.version)
-        write(
-            db,
-            replace(found, fault=read) if isinstance(read, Fault) else replace(found, data=read),
-        )
+        stated = {"fault": read} if isinstance(read, Fault) else {"data": read}
+        self._write(db, replace(found, **stated))
         return 1
+
+    def _write(self, db: Connection, found: Found) -> None:
+        self.unread += found.fault is not None
+        write(db, found)
 
     def _found(
         self, one: EventMap, row: Mapping[str, Any], case: str, pk: str, version: int

@@ -21,6 +21,8 @@ source = typer.Typer(
     help="Publish from this agency's own systems: outbox, tables, folder.", no_args_is_help=True
 )
 
+_PROGRESS_SECONDS = 5.0
+
 File = Annotated[Path, typer.Argument(help="Settings of the source: source.toml.")]
 
 
@@ -48,7 +50,7 @@ def run(
     runner = _runner(loaded, identity, found)
     try:
         if once:
-            _run_once(runner, found, settings)
+            _run_once(runner, found, settings, loaded)
             return
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -60,14 +62,18 @@ def run(
         found.close()
 
 
-def _run_once(runner: Any, found: Any, settings: Path) -> None:
+def _run_once(runner: Any, found: Any, settings: Path, loaded: Any) -> None:
     import time
 
     from connectors.errors import TransportDownError
 
     found.prepare()
     accepted = refused = 0
+    told = time.monotonic()
     while True:
+        if time.monotonic() - told > _PROGRESS_SECONDS:
+            told = time.monotonic()
+            typer.echo(f"{accepted} accepted, {refused} refused so far", err=True)
         progress = runner.run_once()
         accepted += progress.accepted
         refused += progress.refused
@@ -79,10 +85,17 @@ def _run_once(runner: Any, found: Any, settings: Path) -> None:
                 break
             time.sleep(0.2)
     status = found.status()
+    refused += getattr(found, "unread", 0)
     typer.echo(f"{accepted} accepted, {refused} refused")
     if refused or status.refused:
-        typer.echo(f"What to do: nrm-hub source report {settings}", err=True)
+        typer.echo(f"What to do: {_remedy(loaded, settings)}", err=True)
         raise typer.Exit(3)
+
+
+def _remedy(loaded: Any, settings: Path) -> str:
+    if loaded.kind == "folder":
+        return f"the reports in {loaded.folder.path / 'refused'}"
+    return f"nrm-hub source report {settings}"
 
 
 @source.command()
@@ -148,7 +161,7 @@ def report(
 
     Example: nrm-hub source report source.toml
     """
-    _, _, found = _opened(settings)
+    loaded, _, found = _opened(settings)
     found.prepare()
     rows = [
         {
@@ -176,7 +189,12 @@ def report(
     shown = table(*heads)
     for row in rows:
         shown.add_row(*("" if row[name] is None else str(row[name]) for name in heads))
-    console().print(shown if rows else "Nothing is refused or held.")
+    if rows:
+        console().print(shown)
+    elif loaded.kind == "folder":
+        typer.echo(f"Nothing waits in a file that is read. Files read: {_remedy(loaded, settings)}")
+    else:
+        typer.echo("Nothing is refused or held.")
 
 
 @source.command()

@@ -18,14 +18,14 @@ Promises
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import hmac
 import json
+import logging
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -35,11 +35,13 @@ from sqlalchemy import Connection
 
 from connectors import crash
 from connectors.errors import SettingsError
-from connectors.identity import write_whole
 from connectors.source import Fault, RowOutcome
 from connectors.sources.captured import BOX, Found, write
-from connectors.sources.folder_reading import FileFault, head, records, slices
+from connectors.sources.folder_reading import FileFault, head, kind_of, records
+from connectors.sources.folder_report import report, rest
 from connectors.sources.folder_rows import FileForm, RowReader
+
+log = logging.getLogger(__name__)
 
 SUFFIXES: Final = (".csv", ".json", ".jsonl")
 _MARKER: Final = ".done"
@@ -59,9 +61,6 @@ _TRIED: Final = sa.Table(
     sa.Column("row_key", sa.Text, primary_key=True),
     sa.Column("attempt", sa.Integer, nullable=False),
 )
-_REPORT: Final = (
-    "row", "outcome", "reason", "field", "what to do", "step", "guard", "event", "position",
-)  # fmt: skip
 
 
 class FolderCapture:
@@ -96,6 +95,7 @@ class FolderCapture:
         self._seen: dict[str, tuple[int, int, float]] = {}
         self._unsettled = False
         self._reading = False
+        self.unread = 0
 
     def prepare(self, db: Connection) -> None:
         self.check()
@@ -142,11 +142,22 @@ class FolderCapture:
     def busy(self) -> bool:
         return self._reading or self._unsettled
 
-    def notes(self) -> Sequence[str]:
-        waiting = len(list(self._candidates()))
-        refused = len(list(self._files(self._folder / "refused")))
-        told = [f"{waiting} files wait"] if waiting else []
-        return told + ([f"files to put right in {self._folder / 'refused'}"] if refused else [])
+    def notes(self, db: Connection) -> Sequence[str]:
+        told = []
+        for file in db.execute(sa.select(_FILE)).mappings():
+            told.append(
+                f"in work: {file['name']}, read to row {file['row']}{self._read_of(dict(file))}"
+            )
+        if waiting := len(list(self._candidates())):
+            told.append(f"{waiting} files wait")
+        if others := self._others():
+            told.append(
+                f"{others} left alone: neither {', '.join(SUFFIXES)} nor, where it is needed, with "
+                f"its {_MARKER}"
+            )
+        if next(self._files(self._folder / "refused"), None):
+            told.append(f"files to put right, each beside its report: {self._folder / 'refused'}")
+        return told
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -158,7 +169,11 @@ class FolderCapture:
         found = db.execute(sa.select(_FILE)).mappings().one_or_none()
         if found is not None:
             return dict(found)
-        name = next(self._files(self._folder / "work"), None) or self._claimed()
+        name = next(self._files(self._folder / "work"), None)
+        if name is None:
+            name = self._claimed()
+        elif self._marker:
+            self._forget_markers()
         if name is None:
             return None
         values: dict[str, Any] = {"name": name, "place": 0, "row": 0, "whole": False, "fault": None}
@@ -185,10 +200,35 @@ class FolderCapture:
             return target
         return None
 
+    def _forget_markers(self) -> None:
+        """Cut off between moving a file and removing its marker: the marker must not speak for the
+        next file of that name."""
+        for marker in self._folder.glob(f"*{_MARKER}"):
+            if not (self._folder / marker.name.removesuffix(_MARKER)).exists():
+                marker.unlink(missing_ok=True)
+
     def _candidates(self) -> Iterator[str]:
         for name in self._files(self._folder):
             if not self._marker or (self._folder / (name + _MARKER)).exists():
                 yield name
+
+    def _others(self) -> int:
+        """Proper files in the folder that are not taken; what is hidden is nobody's to look at."""
+        taken = {name for one in self._candidates() for name in (one, one + _MARKER)}
+        with os.scandir(self._folder) as entries:
+            return sum(
+                entry.is_file(follow_symlinks=False)
+                and not entry.name.startswith(".")
+                and entry.name not in taken
+                for entry in entries
+            )
+
+    def _read_of(self, file: Mapping[str, Any]) -> str:
+        """How much of a file in work is read; nothing of a JSON document, which is read whole."""
+        path = self._folder / "work" / file["name"]
+        if kind_of(path) == ".json" or not path.exists():
+            return ""
+        return f" ({100 * file['place'] // max(path.stat().st_size, 1)} %)"
 
     @staticmethod
     def _files(folder: Path) -> Iterator[str]:
@@ -201,7 +241,7 @@ class FolderCapture:
             if (
                 not name.isprintable()
                 or name.startswith(".")
-                or not name.endswith(SUFFIXES)
+                or not name.lower().endswith(SUFFIXES)
                 or name.endswith(".report.csv")
             ):
                 continue
@@ -227,7 +267,7 @@ class FolderCapture:
         try:
             begins = head(path, self._encoding, self._delimiter)
             reader = RowReader(self._form, begins.header, self._digest, file["name"])
-            rows = records(path, self._encoding, self._delimiter, place or begins.begins, row)
+            rows = records(path, begins, place or begins.begins, row)
             for record in rows:
                 self._capture(db, reader.found(record, file["name"]))
                 place, row = record.ends, record.number
@@ -238,6 +278,8 @@ class FolderCapture:
         except FileFault as wrong:
             fault = wrong.fault
             told = json.dumps([fault.reason, fault.field, fault.fix])
+            self.unread += 1
+            log.warning("%s refused: %s %s", file["name"], fault.reason, fault.field)
             db.execute(sa.update(_FILE).values(whole=True, fault=told))
             return
         db.execute(sa.update(_FILE).values(place=place, row=row, whole=whole))
@@ -255,6 +297,7 @@ class FolderCapture:
         tried = db.execute(
             sa.select(_TRIED.c.attempt).where(_TRIED.c.row_key == found.key)
         ).scalar_one_or_none()
+        self.unread += found.fault is not None
         write(db, replace(found, attempt=tried or 0))
 
     def _digest(self, *said: Any) -> str:
@@ -291,10 +334,10 @@ class FolderCapture:
         ]
         good = file["fault"] is None and not spans
         target = self._folder / ("done" if good else "refused")
-        self._report(db, file, target / f"{name}.report.csv")
+        report(db, file["fault"], target / f"{name}.report.csv")
         if path.exists():
             if spans:
-                self._rest(path, spans, target)
+                rest(path, spans, target, self._encoding, self._delimiter)
             crash.point("source_before_move")
             if good and not self._keep_done:
                 path.unlink()
@@ -303,51 +346,3 @@ class FolderCapture:
             crash.point("source_after_move")
         db.execute(sa.delete(BOX))
         db.execute(sa.delete(_FILE))
-
-    def _report(self, db: Connection, file: dict[str, Any], path: Path) -> None:
-        part = path.with_name("." + path.name + ".part")
-        with part.open("w", encoding="utf-8", newline="") as text:
-            sheet = csv.writer(text)
-            sheet.writerow(_REPORT)
-            if file["fault"] is not None:
-                reason, field, fix = json.loads(file["fault"])
-                sheet.writerow([0, "refused", reason, field, fix, 0, "", "", ""])
-            for row in db.execute(sa.select(BOX).order_by(BOX.c.id)).mappings():
-                held = row["status"] == "ready"
-                sheet.writerow(
-                    [
-                        str(row["place"]).rpartition(" ")[2],
-                        "waiting" if held else row["status"],
-                        "case_held" if held else row["answer_reason"] or "",
-                        row["answer_field"] or "",
-                        "put the earlier row of its case right"
-                        if held
-                        else row["answer_fix"] or "",
-                        "" if row["answer_step"] is None else row["answer_step"],
-                        row["answer_guard"] or "",
-                        row["hub_event"] or "",
-                        "" if row["hub_position"] is None else row["hub_position"],
-                    ]
-                )
-            text.flush()
-            os.fsync(text.fileno())
-        os.replace(part, path)
-
-    def _rest(self, path: Path, spans: Sequence[tuple[int, int]], target: Path) -> None:
-        """The rows to put right, as they stand in the file, under its header."""
-        rest = target / f"{path.stem}.rest{path.suffix}"
-        if path.suffix == ".json":
-            value = json.loads(path.read_bytes().decode("utf-8-sig"))
-            entries = value if isinstance(value, list) else [value]
-            wanted = [entries[begins] for begins, _ in spans]
-            write_whole(rest, (json.dumps(wanted, indent=1, ensure_ascii=False) + "\n").encode())
-            return
-        begins = head(path, self._encoding, self._delimiter).begins
-        part = rest.with_name("." + rest.name + ".part")
-        with part.open("wb") as file:
-            if path.suffix == ".csv":
-                file.writelines(slices(path, [(0, begins)]))
-            file.writelines(slices(path, spans))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, rest)

@@ -2,13 +2,16 @@
 
 Files of any length are read as they come; only a JSON document is read whole, and so is limited.
 What cannot be read is that row's fault and no other's: a quote that is never closed costs its line,
-bytes that are no text cost their row.
+bytes that are no text cost their row. Spreadsheets have habits, and they are known here: a byte
+order mark says that the file is UTF-8 whatever the settings say, a first line `sep=;` names the
+delimiter, and lines of delimiters alone say nothing.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +24,8 @@ MOST_DOCUMENT: Final = 16 * 1024 * 1024  # bytes of a .json file
 _MOST_CELL: Final = 128 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
 _WIDE: Final = (b"\xff\xfe", b"\xfe\xff")
+_SEP: Final = re.compile(rb"\"?sep=([\x21-\x7e\t])\"?\r?\n", re.IGNORECASE)
+_DELIMITERS: Final = (";", "\t", ",", "|")
 
 
 class FileFault(Exception):
@@ -45,10 +50,13 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a file begins with. header: the columns of a CSV file; begins: where rows begin."""
+    """What a file begins with. header: the columns of a CSV file; begins: where rows begin.
+    encoding, delimiter: of its rows."""
 
     header: tuple[str, ...]
     begins: int
+    encoding: str = "utf-8"
+    delimiter: str = ","
 
 
 def head(path: Path, encoding: str, delimiter: str) -> Head:
@@ -59,32 +67,56 @@ def head(path: Path, encoding: str, delimiter: str) -> Head:
             raise FileFault(
                 "not_encoded", "", f"the file is UTF-16; save it as {encoding} and drop it again"
             )
+        if start.startswith(_BOM):
+            encoding = "utf-8"
         file.seek(len(_BOM) if start.startswith(_BOM) else 0)
         begins = file.tell()
-        if path.suffix != ".csv":
-            if path.suffix == ".json" and path.stat().st_size > MOST_DOCUMENT:
+        kind = kind_of(path)
+        if kind != ".csv":
+            if kind == ".json" and path.stat().st_size > MOST_DOCUMENT:
                 most = MOST_DOCUMENT // 2**20
                 raise FileFault("too_large", "", f"more than {most} MB: write it as JSON Lines")
-            return Head((), begins if path.suffix == ".jsonl" else 0)
+            return Head((), begins if kind == ".jsonl" else 0)
+        line = file.readline(MOST_LINE)
+        if named := _SEP.fullmatch(line):
+            delimiter, begins = named[1].decode("ascii"), file.tell()
+        elif b"\r" in line.rstrip(b"\r\n"):
+            raise FileFault(
+                "row_unreadable",
+                "",
+                "lines end in a bare carriage return; save it as CSV for Windows or Unix",
+            )
+        file.seek(begins)
         first = next(_csv_records(file, encoding, delimiter, begins, 0), None)
         if first is None:
             raise FileFault("wrong_header", "", "the file is empty: its first line names columns")
         if first.fault is not None:
-            raise FileFault(first.fault.reason, "", "the first line names the columns")
-        return Head(tuple(cell.strip() for cell in first.value), first.ends)
+            fix = f"the first line names the columns: {first.fault.fix}"
+            raise FileFault(first.fault.reason, "", fix)
+        names = tuple(cell.strip() for cell in first.value)
+        if len(names) == 1 and (other := [one for one in _DELIMITERS if one in names[0]]):
+            raise FileFault(
+                "wrong_header", "", f"the cells are not between {delimiter!r} but perhaps between "
+                f"{other[0]!r}: set folder.delimiter"
+            )  # fmt: skip
+        return Head(names, first.ends, encoding, delimiter)
 
 
-def records(
-    path: Path, encoding: str, delimiter: str, begins: int, number: int
-) -> Iterator[Record]:
-    """Rows from `begins` on; `number`: of the row before."""
-    if path.suffix == ".json":
+def kind_of(path: Path) -> str:
+    """What kind of file it is by its name: .csv, .json, .jsonl, however that is written."""
+    return path.suffix.lower()
+
+
+def records(path: Path, begun: Head, begins: int, number: int) -> Iterator[Record]:
+    """Rows from `begins` on; `number`: of the row before. begun: the file's head."""
+    kind = kind_of(path)
+    if kind == ".json":
         yield from _document(path, begins)
         return
     with path.open("rb") as file:
         file.seek(begins)
-        if path.suffix == ".csv":
-            yield from _csv_records(file, encoding, delimiter, begins, number)
+        if kind == ".csv":
+            yield from _csv_records(file, begun.encoding, begun.delimiter, begins, number)
         else:
             yield from _lines(file, begins, number)
 
@@ -125,13 +157,14 @@ def _csv_records(
     file: BinaryIO, encoding: str, delimiter: str, begins: int, number: int
 ) -> Iterator[Record]:
     lines = _Lines(file, begins)
+    empty = (delimiter if delimiter.isascii() else "").encode("ascii") + b" \t\r\n"
     csv.field_size_limit(_MOST_CELL)
     while True:
         start = lines.at
         first = lines.next()
         if first is None:
             return
-        if not first.strip():
+        if not first.strip().strip(empty):
             continue
         number += 1
         behind = lines.at

@@ -76,7 +76,8 @@ class RowReader:
         except InvalidEventError as wrong:
             missing = wrong.reason == "is missing"
             reason = "missing_column" if missing else "row_unreadable"
-            return replace(blank, fault=Fault(reason, tellable(wrong.field), _fix(wrong)))
+            fix = "give the row this value" if missing else _fix(wrong)
+            return replace(blank, fault=Fault(reason, tellable(wrong.field), fix))
         if not _proper(event.case, event.subject, event.type, event.corrects_type):
             fix = "type, case, subject and corrects_type are proper text"
             return replace(blank, case="", fault=Fault("row_unreadable", "", fix))
@@ -113,7 +114,8 @@ class RowReader:
                 entry = {"type": self._form.event, **entry}
             return entry
         if len(value) != len(self._names):
-            raise InvalidEventError(0, "?", "", "more or fewer cells than columns")
+            said = f"{len(value)} cells under {len(self._names)} columns: look for a delimiter "
+            raise InvalidEventError(0, "?", "", said + "in a text, which then needs quotes")
         cells = {name: cell.strip() for name, cell in zip(self._names, value, strict=True)}
         cells = {name: self._translated(name, cell) for name, cell in cells.items()}
         entry = {name: cells[name] for name in RESERVED if cells.get(name)}

@@ -140,6 +140,7 @@ class SourceRunner:
             if one.state == "refused":
                 log.warning("%s refused: %s %s", one.place, one.reason, one.field)
         accepted = sum(one.state == "accepted" for one in outcomes)
+        log.info("%d accepted, %d refused", accepted, len(outcomes) - accepted)
         return SourceProgress(accepted, len(outcomes) - accepted, waiting)
 
     def _stated(self, rows: Sequence[SourceRow]) -> tuple[list[RowOutcome], bool]:

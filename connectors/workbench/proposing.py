@@ -295,7 +295,8 @@ def _keyed(table: Table, lines: list[Line]) -> TableProposal:
     if column is None:
         notes.append(
             f"{table.name} has no column that could hold our reference. Add one, and this part can "
-            f"be used: ALTER TABLE {table.name} ADD nrm_ref VARCHAR({REF_LENGTH}) UNIQUE"
+            f"be used: ALTER TABLE {table.name} ADD nrm_ref VARCHAR({REF_LENGTH}); "
+            f"CREATE UNIQUE INDEX {table.name}_nrm_ref ON {table.name} (nrm_ref)"
         )
     elif column.length is not None and column.length < REF_LENGTH:
         notes.append(

@@ -46,6 +46,20 @@ channel = "channel"
 opened_on = { from = "occurred_at", type = "date" }
 """
 
+SHARED = (
+    MAPPING.replace('opened_on = { from = "occurred_at", type = "date" }\n', "")
+    + """
+[[map]]
+event = "IdentityRecorded"
+table = "client"
+key = { nrm_case = "case_ref" }
+when_empty = "delete"
+
+[map.columns]
+first_name = "given_name"
+"""
+)
+
 
 class Place:
     """A partner with a topic, a database and what was delivered to it."""
@@ -275,6 +289,78 @@ def test_what_later_deliveries_changed_is_left_alone(new_place: Callable[..., Pl
     found.close()
     assert place.rows("SELECT given_name, gender FROM identity_recorded") == [(SECRET, None)]
     assert place.compared()[1] == []
+
+
+@pytest.mark.parametrize("by_hand", ["DELETE FROM client", "UPDATE client SET channel = 'x'"])
+def test_a_repair_brings_back_nothing_that_was_recalled_from_a_shared_row(
+    new_place: Callable[..., Place], tmp_path: Path, by_hand: str
+) -> None:
+    """The row is told of under one event; what another filled is recalled before the repair."""
+    (tmp_path / "mapping.toml").write_text(SHARED)
+    place = new_place()
+    place.change(
+        "CREATE TABLE client (nrm_case VARCHAR(100) PRIMARY KEY, channel VARCHAR(20), "
+        "first_name VARCHAR(40))"
+    )
+    _, person = place.case(1)
+    place.run()
+    place.change(by_hand)
+    found = place.reconciliation()
+    compared = found.compare()
+    assert found.differences.tables() == {"client"}
+    place.deliver(place.hub.recall(TO, [(person, ["identity"])]))
+    place.run()
+    assert Repair(found).run(datetime.now(UTC), compared.rows) == {"moved_on": 1}
+    found.close()
+    assert SECRET not in str(place.rows("SELECT * FROM client"))
+    assert place.repaired() == {"repaired": 1}
+    assert place.rows("SELECT channel, first_name FROM client") == [("outreach", None)]
+    assert place.compared()[1] == []
+
+
+def test_what_an_old_copy_of_the_database_brings_back_is_taken_out_again(
+    new_place: Callable[..., Place], tmp_path: Path
+) -> None:
+    (tmp_path / "mapping.toml").write_text(SHARED)
+    place = new_place()
+    place.change(
+        "CREATE TABLE client (nrm_case VARCHAR(100) PRIMARY KEY, channel VARCHAR(20), "
+        "first_name VARCHAR(40))"
+    )
+    _, person = place.case(1)
+    place.run()
+    place.change("CREATE TABLE old AS SELECT * FROM nrm_mapped WHERE category = 'identity'")
+    place.deliver(place.hub.recall(TO, [(person, ["identity"])]))
+    place.run()
+    assert place.rows("SELECT first_name FROM client") == [(None,)]
+    place.change(
+        "INSERT INTO nrm_mapped SELECT * FROM old", f"UPDATE client SET first_name = '{SECRET}'"
+    )
+    assert place.repaired() == {"repaired": 1}
+    assert place.rows("SELECT channel, first_name FROM client") == [("outreach", None)]
+    assert place.compared()[1] == []
+
+
+def test_a_repair_overwrites_nothing_that_came_since_into_a_shared_row(
+    new_place: Callable[..., Place], tmp_path: Path
+) -> None:
+    (tmp_path / "mapping.toml").write_text(SHARED)
+    place = new_place()
+    place.change(
+        "CREATE TABLE client (nrm_case VARCHAR(100) PRIMARY KEY, channel VARCHAR(20), "
+        "first_name VARCHAR(40))"
+    )
+    place.case(1)
+    place.run()
+    place.change("UPDATE client SET first_name = 'x'")
+    found = place.reconciliation()
+    compared = found.compare()
+    [later] = place.hub.stated(place.shelter, identity_recorded("C-1", given_name="Newer"))
+    place.deliver(place.hub.release(TO, later))
+    place.run()
+    assert Repair(found).run(datetime.now(UTC), compared.rows) == {"moved_on": 1}
+    found.close()
+    assert place.rows("SELECT first_name FROM client") == [("Newer",)]
 
 
 def test_what_a_recall_under_way_takes_anyway_is_no_difference(

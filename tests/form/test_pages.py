@@ -111,6 +111,37 @@ def test_what_does_not_do_is_named_and_kept_in_the_form(office: Office) -> None:
     assert 'value="XX"' in page.text
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("e.case", "x" * 300, "Shorten it."),
+        ("e.case", "a\x01b", "Remove control characters"),
+        ("e.subject", "y" * 300, "Shorten it."),
+        ("e.subject", "", "This is needed."),
+        ("e.occurred_at", "yesterday", "Give a date and a time."),
+        ("e.corrects_type", "", "This is needed."),
+        ("f.field", "no_such", "no such field"),
+        ("f.corrects_event", "", "This is needed."),
+    ],
+)
+def test_a_mistake_stands_beside_its_field(
+    office: Office, name: str, value: str, says: str
+) -> None:
+    good = {
+        "e.type": "RecordCorrected", "e.case": "nc-" + "0" * 32, "e.subject": "ns-" + "0" * 32,
+        "e.corrects_type": "CaseOpened", "f.field": "channel", "f.new_value": "outreach",
+        "f.corrects_event": "00000000-0000-4000-8000-000000000001", "e.occurred_at": "",
+    }  # fmt: skip
+    page = office.post("/preview?lang=en", *{**good, name: value}.items())
+    assert page.status_code == 422
+    assert re.findall(r'href="#([^"]*)"', page.text)[-1:] == [name]
+    control = re.search(rf'<\w+ id="{re.escape(name)}"[^>]*>', page.text)
+    assert control is not None
+    assert 'aria-invalid="true"' in control[0]
+    assert f"{name}-error" in control[0]
+    assert says in page.text.split(f'id="{name}-error"')[1][:200]
+
+
 def test_a_consent_with_its_scope_and_what_follows(office: Office) -> None:
     case = case_of()
     office.post("/send", *hidden(office.post("/preview", *opened(case)), "send"))

@@ -194,6 +194,8 @@ def test_names_that_are_not_whole_files_are_left_alone(site: Site, drop: Drop) -
         ("a.csv", HEADER.replace("case,", "").encode(), "wrong_header"),
         ("a.csv", HEADER.replace("channel", CANARY).encode(), "wrong_header"),
         ("a.csv", HEADER.replace("channel", "age_status").encode(), "wrong_header"),
+        ("a.csv", (HEADER + row("C-1")).replace(",", ";").encode(), "wrong_header"),
+        ("a.csv", (HEADER + row("C-1")).replace("\n", "\r").encode(), "row_unreadable"),
         ("a.json", b'[{"type": "CaseOpened"', "row_unreadable"),
         ("a.json", b"\xff" * 9, "not_encoded"),
         ("a.json", b" " * (16 * 2**20 + 1), "too_large"),
@@ -258,6 +260,55 @@ def test_columns_codes_types_and_other_encodings(site: Site, drop: Drop) -> None
     drop.put("a.csv", text.encode("cp1252"))
     source = drop.open(form, encoding="cp1252", delimiter=";")
     assert site.run(source).accepted == 2, drop.report("refused/a.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "begins", "encoding", "told"),
+    [
+        ("a.CSV", "", "cp1252", "cp1252"),
+        ("a.csv", "\ufeff", "utf-8", "cp1252"),  # the mark says more than the settings
+        ("a.csv", "sep=;\r\n", "cp1252", "cp1252"),
+        ("a.csv", '\ufeff"sep=;"\r\n', "utf-8", "cp1252"),
+    ],
+)
+def test_files_as_spreadsheets_write_them(
+    site: Site, drop: Drop, name: str, begins: str, encoding: str, told: str
+) -> None:
+    lines = [
+        HEADER.strip().replace(",", ";"),
+        f'Ä-1;{AT};XX;outreach;adult;"„Zimmer"" 2;\nHof"',
+        f"Ä-2;{AT};XX;outreach;adult;",
+        ";;;;;",
+        "",
+    ]
+    drop.put(name, (begins + "\r\n".join(lines)).encode(encoding))
+    source = drop.open(encoding=told, delimiter="," if "sep" in begins else ";")
+    events = source.read(10)
+    assert [one.event and one.event.case for one in events] == ["Ä-1", "Ä-2"]
+    assert events[0].event is not None
+    assert events[0].event.data["local_case_ref"] == '„Zimmer" 2;\nHof'
+
+
+def test_what_could_not_be_read_is_counted_and_told(site: Site, drop: Drop) -> None:
+    drop.put("a.csv", HEADER + row("C-1").replace(AT, "yesterday") + row("C-2"))
+    drop.put("b.csv", "no header\n")
+    drop.put("notes.txt", "")
+    source = drop.open()
+    assert any("notes" not in one and "left alone" in one for one in source.status().notes)
+    source.read(1)
+    assert "in work: a.csv, read to row 2 (100 %)" in source.status().notes
+    assert site.run(source).accepted == 1
+    assert source.unread == 2
+    assert source.status().notes[-1].endswith(str(drop.path / "refused"))
+
+
+def test_a_marker_left_by_a_kill_speaks_for_no_other_file(site: Site, drop: Drop) -> None:
+    drop.open(marker=True).close()
+    drop.put("work/a.csv", HEADER + row("C-1"))  # moved, and cut off there
+    drop.put("a.csv.done", "")
+    assert site.run(drop.open(marker=True)).accepted == 1
+    drop.put("a.csv", HEADER + row("C-2")[:20])
+    assert site.run(drop.open(marker=True)).idle
 
 
 def test_json_and_json_lines_with_ids_of_their_own(site: Site, drop: Drop) -> None:

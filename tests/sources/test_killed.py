@@ -190,6 +190,6 @@ def test_killed_at_random_while_rows_come(place: Place) -> None:
 
 def test_every_crash_point_of_sources_is_tried() -> None:
     named = set()
-    for path in (ROOT / "connectors").glob("*.py"):
+    for path in (ROOT / "connectors").rglob("*.py"):
         named |= set(re.findall(r'crash\.point\("(source_\w+)"\)', path.read_text("utf-8")))
     assert named == {*RUNNER, *FOLDER}

@@ -29,15 +29,15 @@ def test_reading_goes_on_anywhere(rows: list[list[str]], bom: bool, data: st.Dat
         path.write_bytes((b"\xef\xbb\xbf" if bom else b"") + text.getvalue().encode())
         begins = head(path, "utf-8-sig", ",")
         assert begins.header == ("case", "note")
-        whole = list(records(path, "utf-8-sig", ",", begins.begins, 0))
+        whole = list(records(path, begins, begins.begins, 0))
         assert [one.value for one in whole] == rows
         cut = data.draw(st.sampled_from(whole))
-        rest = list(records(path, "utf-8-sig", ",", cut.ends, cut.number))
+        rest = list(records(path, begins, cut.ends, cut.number))
         assert [*whole[: cut.number], *rest] == whole
         again = path.with_name("b.csv")  # as the rest file is made
         spans = [(one.begins, one.ends) for one in whole]
         again.write_bytes(b"".join(slices(path, [(0, begins.begins), *spans])))
-        assert [one.value for one in records(again, "utf-8-sig", ",", begins.begins, 0)] == rows
+        assert [one.value for one in records(again, begins, begins.begins, 0)] == rows
 
 
 keys = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)

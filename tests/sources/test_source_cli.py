@@ -113,6 +113,12 @@ def test_a_folder_run_once_takes_what_settles(running: Path) -> None:
     assert (ran.code, ran.out) == (0, "1 accepted, 0 refused\n"), ran.err
     assert (drop / "done" / "a.csv.report.csv").exists()
     assert nrm("source", "retry", settings).code == 1
+    (drop / "b.csv").write_text("nothing\n", encoding="utf-8")
+    (drop / "c.csv").write_text(header + "F-2,yesterday,XX,outreach,adult\n", encoding="utf-8")
+    ran = nrm("source", "run", settings, "--once")
+    assert (ran.code, ran.out) == (3, "0 accepted, 2 refused\n"), ran.err
+    assert str(drop / "refused") in ran.err
+    assert str(drop / "refused") in nrm("source", "report", settings).out
 
 
 def test_over_http(running: Path) -> None:
