@@ -9,7 +9,8 @@ the same batch comes again and says the same.
 
 Before anything, an intent is committed for each event of the batch (refs, no content). What a
 cut-off attempt left behind is therefore known: an event with an intent that is not held in the
-end, because its delivery was quarantined or recalled meanwhile, is removed there.
+end, because its delivery was quarantined or recalled meanwhile, is removed there. An intent ends
+when its delivery is passed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from sqlalchemy import Connection
 from connectors import crash
 from connectors.bulk import insert_all
 from connectors.delivery import Arrived, Poison
-from connectors.errors import SinkDownError
+from connectors.errors import SinkDownError, SinkRefusedError
 from connectors.landing import LandingSink, Projection, Work
 from connectors.ledger import Ledger
 from connectors.sink import RecallPolicy
@@ -36,12 +37,18 @@ from connectors.sql import SqlDatabase
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """An event about to be brought to the partner's system, or perhaps there already."""
+    """An event about to be brought to the partner's system, or perhaps there already.
+
+    sequence: of the delivery that brings it. left: categories that an attempt before this one may
+    have brought there, and that are not held now.
+    """
 
     event_ref: str
     event_type: str
     case_ref: str
     subject_ref: str
+    sequence: int = 0
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +104,12 @@ class RemoteSink(LandingSink):
         self._intents = sa.Table(
             "nrm_intent",
             metadata,
-            sa.Column("event_ref", ref, primary_key=True),
+            sa.Column("sequence", sa.Integer, primary_key=True),
+            sa.Column("event_ref", ref, nullable=False),
             sa.Column("event_type", sa.String(64), nullable=False),
             sa.Column("case_ref", ref, nullable=False),
             sa.Column("subject_ref", ref, nullable=False),
+            sa.Column("categories", sa.Text, nullable=False),
         )
         super().__init__(self.database, Ledger(agency, hub, metadata), [remote], recalls)
 
@@ -123,34 +132,70 @@ class RemoteSink(LandingSink):
 
     @contextmanager
     def _transaction(self, items: Sequence[Arrived | Poison]) -> Iterator[Connection]:
-        self._intend(items)
+        new = self._intend(items)
         self.remote.begin()
-        with self.database.writing() as db:
-            yield db
-            rows = db.execute(sa.select(self._intents)).all()
-            crash.point("before_remote")
-            self.remote.settle(db, [Intent(*row) for row in rows])
-            crash.point("after_remote")
-            db.execute(self._intents.delete())
+        try:
+            with self.database.writing() as db:
+                yield db
+                intents = self._passed(db, new)
+                crash.point("before_remote")
+                self.remote.settle(db, intents)
+                crash.point("after_remote")
+                last = max((one.sequence for one in intents), default=0)
+                db.execute(self._intents.delete().where(self._intents.c.sequence <= last))
+        except SinkRefusedError as refused:
+            at_fault = items[0].sequence if len(items) == 1 else refused.sequence
+            if at_fault in new:  # refused at its first coming, it is not there
+                self._forget(at_fault)
+            raise
 
-    def _intend(self, items: Sequence[Arrived | Poison]) -> None:
+    def _intend(self, items: Sequence[Arrived | Poison]) -> set[int]:
+        """Write down what is about to be brought; sequences that nothing was known of before."""
         intents = {
-            item.event_ref: {
+            item.sequence: {
                 "event_ref": item.event_ref,
                 "event_type": item.event_type,
                 "case_ref": item.case_ref,
                 "subject_ref": item.subject_ref,
+                "sequence": item.sequence,
+                "categories": "\n".join(sorted(item.categories)),
             }
             for item in items
             if isinstance(item, Arrived) and item.kind == "release" and item.categories
         }
         if not intents:
-            return
+            return set()
         with self.database.writing() as db:
             if self._generation is not None:  # a redrive by hand has claimed nothing
                 self._ledger.fence(db, self._generation)
-            known = set(db.execute(sa.select(self._intents.c.event_ref)).scalars())
-            insert_all(db, self._intents, [row for ref, row in intents.items() if ref not in known])
+            new = set(intents) - set(db.execute(sa.select(self._intents.c.sequence)).scalars())
+            insert_all(db, self._intents, [intents[sequence] for sequence in sorted(new)])
+        return new
+
+    def _passed(self, db: Connection, new: set[int]) -> list[Intent]:
+        """Intents whose delivery is passed, applied or not. Others come again with theirs."""
+        last = self._ledger.position(db).sequence
+        query = sa.select(self._intents).where(self._intents.c.sequence <= last)
+        rows = db.execute(query.order_by(self._intents.c.sequence)).all()
+        old = {row.event_ref for row in rows if row.sequence not in new}
+        held = self._ledger.held(db, old)
+        found = []
+        for row in rows:
+            left: tuple[str, ...] = ()
+            if row.sequence not in new:
+                now = held[row.event_ref].bases if row.event_ref in held else {}
+                left = tuple(one for one in row.categories.split("\n") if one not in now)
+            found.append(
+                Intent(
+                    row.event_ref, row.event_type, row.case_ref, row.subject_ref,
+                    int(row.sequence), left,
+                )
+            )  # fmt: skip
+        return found
+
+    def _forget(self, sequence: int) -> None:
+        with self.database.writing() as db:
+            db.execute(self._intents.delete().where(self._intents.c.sequence == sequence))
 
     def _remove(
         self, db: Connection, work: Work, item: Arrived, about: tuple[str, tuple[str, ...]]

@@ -291,12 +291,13 @@ def open_sink(options: Options, place: Place) -> WebhookSink:
         batch=options.batch,
         confirmed=options.recall_answer == "removed",
     )
+    metadata = sa.MetaData()
     sink = WebhookSink(
         place.file(options.state),
         place.agency,
         place.hub,
-        Messages(receiver),
-        sa.MetaData(),
+        Messages(receiver, metadata),
+        metadata,
         place.recalls,
     )
     sink.receiver = receiver
