@@ -144,7 +144,9 @@ class Bench:
     def open(self, recalls: RecallPolicy | None = None) -> RemoteSink:
         metadata = sa.MetaData()
         partner: Any = self.partner
-        remote = Copies(partner, metadata) if self.family == "state" else Messages(partner, metadata)
+        remote = (
+            Copies(partner, metadata) if self.family == "state" else Messages(partner, metadata)
+        )
         state = self.folder / "state.db"
         sink = RemoteSink(state, "POL-1", "test-hub", remote, metadata, recalls)
         self._sinks.append(sink)
