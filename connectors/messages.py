@@ -32,8 +32,8 @@ class Message:
     """One thing that happened.
 
     kind: "event" (these categories of an event, with what they say), "corrected" (fields holds the
-    one field, under the category ""), or "recalled" (these categories have to be gone; recall_ref is
-    "" where a delivery was set aside after an attempt that was cut off).
+    one field, under the category ""), or "recalled" (these categories have to be gone;
+    recall_ref is "" where a delivery was set aside after an attempt that was cut off).
     sequence: of the delivery that brought it. Times are UTC; None where the kind has none.
     """
 
@@ -130,7 +130,7 @@ class Messages:
 
     def _times(self, db: Connection, event_ref: str) -> int:
         if self._known is None:  # few: each is an attempt that was cut off
-            self._known = {ref: times for ref, times in db.execute(sa.select(self._back))}
+            self._known = {row.event_ref: row.times for row in db.execute(sa.select(self._back))}
         return self._known.get(event_ref, 0)
 
     def _again(self, db: Connection, event_ref: str) -> tuple[str, ...]:
