@@ -217,6 +217,11 @@ class Copies:
     def of_case(self, db: Connection, case_ref: str) -> list[Kept]:
         return self._read(db, self._table.c.case_ref, [case_ref])
 
+    def cases(self, db: Connection) -> list[str]:
+        """The refs of all cases of which something is held."""
+        refs = sa.select(self._table.c.case_ref).distinct().order_by(self._table.c.case_ref)
+        return list(db.execute(refs).scalars())
+
     def held(self, db: Connection) -> Iterable[str]:
         """The refs of all events held, to compare with the partner's system."""
         refs = sa.select(self._table.c.event_ref).distinct().order_by(self._table.c.event_ref)

@@ -178,8 +178,8 @@ class Messages:
     def correct(self, db: Connection, correction: Correction) -> None:
         # What was released again after a recall is corrected again: that is another message.
         sequence = max(correction.sequence, self._added.get(correction.event_ref, 0))
-        rest = () if correction.value is not None else ("",)
-        rest += self._again(db, correction.event_ref)
+        cleared = () if correction.value is not None else ("",)
+        rest = (*cleared, *self._again(db, correction.event_ref))
         self._waiting.append(
             Message(
                 message_id("corrected", sequence, correction.event_ref, correction.field, *rest),

@@ -130,6 +130,11 @@ class RemoteSink(LandingSink):
         self.remote.close()
         self.database.close()
 
+    def known_events(self) -> list[str]:
+        """The refs of all events that are held now or were recalled."""
+        with self.database.reading() as db:
+            return self._ledger.known_events(db)
+
     @contextmanager
     def _transaction(self, items: Sequence[Arrived | Poison]) -> Iterator[Connection]:
         new = self._intend(items)

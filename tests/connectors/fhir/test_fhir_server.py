@@ -426,3 +426,15 @@ def test_closed_and_compacted_the_database_file_holds_nothing_recalled(
     fhir_server.compact()
     for path in fhir_server.home.iterdir():
         assert CANARY.encode() not in path.read_bytes().upper(), path.name
+
+
+def test_what_landed_is_read_back(bench: Bench) -> None:
+    sink = bench.open()
+    sink.claim()
+    assert sink.landed() == []
+    sink.apply(batch(identity(1)))
+    told = sink.landed()
+    assert {one.about for one in told} == {"Patient", "Basic"}, told
+    assert all(CANARY in str(one.content) for one in told)
+    sink.apply(batch(recalled(2, ("e-1", ["identity"]))))
+    assert sink.landed() == []
