@@ -287,9 +287,24 @@ def _said(wrong: Exception) -> str:
     """The code and what to do about it."""
     code = _code(wrong)
     remedy = _tls(wrong) or _REMEDIES.get(_number(wrong))
+    if remedy is _NOT_THERE and (name := _missing(wrong)):
+        remedy = f"{name}: {remedy}"
     if remedy is None and code == "OperationalError":  # PostgreSQL, before there is a session
         remedy = "no session: check sink.url, that the server runs, and its user and password"
     return f"{code} ({remedy})" if remedy else code
+
+
+def _missing(wrong: Exception) -> str:
+    """What is not there, by name: these texts hold names, and no value."""
+    told = _ABSENT.match(str(getattr(wrong, "orig", None) or wrong))
+    return next((one for one in told.groups() if one), "") if told else ""
+
+
+# SQLite, PostgreSQL, MariaDB; a name of ours or of a mapping has no other letters.
+_ABSENT: Final = re.compile(
+    r"no such (?:table|column): ([\w.]+)|table \w+ has no column named (\w+)"
+    r"|(?:relation|column) \"?([\w.]+)\"?|\(\d+, [\"'](?:Table|Unknown column) '([\w.]+)'"
+)
 
 
 def _tls(wrong: Exception) -> str | None:
