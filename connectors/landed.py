@@ -63,6 +63,11 @@ def landed(sink: Sink, types: Collection[str] = ()) -> list[Landed] | None:
     return None if show is None else list(show())
 
 
+def leaves(sink: Sink) -> str:
+    """What the sink's system keeps of what was recalled, as a part of a sentence; "" if nothing."""
+    return str(getattr(sink, "leaves", ""))
+
+
 def holdings(sink: Sink) -> dict[tuple[str, str], dict[str, str]] | None:
     """(event type, event) → category → basis, by the books; None if they cannot be read."""
     database = _books(sink)

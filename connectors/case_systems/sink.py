@@ -64,6 +64,11 @@ class CaseSink(RemoteSink):
     def check(self) -> list[Finding]:
         return self._system.check()
 
+    @property
+    def leaves(self) -> str:
+        """What a recall leaves behind."""
+        return "" if self._system.purges else "its history, or rows that are marked as deleted"
+
     def landed(self) -> list[Landed]:
         """Cases of which something is held, and those seen before, read back."""
         with self.database.reading() as db:

@@ -216,6 +216,10 @@ _NO_PARENT: Final = ("23503", "1452", "1216", "SQLITE_CONSTRAINT_FOREIGNKEY")
 # What an operator may look at, by the database's own code; its texts can hold values.
 _REMEDIES: Final = {
     "SQLITE_CANTOPEN": "the file cannot be opened: does its folder exist, and may we write there?",
+    "SQLITE_BUSY": (
+        "another program holds the file: a connector that waits for its recall to be done, or "
+        "somebody's editor; try again in a minute"
+    ),
     "SQLITE_NOTADB": "the file is no SQLite database: check sink.url",
     "SQLITE_READONLY": "the file cannot be written: check its rights",
     "SQLITE_FULL": "the disk is full",

@@ -125,6 +125,8 @@ class FhirSink(RemoteSink):
     _server: FhirServer
     _names: Names
     _seen: set[str]
+    leaves: str
+    """What a recall leaves behind; "" if nothing."""
 
     def check(self) -> list[Finding]:
         return self._check()
@@ -213,6 +215,7 @@ def open_sink(options: Options, place: Place) -> FhirSink:
         place.recalls,
     )
     sink._check, sink._server, sink._names, sink._seen = check, server, names, set()
+    sink.leaves = "" if purges else "earlier versions of resources, and emptied ones"
     return sink
 
 

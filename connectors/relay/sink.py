@@ -222,6 +222,9 @@ class RelayCopies(Copies):
 class RelaySink(RemoteSink):
     """Sink into the partner's Kafka."""
 
+    leaves = "the topics, with a tombstone for each event"
+    """What a recall leaves behind."""
+
     def __init__(self, options: Options, place: Place, schemas: Schemas | None = None) -> None:
         metadata = sa.MetaData()
         self.relay = Relay(options, options.kafka(place), schemas)

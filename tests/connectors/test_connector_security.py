@@ -108,6 +108,34 @@ def test_no_route_takes_one_for_another(api: Api) -> None:
     assert tried >= 7
 
 
+def test_the_schema_registry_tells_everybody_the_same(api: Api) -> None:
+    """It is public: no credentials, right or wrong, show more of it, or anything of an agency."""
+    base = "/schema-registry"
+    listed = api.client.get(f"{base}/subjects")
+    assert listed.status_code == 200
+    first = listed.json()[0]
+    claims = request_claims(
+        "POL-1", api.world.identities["POL-1"].hub.hub, "GET", f"{base}/subjects", b"",
+        now=datetime.now(UTC),
+    )  # fmt: skip
+    tokens = [sign_claims(api.world.identities[who].signing, claims) for who in ("POL-1", "SH-1")]
+    asking: list[dict[str, str]] = [
+        {},
+        *({"authorization": f"Bearer {token}"} for token in tokens),
+        {"authorization": "Basic UE9MLTE6eA=="},
+    ]
+    paths = ("subjects", "schemas/types", f"subjects/{first}/versions/latest", "config",
+             "subjects/nrm.deliveries.POL-1/versions", "POL-1")  # fmt: skip
+    for path in paths:
+        answers = {api.client.get(f"{base}/{path}", headers=one).content for one in asking}
+        assert len(answers) == 1, path
+        told = answers.pop()
+        assert not any(name.encode() in told for name in api.world.identities), path
+    for method in ("POST", "PUT", "DELETE"):
+        answer = api.client.request(method, f"{base}/subjects/{first}/versions", headers=asking[1])
+        assert answer.status_code >= 400, method
+
+
 def test_what_lies_on_anothers_topic_opens_for_nobody_else(two: Two) -> None:
     opener = Opener(two.shelter, RegistryCache(two.shelter))
     assert opener.open(two.message).reason == "wrong_recipient"  # type: ignore[union-attr]
