@@ -90,6 +90,8 @@ class CaseSystem(Protocol):
 class Copies:
     """A `Remote` that keeps what is held and tells a CaseSystem what a batch changed."""
 
+    refuses_whole = False  # what was there of it before, or of an attempt, still is
+
     def __init__(self, system: CaseSystem, metadata: sa.MetaData) -> None:
         self._system = system
         self._touched: dict[str, Intent] = {}
@@ -123,14 +125,14 @@ class Copies:
 
     def settle(self, db: Connection, intents: Sequence[Intent]) -> Collection[str]:
         touched = dict(self._touched)
-        rest = []
+        rest: dict[str, Intent] = {}
         for one in intents:  # which knows the type also of an event that was recalled unseen
             if one.event_ref not in touched:
-                rest.append(one)
+                rest[one.event_ref] = one
             elif not touched[one.event_ref].event_type:
                 touched[one.event_ref] = one
         self._put(db, list(touched.values()))
-        return self._put_right(db, rest)
+        return self._put_right(db, list(rest.values()))
 
     def _put_right(self, db: Connection, rest: Sequence[Intent]) -> Collection[str]:
         """Events of an attempt that was cut off, as the books have them. If the system refuses
@@ -240,6 +242,11 @@ class Copies:
 
     def of_case(self, db: Connection, case_ref: str) -> list[Kept]:
         return self._read(db, self._table.c.case_ref, [case_ref])
+
+    def cases(self, db: Connection) -> list[str]:
+        """The refs of all cases of which something is held."""
+        refs = sa.select(self._table.c.case_ref).distinct().order_by(self._table.c.case_ref)
+        return list(db.execute(refs).scalars())
 
     def held(self, db: Connection) -> Iterable[str]:
         """The refs of all events held, to compare with the partner's system."""

@@ -143,7 +143,7 @@ class HttpInbox:
         self._base = base_url.rstrip("/")
         self._auth = auth
         self._timeout = timeout
-        self._client = client or httpx2.Client(timeout=timeout)
+        self._client = client or httpx2.Client(timeout=timeout, trust_env=False)
         self._after = 0
 
     def start(self, cursor: str, sequence: int) -> None:  # noqa: ARG002

@@ -1,10 +1,12 @@
 """What landed: a partner's system read back, for somebody who tries a connector out.
 
 Rows of default and mapped tables, lines of a file. A sink of another kind may have a method
-`landed() -> list[Landed]` that asks its system; where it has none, only the books can be told.
+`landed() -> list[Landed]` that asks its system; where it has none, only the books can be told. Its
+system has been asked before the recall: what was seen then is looked for again.
 
-Also how a try is undone: `undo` takes the books and what they say was filled away again. It does
-so only where all books are of practice hubs.
+Also how a try is undone: `undo` takes the books and what they say was filled away again; a sink may
+have `withdraw()` for what else it has put somewhere. It does so only where all books are of
+practice hubs.
 """
 
 from __future__ import annotations
@@ -53,12 +55,17 @@ def landed(sink: Sink, types: Collection[str] = ()) -> list[Landed] | None:
     if isinstance(sink, JsonlSink):
         lines = sink.path.read_text("utf-8").splitlines() if sink.path.exists() else []
         return [
-            Landed(sink.path.name, one["event_type"], _flat(one["fields"]))
+            Landed(sink.path.name, one["event_type"], flat(one["fields"]))
             for one in map(json.loads, lines)
             if not types or one["event_type"] in types
         ]
     show = getattr(sink, "landed", None)
     return None if show is None else list(show())
+
+
+def leaves(sink: Sink) -> str:
+    """What the sink's system keeps of what was recalled, as a part of a sentence; "" if nothing."""
+    return str(getattr(sink, "leaves", ""))
 
 
 def holdings(sink: Sink) -> dict[tuple[str, str], dict[str, str]] | None:
@@ -116,6 +123,9 @@ def undo(sink: Sink, rows: Collection[tuple[str, str]]) -> None:
         sink.database.wipe(True)
     elif (database := _books(sink)) is not None:
         books = Path(str(database.engine.url.database))
+        withdraw = getattr(sink, "withdraw", None)
+        if withdraw is not None and books.exists():
+            withdraw()
         sink.close()
         # Logs and journals lie beside the books under their name; the lines' file has none.
         files = [books, *books.parent.glob(f"{escape(books.name)}[.-]*")]
@@ -185,7 +195,8 @@ def _told(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _flat(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def flat(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Fields that say something, of all categories."""
     return _told({name: value for values in fields.values() for name, value in values.items()})
 
 

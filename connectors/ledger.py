@@ -221,6 +221,11 @@ class Ledger(LedgerTables):
 
     # -- holdings, evidence, corrections ---------------------------------------------------
 
+    def known_events(self, db: Connection) -> list[str]:
+        """The refs of all events that are held now or were recalled."""
+        held, gone = self.holding.c.event_ref, self.tombstone.c.event_ref
+        return sorted(db.execute(sa.union(sa.select(held), sa.select(gone))).scalars())
+
     def held(self, db: Connection, refs: Iterable[str]) -> dict[str, Held]:
         """What is held of these events."""
         found: dict[str, Held] = {}

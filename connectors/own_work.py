@@ -99,7 +99,9 @@ def _ask(home: Path, url: str | None, method: str, path: str) -> bytes:
     if not base:
         raise SettingsError("the approval names no HTTP address: give one with --url")
     try:
-        with httpx2.Client(auth=RequestSignature(identity), timeout=30.0) as client:
+        with httpx2.Client(
+            auth=RequestSignature(identity), timeout=30.0, trust_env=False
+        ) as client:
             answer = client.request(method, base + path)
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol):
         raise SettingsError(f"{base} is not an address such as https://hub.example") from None

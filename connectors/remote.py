@@ -9,7 +9,8 @@ the same batch comes again and says the same.
 
 Before anything, an intent is committed for each event of the batch (refs, no content). What a
 cut-off attempt left behind is therefore known: an event with an intent that is not held in the
-end, because its delivery was quarantined or recalled meanwhile, is removed there.
+end, because its delivery was quarantined or recalled meanwhile, is removed there. An intent ends
+when its delivery is passed.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors import crash
-from connectors.bulk import among, insert_all
+from connectors.bulk import insert_all
 from connectors.delivery import Arrived, Poison
-from connectors.errors import SinkDownError
+from connectors.errors import SinkDownError, SinkRefusedError
 from connectors.landing import LandingSink, Projection, Work
 from connectors.ledger import Ledger
 from connectors.sink import RecallPolicy
@@ -36,12 +37,18 @@ from connectors.sql import SqlDatabase
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """An event about to be brought to the partner's system, or perhaps there already."""
+    """An event about to be brought to the partner's system, or perhaps there already.
+
+    sequence: of the delivery that brings it. left: categories that an attempt before this one may
+    have brought there, and that are not held now.
+    """
 
     event_ref: str
     event_type: str
     case_ref: str
     subject_ref: str
+    sequence: int = 0
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,9 @@ class Remote(Projection, Protocol):
     SinkRefusedError as in `connectors/sink.py`, and then nothing of it is counted. It returns the
     events of intents that could not be put right; they are among the intents of the next batch.
     """
+
+    refuses_whole: bool
+    """Whether nothing of an event it refused can be there."""
 
     def prepare(self) -> None:
         """Reach the partner's system; check it against the settings."""
@@ -98,10 +108,12 @@ class RemoteSink(LandingSink):
         self._intents = sa.Table(
             "nrm_intent",
             metadata,
-            sa.Column("event_ref", ref, primary_key=True),
+            sa.Column("sequence", sa.Integer, primary_key=True),
+            sa.Column("event_ref", ref, nullable=False),
             sa.Column("event_type", sa.String(64), nullable=False),
             sa.Column("case_ref", ref, nullable=False),
             sa.Column("subject_ref", ref, nullable=False),
+            sa.Column("categories", sa.Text, nullable=False),
         )
         super().__init__(self.database, Ledger(agency, hub, metadata), [remote], recalls)
 
@@ -122,48 +134,88 @@ class RemoteSink(LandingSink):
         self.remote.close()
         self.database.close()
 
+    def known_events(self) -> list[str]:
+        """The refs of all events that are held now or were recalled."""
+        with self.database.reading() as db:
+            return self._ledger.known_events(db)
+
     @contextmanager
     def _transaction(self, items: Sequence[Arrived | Poison]) -> Iterator[Connection]:
-        self._intend(items)
-        with self.database.writing() as db:
-            self.remote.begin()  # locked: what another process noted meanwhile is seen
-            yield db
-            intents = self._open_intents(db, items)
-            crash.point("before_remote")
-            left = self.remote.settle(db, intents)
-            crash.point("after_remote")
-            done = {one.event_ref for one in intents}.difference(left)
-            for these in among(db, self._intents.c.event_ref, done):
-                db.execute(self._intents.delete().where(these))
+        new = self._intend(items)
+        try:
+            with self.database.writing() as db:
+                self.remote.begin()  # locked: what another process noted meanwhile is seen
+                yield db
+                intents = self._passed(db, items, new)
+                crash.point("before_remote")
+                left = self.remote.settle(db, intents)
+                crash.point("after_remote")
+                mine = self._intents.c
+                done = [one.sequence for one in intents if one.event_ref not in left]
+                db.execute(self._intents.delete().where(mine.sequence.in_(done)))
+        except SinkRefusedError as refused:
+            at_fault = items[0].sequence if len(items) == 1 else refused.sequence
+            if (
+                at_fault in new and self.remote.refuses_whole
+            ):  # refused at its first coming, it is not there
+                self._forget(at_fault)
+            raise
 
-    def _open_intents(self, db: Connection, items: Sequence[Arrived | Poison]) -> list[Intent]:
-        """All of them; for a redrive by hand, beside a runner that may have its own, those of its
-        items."""
-        rows = db.execute(sa.select(self._intents)).all()
-        intents = [Intent(*row) for row in rows]
-        if self._generation is not None:
-            return intents
-        mine = {one.event_ref for one in items}
-        return [one for one in intents if one.event_ref in mine]
-
-    def _intend(self, items: Sequence[Arrived | Poison]) -> None:
+    def _intend(self, items: Sequence[Arrived | Poison]) -> set[int]:
+        """Write down what is about to be brought; sequences that nothing was known of before."""
         intents = {
-            item.event_ref: {
+            item.sequence: {
                 "event_ref": item.event_ref,
                 "event_type": item.event_type,
                 "case_ref": item.case_ref,
                 "subject_ref": item.subject_ref,
+                "sequence": item.sequence,
+                "categories": "\n".join(sorted(item.categories)),
             }
             for item in items
             if isinstance(item, Arrived) and item.kind == "release" and item.categories
         }
         if not intents:
-            return
+            return set()
         with self.database.writing() as db:
             if self._generation is not None:  # a redrive by hand has claimed nothing
                 self._ledger.fence(db, self._generation)
-            known = set(db.execute(sa.select(self._intents.c.event_ref)).scalars())
-            insert_all(db, self._intents, [row for ref, row in intents.items() if ref not in known])
+            new = set(intents) - set(db.execute(sa.select(self._intents.c.sequence)).scalars())
+            insert_all(db, self._intents, [intents[sequence] for sequence in sorted(new)])
+        return new
+
+    def _passed(
+        self, db: Connection, items: Sequence[Arrived | Poison], new: set[int]
+    ) -> list[Intent]:
+        """Intents whose delivery is passed, applied or not. Others come again with theirs.
+
+        For a redrive by hand, beside a runner that may have its own, those of its items' events.
+        """
+        last = self._ledger.position(db).sequence
+        query = sa.select(self._intents).where(self._intents.c.sequence <= last)
+        rows = db.execute(query.order_by(self._intents.c.sequence)).all()
+        if self._generation is None:
+            mine = {one.event_ref for one in items}
+            rows = [row for row in rows if row.event_ref in mine]
+        old = {row.event_ref for row in rows if row.sequence not in new}
+        held = self._ledger.held(db, old)
+        found = []
+        for row in rows:
+            left: tuple[str, ...] = ()
+            if row.sequence not in new:
+                now = held[row.event_ref].bases if row.event_ref in held else {}
+                left = tuple(one for one in row.categories.split("\n") if one not in now)
+            found.append(
+                Intent(
+                    row.event_ref, row.event_type, row.case_ref, row.subject_ref,
+                    int(row.sequence), left,
+                )
+            )  # fmt: skip
+        return found
+
+    def _forget(self, sequence: int) -> None:
+        with self.database.writing() as db:
+            db.execute(self._intents.delete().where(self._intents.c.sequence == sequence))
 
     def _remove(
         self, db: Connection, work: Work, item: Arrived, about: tuple[str, tuple[str, ...]]

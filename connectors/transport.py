@@ -81,7 +81,7 @@ class HttpTransport:
     ) -> None:
         self._base = base_url.rstrip("/")
         self._auth = auth
-        self._client = client or httpx2.Client(timeout=timeout)
+        self._client = client or httpx2.Client(timeout=timeout, trust_env=False)
         self._answers: deque[bytes] = deque()
 
     def send(self, sealed: bytes) -> None:

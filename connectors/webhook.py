@@ -261,15 +261,23 @@ class WebhookSink(RemoteSink):
     def check(self) -> list[Finding]:
         """Whether something answers there; it is asked with GET, which a receiver refuses."""
         outbound = self.receiver.outbound
+        found = []
+        if self._recalls.prefer == "restrict":
+            found.append(
+                Finding(
+                    "warning", "recalls", "prefer is restrict, and this kind keeps no content",
+                    'set prefer = "delete": recalled content is deleted in any case',
+                )
+            )  # fmt: skip
         try:
             outbound.request("GET", "")
         except SinkDownError as down:
             answered = _STATUS.search(str(down))
             if answered is None or answered[1] != "501":  # many a server's word for: POST only
                 level: Literal["warning", "wrong"] = "warning" if answered else "wrong"
-                return [Finding(level, "webhook", str(down), "see docs/connect-webhook.md")]
+                return [*found, Finding(level, "webhook", str(down), "see docs/connect-webhook.md")]
         text = "something answers there" + (", its certificate is good" * outbound.encrypted)
-        return [Finding("ok", "webhook", text)]
+        return [*found, Finding("ok", "webhook", text)]
 
 
 def open_sink(options: Options, place: Place) -> WebhookSink:
@@ -291,12 +299,13 @@ def open_sink(options: Options, place: Place) -> WebhookSink:
         batch=options.batch,
         confirmed=options.recall_answer == "removed",
     )
+    metadata = sa.MetaData()
     sink = WebhookSink(
         place.file(options.state),
         place.agency,
         place.hub,
-        Messages(receiver),
-        sa.MetaData(),
+        Messages(receiver, metadata),
+        metadata,
         place.recalls,
     )
     sink.receiver = receiver

@@ -155,6 +155,15 @@ class PartnerSchemas:
     def every(self) -> tuple[PartnerSchema, ...]:
         return tuple(one for kind in self.types() for one in self.versions(kind))
 
+    def decode(self, schema_id: int, body: bytes) -> tuple[str, dict[str, Any]]:
+        """Event type, and the record as `encode` was given it, envelope included. KeyError if no
+        schema has this id."""
+        for one in self.every():
+            if one.id == schema_id:
+                record: Any = fastavro.schemaless_reader(BytesIO(body), one._parsed, None)
+                return one.event_type, record
+        raise KeyError(schema_id)
+
     def by_id(self, schema_id: int) -> PartnerSchema | None:
         return next((one for one in self.every() if one.id == schema_id), None)
 

@@ -28,6 +28,7 @@ from connectors.copies import CaseChange
 from connectors.errors import ConnectorError, SinkDownError, SinkRefusedError
 from connectors.findings import Finding
 from connectors.kinds import Place
+from connectors.landed import Landed
 from connectors.outbound import Outbound
 from connectors.secret import Secret
 
@@ -178,6 +179,19 @@ class Dhis2:
             found.append(Finding("ok", "mapping", f"{self._mapping.path} fits the program"))
             found += unmapped(self._mapping)
         return found
+
+    def landed(self, case_ref: str) -> list[Landed]:
+        """Attributes and data elements by their uids."""
+        assert self._tracker is not None  # prepare() comes first
+        entity, enrollment = names(self._tracker, case_ref)
+        found = self._api.entity(entity, self._options.program, enrollment)
+        if found is None:
+            return []
+        events = found.events.items()
+        return [
+            Landed(f"tracked entity {entity}", "case", dict(found.attributes)),
+            *(Landed(f"event {uid}", "event", dict(values)) for uid, (_, values) in events),
+        ]
 
     # -- changing --------------------------------------------------------------------------
 

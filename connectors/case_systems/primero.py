@@ -23,13 +23,21 @@ from pydantic import BaseModel, ConfigDict
 from connectors.case_systems.mapping import CaseMapping, load_case_mapping
 from connectors.case_systems.places import Places
 from connectors.case_systems.primero_api import PrimeroApi, Refused
-from connectors.case_systems.primero_case import RECEIVER, Desk, RecordedCase, unkept
+from connectors.case_systems.primero_case import (
+    RECEIVER,
+    Desk,
+    RecordedCase,
+    rows_of,
+    said,
+    unkept,
+)
 from connectors.case_systems.primero_forms import FORM, Forms, mismatches
 from connectors.case_systems.sink import CaseSink, agreed, unmapped
 from connectors.copies import CaseChange
 from connectors.errors import ConnectorError, SinkDownError, SinkRefusedError
 from connectors.findings import Finding
 from connectors.kinds import Place
+from connectors.landed import Landed
 from connectors.outbound import Outbound
 from connectors.secret import Secret
 
@@ -169,6 +177,26 @@ class Primero:
                 text = f"no referral can go to {', '.join(missing)}"
                 found.append(Finding("warning", where, text, "name users that receive referrals"))
         return found
+
+    def landed(self, case_ref: str) -> list[Landed]:
+        """The fields and rows that the mapping fills."""
+        assert self._desk is not None  # prepare() comes first
+        case = self._api.case(self._desk.record(case_ref))
+        if case is None:
+            return []
+        place = f"case {case.get('case_id_display') or self._desk.record(case_ref)}"
+        filled = {target.name for _, target in self._mapping.every("case")}
+        empty = {name: self._desk.forms.fields[name].emptied for name in filled}
+        values = {name: case.get(name) for name in sorted(filled)}
+        ours = {name: one for name, one in values.items() if said(one) and one != empty[name]}
+        there = [Landed(place, "case", ours)]
+        maps = [one.settings for one in self._mapping.maps]
+        for name in sorted({one["rows"] for one in maps if "rows" in one}):
+            there += [
+                Landed(place, name, {n: v for n, v in row.items() if n != "unique_id" and said(v)})
+                for row in rows_of(case, name).values()
+            ]
+        return there
 
     # -- changing --------------------------------------------------------------------------
 

@@ -158,7 +158,7 @@ class RecordedCase:
                 there = self._there(rows, one)
                 if not there:
                     continue
-                theirs = {n for n in set(there) - set(ours) - _ROW_OWN if _said(there[n])}
+                theirs = {n for n in set(there) - set(ours) - _ROW_OWN if said(there[n])}
                 if theirs:
                     empty = {n: takers[n].emptied for n in ours if n in there and n in takers}
                     yield rows, {"unique_id": one, **empty}
@@ -173,7 +173,7 @@ class RecordedCase:
         return written(wanted, ours, there, {(event.event_ref, name) for name in wanted})
 
     def _there(self, rows: str, one: str) -> Mapping[str, Any]:
-        return _rows_of(self.found or {}, rows).get(one, {})
+        return rows_of(self.found or {}, rows).get(one, {})
 
     # -- referrals -------------------------------------------------------------------------
 
@@ -204,28 +204,29 @@ def unkept(data: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
         if name in ("id", "module_id", "record_state"):
             continue
         if not (isinstance(value, list) and value and isinstance(value[0], dict)):
-            if _said(value) != _said(there.get(name)):
+            if said(value) != said(there.get(name)):
                 lost[name] = None
             continue
-        kept = _rows_of(there, name)
+        kept = rows_of(there, name)
         for row in value:
             found = kept.get(row["unique_id"])
             if row.get("_destroy") or found is None:
                 if row.get("_destroy") is not True or found is not None:
                     lost[name] = None
                 continue
-            lost.update({n: None for n in row if _said(row[n]) != _said(found.get(n))})
+            lost.update({n: None for n in row if said(row[n]) != said(found.get(n))})
     return list(lost)
 
 
-def _rows_of(case: Mapping[str, Any], name: str) -> dict[str, Mapping[str, Any]]:
+def rows_of(case: Mapping[str, Any], name: str) -> dict[str, Mapping[str, Any]]:
     """The rows of a subform by their ids."""
     rows = case.get(name)
     given = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     return {str(row.get("unique_id")): row for row in given}
 
 
-def _said(value: Any) -> bool:
+def said(value: Any) -> bool:
+    """Whether a field of theirs says something."""
     return value not in (None, "", [], False)
 
 

@@ -21,6 +21,7 @@ from connectors.delivery import Arrived
 from connectors.errors import SettingsError
 from connectors.findings import Finding
 from connectors.kinds import Place
+from connectors.landed import Landed
 from connectors.landing import Work
 from connectors.remote import RemoteSink
 
@@ -36,15 +37,18 @@ class RecordSystem(CaseSystem, Protocol):
 
     def check(self) -> list[Finding]: ...
 
+    def landed(self, case_ref: str) -> list[Landed]:
+        """The case as the system shows it now."""
+
 
 class CaseSink(RemoteSink):
     """Sink into one case system."""
 
     def __init__(self, state: Path, system: RecordSystem, places: Places, place: Place) -> None:
         metadata = sa.MetaData()
-        super().__init__(
-            state, place.agency, place.hub, Copies(system, metadata), metadata, place.recalls
-        )
+        self._copies = Copies(system, metadata)
+        super().__init__(state, place.agency, place.hub, self._copies, metadata, place.recalls)
+        self._seen: set[str] = set()
         self._system = system
         self._places = places
 
@@ -59,6 +63,17 @@ class CaseSink(RemoteSink):
 
     def check(self) -> list[Finding]:
         return self._system.check()
+
+    @property
+    def leaves(self) -> str:
+        """What a recall leaves behind."""
+        return "" if self._system.purges else "its history, or rows that are marked as deleted"
+
+    def landed(self) -> list[Landed]:
+        """Cases of which something is held, and those seen before, read back."""
+        with self.database.reading() as db:
+            self._seen.update(self._copies.cases(db))
+        return [one for case_ref in sorted(self._seen) for one in self._system.landed(case_ref)]
 
     def _remove(
         self, db: Connection, work: Work, item: Arrived, about: tuple[str, tuple[str, ...]]

@@ -1,6 +1,6 @@
 """What `nrm-hub connector check` looks at, before anything flows and while it does.
 
-    settings → files and disk → identity → sink and its system → mapping → hub → registry → lag
+    settings → files and disk → identity → notice → sink and its system → mapping → hub → lag
 
 Each step answers with findings (`connectors/findings.py`) and raises nothing it can name; what
 cannot be looked at because an earlier step is wrong is left out. Nothing here prints: a finding
@@ -10,6 +10,7 @@ but what a first run would make: the connector's own tables, and the registry ke
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from connectors.checks.sink import mapping_findings, sink_findings
 from connectors.errors import ConnectorError
 from connectors.findings import Finding
 from connectors.identity import AgencyIdentity
-from connectors.settings import PartnerSettings, load_settings, open_sink
+from connectors.settings import PartnerSettings, load_settings, open_notices, open_sink
 
 
 def look(path: Path, now: datetime) -> list[Finding]:
@@ -38,6 +39,7 @@ def look(path: Path, now: datetime) -> list[Finding]:
     found.append(Finding("ok", "identity", f"{identity.agency} at hub {hub.hub}"))
     found += home_findings(identity)
     found += disk_findings(settings)
+    found += _notice_findings(settings, identity)
     try:
         sink = open_sink(settings, identity)
     except ConnectorError as wrong:
@@ -52,6 +54,16 @@ def look(path: Path, now: datetime) -> list[Finding]:
     finally:
         sink.close()
     return found
+
+
+def _notice_findings(settings: PartnerSettings, identity: AgencyIdentity) -> list[Finding]:
+    """Whether the mail server lets us in. Without it deliveries flow all the same."""
+    try:
+        notices = open_notices(settings, identity)
+        found = [] if notices is None else notices.check()
+    except ConnectorError as wrong:  # then the connector would not start
+        return [Finding("wrong", "notice", str(wrong), "see docs/connect-email.md")]
+    return [replace(one, level="warning") if one.level == "wrong" else one for one in found]
 
 
 def _way(settings: PartnerSettings) -> str:

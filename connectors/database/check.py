@@ -7,7 +7,7 @@ server's disk. Changes nothing.
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -84,13 +84,30 @@ def _tables(db: Connection, sink: SqlSink) -> Iterator[Finding]:
         # What is not there yet is made when its first event comes.
         kinds = [table for table in kinds if table.name in there]
     lacking = ddl.missing(db, [*sink.own_tables(), *kinds])
-    if not lacking:
+    lost = _lost(db, sink, there)
+    if lost:
+        text = (
+            f"{', '.join(lost)} is gone, and the books hold rows of it: a recall could not reach it"
+        )
+        fix = "put it back, or have its rows brought again: nrm-hub connector reconcile … --repair"
+        yield Finding("wrong", "tables", text, fix)
+    elif not lacking:
         yield Finding("ok", "tables", "all there, as far as they can be needed now")
     elif rights.may_create(db, tables.timeline.schema):
         yield Finding("ok", "tables", f"{len(lacking)} statements will be run to make them whole")
     else:
         text = "tables or columns are missing, and this user may not make them: deliveries wait"
         yield Finding("wrong", "tables", text, "run:\n" + ";\n".join([*lacking, ""]).rstrip())
+
+
+def _lost(db: Connection, sink: SqlSink, there: Collection[str]) -> list[str]:
+    """Default tables that are not there and of whose events something is held."""
+    tables, holding = sink.tables, sink._ledger.holding
+    if holding.name not in there:
+        return []
+    held = db.execute(sa.select(holding.c.event_type).distinct()).scalars()
+    names = {tables.whole_layout(kind).table.name for kind in held if tables.has(kind)}
+    return sorted(names - set(there))
 
 
 def _erasure(db: Connection, sink: SqlSink) -> Iterator[Finding]:

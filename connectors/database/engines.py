@@ -227,6 +227,10 @@ _NO_PARENT: Final = ("23503", "1452", "1216", "SQLITE_CONSTRAINT_FOREIGNKEY")
 # What an operator may look at, by the database's own code; its texts can hold values.
 _REMEDIES: Final = {
     "SQLITE_CANTOPEN": "the file cannot be opened: does its folder exist, and may we write there?",
+    "SQLITE_BUSY": (
+        "another program holds the file: a connector that waits for its recall to be done, or "
+        "somebody's editor; try again in a minute"
+    ),
     "SQLITE_NOTADB": "the file is no SQLite database: check sink.url",
     "SQLITE_READONLY": "the file cannot be written: check its rights",
     "SQLITE_FULL": "the disk is full",
@@ -298,9 +302,24 @@ def _said(wrong: Exception) -> str:
     """The code and what to do about it."""
     code = _code(wrong)
     remedy = _tls(wrong) or _REMEDIES.get(_number(wrong))
+    if remedy is _NOT_THERE and (name := _missing(wrong)):
+        remedy = f"{name}: {remedy}"
     if remedy is None and code == "OperationalError":  # PostgreSQL, before there is a session
         remedy = "no session: check sink.url, that the server runs, and its user and password"
     return f"{code} ({remedy})" if remedy else code
+
+
+def _missing(wrong: Exception) -> str:
+    """What is not there, by name: these texts hold names, and no value."""
+    told = _ABSENT.match(str(getattr(wrong, "orig", None) or wrong))
+    return next((one for one in told.groups() if one), "") if told else ""
+
+
+# SQLite, PostgreSQL, MariaDB; a name of ours or of a mapping has no other letters.
+_ABSENT: Final = re.compile(
+    r"no such (?:table|column): ([\w.]+)|table \w+ has no column named (\w+)"
+    r"|(?:relation|column) \"?([\w.]+)\"?|\(\d+, [\"'](?:Table|Unknown column) '([\w.]+)'"
+)
 
 
 def _tls(wrong: Exception) -> str | None:

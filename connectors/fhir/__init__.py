@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
@@ -23,13 +23,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from connectors.copies import Copies
 from connectors.errors import SettingsError, SinkDownError
-from connectors.fhir import checking
+from connectors.fhir import checking, stated
 from connectors.fhir.access import Access, Fixed, Smart, basic, read_key
 from connectors.fhir.cases import FhirCases
-from connectors.fhir.names import Names
+from connectors.fhir.names import Names, Resource
 from connectors.fhir.server import FhirServer
 from connectors.findings import Finding
 from connectors.kinds import Place
+from connectors.landed import Landed, flat
 from connectors.outbound import MOST_BYTES, SECONDS, Answer, Outbound
 from connectors.remote import RemoteSink
 from connectors.secret import Secret
@@ -121,9 +122,40 @@ class FhirSink(RemoteSink):
     """Sink into a FHIR server, which can be looked at before anything flows."""
 
     _check: checking.Check
+    _server: FhirServer
+    _names: Names
+    _seen: set[str]
+    leaves: str
+    """What a recall leaves behind; "" if nothing."""
 
     def check(self) -> list[Finding]:
         return self._check()
+
+    def landed(self) -> list[Landed]:
+        """Resources of all events the books know, and their persons, read back."""
+        known = self.known_events()
+        provenances = [f"Provenance/{self._names.id('Provenance', ref)}" for ref in known]
+        for at in range(0, len(provenances), _READ_AT_ONCE):
+            for found in self._server.read(provenances[at : at + _READ_AT_ONCE]).values():
+                if found.resource is not None:
+                    self._seen.update(one["reference"] for one in found.resource["target"])
+        keys, there = sorted(self._seen), []
+        for at in range(0, len(keys), _READ_AT_ONCE):
+            for key, found in self._server.read(keys[at : at + _READ_AT_ONCE]).items():
+                if found.resource is not None:
+                    there.append(Landed(key, key.partition("/")[0], _said(found.resource)))
+        return there
+
+
+def _said(resource: Resource) -> dict[str, Any]:
+    told = flat(stated.fields(resource))
+    if resource["resourceType"] == "Patient":
+        told |= {name: resource[name] for name in _PERSONAL if name in resource}
+    return told
+
+
+_READ_AT_ONCE: Final = 50
+_PERSONAL: Final = ("name", "gender", "birthDate", "telecom", "address", "contact")
 
 
 class _Guarded(Outbound):
@@ -182,7 +214,8 @@ def open_sink(options: Options, place: Place) -> FhirSink:
         metadata,
         place.recalls,
     )
-    sink._check = check
+    sink._check, sink._server, sink._names, sink._seen = check, server, names, set()
+    sink.leaves = "" if purges else "earlier versions of resources, and emptied ones"
     return sink
 
 

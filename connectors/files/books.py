@@ -108,6 +108,12 @@ class FileBooks:
             for row in db.execute(query)
         ]
 
+    def data_names(self, db: Connection) -> list[str]:
+        f = self.file.c
+        return list(
+            db.execute(sa.select(f.name).where(f.kind == "data").order_by(f.name)).scalars()
+        )
+
     def all_names(self, db: Connection) -> set[str]:
         return set(db.execute(sa.select(self.file.c.name)).scalars())
 

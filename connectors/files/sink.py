@@ -41,6 +41,7 @@ from connectors.files.manifest import (
 from connectors.files.records import Record
 from connectors.files.seal import SUFFIX, Age
 from connectors.findings import Finding
+from connectors.landed import Landed, flat
 from connectors.remote import Intent, Recalled, RemoteSink
 from connectors.sink import Addition, Correction, RecallPolicy, Removal
 from connectors.tables import table_name
@@ -51,6 +52,8 @@ _FEW = 5  # names told in a message
 
 class Files:
     """A `Remote` that keeps files in a drop."""
+
+    refuses_whole = False
 
     def __init__(
         self,
@@ -172,6 +175,15 @@ class Files:
         if self._age is None:
             raise SinkDownError(f"{name} is encrypted: put encrypt_to back, so that it is opened")
         return self._age.open(name, data)
+
+    def told(self, db: Connection) -> Iterator[tuple[str, Record]]:
+        """(file, record) of all that lies there; what was taken is with the partner."""
+        self.begin()
+        for name in self.books.data_names(db):
+            file = self._file(db, name)
+            if not file.taken:
+                yield from ((name, record) for record in file.records)
+        self.begin()
 
     # -- the folder, changed ---------------------------------------------------------------
 
@@ -364,6 +376,22 @@ class FilesSink(RemoteSink):
                 )
             )
         return found
+
+    def landed(self) -> list[Landed]:
+        """What the files say, read back."""
+        with self.database.reading() as db:
+            return [
+                Landed(name, record.event_type, flat(record.fields))
+                for name, record in self.files.told(db)
+            ]
+
+    def withdraw(self) -> None:
+        """Take away every file of these books, also the lists of what was recalled."""
+        with self.database.reading() as db:
+            names = self._books.all_names(db)
+        for name in sorted(names):
+            for one in (name, name + SIGNATURE, name + ANSWER):
+                self.files.drop.remove(one)
 
 
 def _foreign(name: str) -> SinkDownError:

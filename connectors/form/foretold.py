@@ -29,7 +29,7 @@ def foretold(identity: AgencyIdentity, event: Event, url: str | None = None) -> 
     sealed = Publisher(identity).prepare([event])
     headers = {"content-type": HUB_MESSAGE, **signed_requests(identity)("POST", PATH, sealed)}
     try:
-        with httpx2.Client(timeout=_SECONDS, follow_redirects=False) as client:
+        with httpx2.Client(timeout=_SECONDS, trust_env=False) as client:
             answer = client.post(base + PATH, content=sealed, headers=headers)
     except (httpx2.HTTPError, httpx2.InvalidURL):
         raise TransportDownError(f"the hub does not answer at {base}") from None

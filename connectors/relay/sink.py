@@ -31,6 +31,7 @@ from connectors.copies import CaseChange, Copies, Kept
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.findings import Finding
 from connectors.kinds import Place
+from connectors.landed import Landed
 from connectors.relay.check import look, unfit
 from connectors.relay.options import Options as Options  # noqa: PLC0414 - a kind's module has it
 from connectors.remote import Recalled, RemoteSink
@@ -39,7 +40,7 @@ from hub.topics.compacted import CompactedTopics, Keyed, NotForgottenError, TooL
 from hub.topics.kafka_settings import KafkaSettings
 from schemas.avro import AvroError
 from schemas.compartments import SchemaError
-from schemas.partner import About, PartnerSchemas, snake
+from schemas.partner import ENVELOPE, About, PartnerSchemas, snake
 from schemas.registry import Schemas
 
 MAGIC: Final = b"\x00"
@@ -97,6 +98,20 @@ class Relay:
     def check(self) -> list[Finding]:
         """Brokers, topics with their settings, rights, and the registry."""
         return look(self._options, self._settings, [self.topic(t) for t in self._schemas.types()])
+
+    def landed(self, event_refs: Iterable[str]) -> list[Landed]:
+        """What anybody can read of these events in the topics now."""
+        with _told(self._options.prefix):
+            topics = self._reached()
+            keys = [one.encode() for one in event_refs]
+            found = topics.readable(topics.names(f"{self._options.prefix}."), keys)
+        there = []
+        for (topic, _), value in found.items():
+            [schema_id] = struct.unpack(">xI", value[:5])
+            kind, record = self._schemas.decode(schema_id, value[5:])
+            said = {n: v for n, v in record.items() if n not in ENVELOPE and v is not None}
+            there.append(Landed(topic, kind, said))
+        return there
 
     # -- what is written -------------------------------------------------------------------
 
@@ -207,6 +222,9 @@ class RelayCopies(Copies):
 class RelaySink(RemoteSink):
     """Sink into the partner's Kafka."""
 
+    leaves = "the topics, with a tombstone for each event"
+    """What a recall leaves behind."""
+
     def __init__(self, options: Options, place: Place, schemas: Schemas | None = None) -> None:
         metadata = sa.MetaData()
         self.relay = Relay(options, options.kafka(place), schemas)
@@ -217,6 +235,9 @@ class RelaySink(RemoteSink):
 
     def check(self) -> list[Finding]:
         return self.relay.check()
+
+    def landed(self) -> list[Landed]:
+        return self.relay.landed(self.known_events())
 
 
 def open_sink(options: Options, place: Place) -> RelaySink:

@@ -103,6 +103,11 @@ def try_(
             practice.close()
         if after.rows is None:
             out.print("The trial's books are taken away; what your system keeps of it is its own.")
+        elif after.leaves:
+            out.print(
+                f"The trial's books are taken away. Your system keeps {after.leaves}, until its "
+                "own people remove that: see the page of this kind."
+            )
         else:
             out.print("What the trial has made is taken away again.")
     if not good:

@@ -37,13 +37,15 @@ TWIN: Final = "try it on a twin with --into sqlite:///twin.db"
 
 @dataclass
 class Seen:
-    """What was found at one look. rows: None where the sink cannot show its system."""
+    """What was found at one look. rows: None where the sink cannot show its system. leaves: what
+    that system keeps of what was recalled."""
 
     rows: list[Landed] | None
     held: dict[tuple[str, str], dict[str, str]]
     delivered: int
     answered: int
     quarantined: list[Quarantined] = field(default_factory=list)
+    leaves: str = ""
 
 
 @dataclass
@@ -129,6 +131,7 @@ class Trial:
             hub.exchange.last_version(delivery_stream(agency)),
             hub.receipts.acknowledged(agency),
             self.sink.quarantine(),
+            landed.leaves(self.sink),
         )
 
     @staticmethod

@@ -204,14 +204,20 @@ class CompactedTopics:
 
     def holding(self, topics: Iterable[str], keys: Iterable[bytes]) -> list[tuple[str, bytes]]:
         """Where a value of these keys is still readable: (topic, key)."""
+        return list(self.readable(topics, keys))
+
+    def readable(
+        self, topics: Iterable[str], keys: Iterable[bytes]
+    ) -> dict[tuple[str, bytes], bytes]:
+        """(topic, key) → the newest value of it that is still readable, also under a tombstone."""
         wanted = frozenset(keys)
-        found: dict[tuple[str, bytes], None] = {}
+        found: dict[tuple[str, bytes], bytes] = {}
         for name, topic in self.describe(topics).items():
             for number in range(topic.partitions):
                 for key, value in self._read(TopicPartition(name, number)):
                     if key in wanted and value is not None:
-                        found[name, key] = None
-        return list(found)
+                        found[name, key] = value
+        return found
 
     def forget(self, written: Sequence[Written], seconds: float) -> None:
         """Return when no other value of these keys is in the log. NotForgottenError else."""

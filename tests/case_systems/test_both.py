@@ -67,6 +67,21 @@ def test_what_a_cut_off_attempt_left_goes_when_its_delivery_is_quarantined(bench
     assert CANARY.encode() not in bench.stored()
 
 
+def test_what_landed_is_read_back(bench: Bench) -> None:
+    sink = claimed(bench)
+    assert sink.landed() == []  # type: ignore[attr-defined]
+    sink.apply(batch(opened_case(1), identity(2)))
+    assert CANARY in [
+        value
+        for one in sink.landed()  # type: ignore[attr-defined]
+        for value in one.content.values()
+    ]
+    sink.apply(batch(recalled(3, ("e-1", ["identity"]), ("e-0", ["case_management"]))))
+    left = sink.landed()  # type: ignore[attr-defined]
+    assert [one.content for one in left if one.content] == []
+    assert bool(left) == (bench.kind == "primero"), "which deletes no case"
+
+
 def test_a_lost_answer_makes_nothing_twice(bench: Bench) -> None:
     sink = claimed(bench)
     lost = iter(["lost"])

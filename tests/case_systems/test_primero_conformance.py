@@ -10,6 +10,7 @@ import pytest
 
 from connectors.conformance import (
     CANARY,
+    OutageConformance,
     SinkConformance,
     batch,
     claimed,
@@ -48,3 +49,10 @@ class TestPrimero(SinkConformance):
             ("kept_own_basis", "e-1 identity: Archive Act s. 3"),
             ("restricted", "e-1 demographics"),
         }
+
+
+class TestPrimeroOutages(OutageConformance):
+    @pytest.fixture
+    def bench(self, primero: PrimeroBench) -> PrimeroBench:
+        primero.without("ServiceEpisodeStarted", "ReferralMade", "CaseClosed")
+        return primero

@@ -48,9 +48,10 @@ class Folder:
 class FolderSink(RemoteSink):
     def __init__(self, folder: Path, place: Place) -> None:
         self._documents = folder
+        metadata = sa.MetaData()
         super().__init__(
-            place.home / "folder.state.db", place.agency, place.hub, Messages(Folder(folder)),
-            sa.MetaData(), place.recalls,
+            place.home / "folder.state.db", place.agency, place.hub,
+            Messages(Folder(folder), metadata), metadata, place.recalls,
         )  # fmt: skip
 
     def landed(self) -> list[Landed]:

@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -24,6 +24,7 @@ from hub.scenario.stage import StageError
 from hub.scenario.trial import Trial
 from tests.cli.programs import Done, installed, nrm
 from tests.connectors.builder import MiniHub
+from tests.connectors.receiver import SECRET, Receiver
 
 MAPPING = """version = 1
 default_tables = "none"
@@ -290,6 +291,14 @@ def test_a_practice_hub_goes_on_where_it_was(tmp_path: Path) -> None:
     )
 
 
+@pytest.fixture(scope="module")
+def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    made = Receiver(tmp_path_factory.mktemp("receiver"))
+    made.start()
+    yield made
+    made.stop()
+
+
 @pytest.fixture
 def documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Settings of a sink whose books lie beside the partner's system, at the identity's home."""
@@ -324,17 +333,32 @@ def test_books_at_the_real_home_refuse_a_trial(documents: Path, tmp_path: Path) 
     assert list((tmp_path / "documents").iterdir()) == []
 
 
-def test_a_shipped_kind_that_cannot_be_read_back(tmp_path: Path) -> None:
-    """Only the books can be told, and no more is claimed."""
+def test_files_are_read_back_and_taken_away(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "partner.toml").write_text(
         'home = "agency"\n[sink]\nkind = "folder"\n[sink.options]\npath = "out"\n', "utf-8"
     )
     done = nrm("connector", "try", tmp_path / "partner.toml")
     assert done.code == 0, done
+    assert "given_name=Synthetic" in done.out
+    assert "Gone: the books hold nothing, and nothing of it was found." in done.out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "partner.toml"]
+    assert list((tmp_path / "out").iterdir()) == [], "lists of what was recalled go too"
+
+
+def test_a_shipped_kind_that_cannot_be_read_back(tmp_path: Path, receiver: Receiver) -> None:
+    """Only the books can be told, and no more is claimed."""
+    receiver.empty()
+    (tmp_path / "partner.toml").write_text(
+        'home = "agency"\n[sink]\nkind = "webhook"\n[sink.options]\n'
+        f'url = "{receiver.url}"\nsecrets = ["{SECRET}"]\nca_file = "{receiver.ca}"\n',
+        "utf-8",
+    )
+    done = nrm("connector", "try", tmp_path / "partner.toml")
+    assert done.code == 0, done
     assert "IdentityRecorded identity consent:c1" in told(done)
     assert "Gone by the books" in done.out
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "partner.toml"]
+    assert [path.name for path in tmp_path.iterdir()] == ["partner.toml"]
 
 
 @pytest.mark.postgres

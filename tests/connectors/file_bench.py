@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ class FileBench:
         self.state = state
         self.schemas = schemas()
         self.age = age
+        self.switch: Callable[[bool], object] = lambda there: None
         self._opening = opening
         self._sinks: list[FilesSink] = []
         self._read: tuple[object, list[dict[str, Any]]] = (None, [])
@@ -52,6 +54,12 @@ class FileBench:
     def close(self) -> None:
         for sink in self._sinks:
             sink.close()
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        self.switch(False)
+        yield
+        self.switch(True)
 
     # -- what a partner does ---------------------------------------------------------------
 

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 
 class Middle:
     """Forwards connections to a port. cut_after: bytes from the client, then the line is cut;
-    stall_after: then nothing is forwarded any more. None: never."""
+    stall_after: then nothing is forwarded any more. None: never. away: as if nobody were there."""
 
     def __init__(self, to: int) -> None:
         self._to = to
         self.cut_after: int | None = None
         self.stall_after: int | None = None
+        self.away = False
         self.connections = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -29,6 +30,9 @@ class Middle:
             while True:
                 client, _ = self._listener.accept()
                 self.connections += 1
+                if self.away:
+                    client.close()
+                    continue
                 server = socket.create_connection(("127.0.0.1", self._to))
                 self._open += [client, server]
                 for pair in ((client, server, True), (server, client, False)):
@@ -37,7 +41,7 @@ class Middle:
     def _forward(self, one: socket.socket, other: socket.socket, counted: bool) -> None:
         passed = 0
         with contextlib.suppress(OSError):
-            while data := one.recv(16384):
+            while (data := one.recv(16384)) and not self.away:
                 passed += len(data)
                 if counted and self.stall_after is not None and passed > self.stall_after:
                     time.sleep(5)

@@ -10,7 +10,8 @@ import io
 import json
 import secrets
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from connectors.sink import RecallPolicy
 from hub.topics.broker import LocalBroker
 from schemas.partner import PartnerSchemas, snake
 from schemas.registry import Schemas
+from tests.servers import _free_port
 
 Read = tuple[str, bytes | None, dict[str, bytes]]
 
@@ -109,6 +111,20 @@ class RelayBench:
     def close(self) -> None:
         for sink in self._sinks:
             sink.close()
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """Nobody is where the cluster was. test_relay.py has a broker that hangs."""
+        known = self.options["servers"]
+        self._turn([f"127.0.0.1:{_free_port()}"])
+        yield
+        self._turn(known)
+
+    def _turn(self, servers: list[str]) -> None:
+        self.options["servers"] = servers
+        for sink in self._sinks:
+            sink.relay.close()
+            sink.relay._settings = Options.model_validate(self.options).kafka(self.place())
 
     def topic(self, event_type: str) -> str:
         return f"{self.prefix}.{snake(event_type)}"

@@ -136,7 +136,9 @@ def partner_site(
             most_bytes=MOST,
         )
         books = folder / "state.db"
-        return RemoteSink(books, TO, "test-hub", Messages(Poster(outbound)), sa.MetaData())
+        metadata = sa.MetaData()
+        messages = Messages(Poster(outbound), metadata)
+        return RemoteSink(books, TO, "test-hub", messages, metadata)
 
     site = Site(hub, police, shelter, folder, sink)
     try:

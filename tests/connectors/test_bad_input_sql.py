@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pymysql
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
+from connectors.database.engines import translated
+from connectors.errors import SinkDownError
 from connectors.identity import AgencyIdentity
 from connectors.mapping import load_mapping
 from connectors.sink import Sink
@@ -104,7 +108,7 @@ DAMAGES = [
         "the table is gone",
         ("ALTER TABLE client RENAME TO client_old",),
         ("ALTER TABLE client_old RENAME TO client",),
-        waits="a table or column is not there",
+        waits="client: a table or column is not there",
     ),
     Damage(
         "a column is gone",
@@ -229,3 +233,23 @@ def test_a_server_that_does_not_let_us_in_is_waited_for(
     assert site.go() == ""
     assert site.answered() == {1}
     site.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "text", "told"),
+    [
+        (pymysql.err.ProgrammingError, 1146, "Table 'casework.client' doesn't exist",
+         "casework.client: a table or column is not there"),
+        (pymysql.err.OperationalError, 1054, "Unknown column 'born' in 'INSERT INTO'",
+         "born: a table or column is not there"),
+        (pymysql.err.OperationalError, 1045, "Access denied for user 'nrm'@'x'", "password is"),
+    ],
+)  # fmt: skip
+def test_mariadbs_own_number_finds_what_to_do(
+    kind: type[Exception], number: int, text: str, told: str
+) -> None:
+    """Its errors carry a number and no state."""
+    with pytest.raises(SinkDownError) as down, translated():
+        raise DBAPIError.instance("", {}, kind(number, text), pymysql.Error)
+    assert told in str(down.value)
+    assert str(number) in str(down.value)

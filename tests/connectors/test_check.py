@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -307,3 +309,16 @@ def test_rights_on_postgresql(new_postgres_database: Callable[[], str]) -> None:
         db.execute(sa.text(f'DROP SCHEMA "{user}" CASCADE'))
         db.execute(sa.text(f'DROP ROLE "{user}"'))
     mighty.close()
+
+
+def test_a_table_that_is_gone_while_the_books_hold_rows_of_it(
+    partner: Path, hub: MiniHub, topics: Topics
+) -> None:
+    delivered(hub, topics, partner.parent)
+    assert said("connector", "run", partner, "--once")
+    with closing(sqlite3.connect(partner.parent / "partner.db")) as own:
+        own.execute("DROP TABLE case_opened")
+        own.commit()
+    lost = found(partner, "wrong")["tables"]
+    assert "case_opened is gone" in lost.text
+    assert "reconcile" in lost.fix

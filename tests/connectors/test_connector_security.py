@@ -7,13 +7,15 @@ settings do not name, and files are their owner's.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -104,6 +106,34 @@ def test_no_route_takes_one_for_another(api: Api) -> None:
                 assert answer.status_code == 401, (method, path)
                 assert b"POL-1" not in answer.content
     assert tried >= 7
+
+
+def test_the_schema_registry_tells_everybody_the_same(api: Api) -> None:
+    """It is public: no credentials, right or wrong, show more of it, or anything of an agency."""
+    base = "/schema-registry"
+    listed = api.client.get(f"{base}/subjects")
+    assert listed.status_code == 200
+    first = listed.json()[0]
+    claims = request_claims(
+        "POL-1", api.world.identities["POL-1"].hub.hub, "GET", f"{base}/subjects", b"",
+        now=datetime.now(UTC),
+    )  # fmt: skip
+    tokens = [sign_claims(api.world.identities[who].signing, claims) for who in ("POL-1", "SH-1")]
+    asking: list[dict[str, str]] = [
+        {},
+        *({"authorization": f"Bearer {token}"} for token in tokens),
+        {"authorization": "Basic UE9MLTE6eA=="},
+    ]
+    paths = ("subjects", "schemas/types", f"subjects/{first}/versions/latest", "config",
+             "subjects/nrm.deliveries.POL-1/versions", "POL-1")  # fmt: skip
+    for path in paths:
+        answers = {api.client.get(f"{base}/{path}", headers=one).content for one in asking}
+        assert len(answers) == 1, path
+        told = answers.pop()
+        assert not any(name.encode() in told for name in api.world.identities), path
+    for method in ("POST", "PUT", "DELETE"):
+        answer = api.client.request(method, f"{base}/subjects/{first}/versions", headers=asking[1])
+        assert answer.status_code >= 400, method
 
 
 def test_what_lies_on_anothers_topic_opens_for_nobody_else(two: Two) -> None:
@@ -279,25 +309,32 @@ def audit(event, arguments):
         seen.append([event, str(arguments[0])])
 sys.addaudithook(audit)
 from connectors.cli import connector
-for command in (["run", "partner.toml", "--once"], ["check", "partner.toml"]):
+for command in json.loads(sys.argv[1]):
     connector(command, standalone_mode=False)
 print("SEEN " + json.dumps(seen))
 """
 
 
-def addresses(folder: Path) -> list[list[str]]:
+PROXIES = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.2:9")
+
+
+RUN_AND_CHECK = (("run", "partner.toml", "--once"), ("check", "partner.toml"))
+
+
+def addresses(folder: Path, commands: Sequence[Sequence[str]] = RUN_AND_CHECK) -> list[list[str]]:
     """Every connection, look-up and process of a run and a check, as the interpreter saw it."""
     done = subprocess.run(
-        [sys.executable, "-c", GUARD],
+        [sys.executable, "-c", GUARD, json.dumps(commands)],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(folder), **PROXIES},
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
     [line] = [one for one in done.stdout.splitlines() if one.startswith("SEEN ")]
-    assert "applied" in done.stdout, done.stdout + done.stderr
+    if commands is RUN_AND_CHECK:
+        assert "applied" in done.stdout, done.stdout + done.stderr
     found: list[list[str]] = json.loads(line.removeprefix("SEEN "))
     return found
 
@@ -324,6 +361,86 @@ def test_over_http_it_speaks_to_the_hub_alone(api: Api, tmp_path: Path) -> None:
     assert looked_up <= {"127.0.0.1"}
     others = {(what, where) for what, where in seen if what != "socket.getaddrinfo"}
     assert others == {("connect", str(("127.0.0.1", port)))}
+
+
+class Silent:
+    """A server of this machine that ends every connection. All kinds are away from it alike."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                self._listener.accept()[0].close()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(5)
+
+
+@pytest.fixture
+def silent() -> Iterator[Silent]:
+    made = Silent()
+    yield made
+    made.close()
+
+
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIlkVOY+KqOhrS8FhRFZffGd163L6tpcA7RuUg7jcA3u"
+ELSEWHERE = {
+    "mariadb": 'url = "mariadb://nrm:x@127.0.0.1:PORT/casework"',
+    "webhook": (
+        'kind = "webhook"\n[sink.options]\nurl = "http://127.0.0.1:PORT/nrm"\n'
+        f'secrets = ["whsec_{base64.b64encode(bytes(24)).decode()}"]'
+    ),
+    "fhir": 'kind = "fhir"\n[sink.options]\nurl = "http://127.0.0.1:PORT/fhir"\ntoken = "x"',
+    "dhis2": (
+        'kind = "dhis2"\n[sink.options]\nurl = "http://127.0.0.1:PORT"\ntoken = "x"\n'
+        'program = "IpHINAT79UW"\norg_unit = "DiszpKrYNg8"\nmapping = "cases.toml"'
+    ),
+    "primero": (
+        'kind = "primero"\n[sink.options]\nurl = "http://127.0.0.1:PORT"\nusername = "nrm"\n'
+        'password = "x"\nmodule = "primeromodule-cp"\nmapping = "cases.toml"'
+    ),
+    "sftp": (
+        'kind = "sftp"\n[sink.options]\nhost = "127.0.0.1"\nport = PORT\nuser = "nrm"\n'
+        f'password = "x"\nhost_keys = ["{HOST_KEY}"]\nseconds = 5'
+    ),
+    "relay": (
+        'kind = "relay"\n[sink.options]\nservers = ["127.0.0.1:PORT"]\nsecurity = "plaintext"\n'
+        'timeout_seconds = 1\nregistry = "http://127.0.0.1:PORT"'
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_a_connector_speaks_to_the_address_named_and_to_no_other(
+    two: Two, silent: Silent, kind: str
+) -> None:
+    """Neither to proxies of the environment, nor where a configuration of SSH leads."""
+    if kind in ("dhis2", "primero"):
+        shipped = ROOT / f"tests/case_systems/{kind}_mapping.toml"
+        (two.folder / "cases.toml").write_bytes(shipped.read_bytes())
+    ssh = two.folder / ".ssh"
+    ssh.mkdir()
+    (ssh / "config").write_text("Host *\nHostname 127.0.0.2\nPort 9\n")
+    text = ELSEWHERE[kind].replace("PORT", str(silent.port))
+    two.settings(
+        f"[sink]\n{text}\n"
+        f'[notice]\nto = ["a@b.c"]\nsender = "d@e.f"\nhost = "127.0.0.1"\nport = {silent.port}\n'
+    )
+    seen = addresses(two.folder, [["check", "partner.toml"]])
+    there = ["connect", str(("127.0.0.1", silent.port))]
+    assert seen.count(there) >= 2, "the mail server and the sink's own system"
+    others = [one for one in seen if one != there and one[1] not in ("127.0.0.1", "None")]
+    # ctypes asks these of this machine where a library lies: asyncssh's, when it is imported.
+    searches = ("/sbin/ldconfig", "/usr/bin/gcc", "/usr/bin/cc", "gcc", "cc", "ld", "objdump")
+    assert [o for o in others if o[0] != "subprocess.Popen" or o[1] not in searches] == []
 
 
 def test_a_database_server_is_the_one_named(two: Two) -> None:

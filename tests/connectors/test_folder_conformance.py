@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.conformance import SinkConformance
+from connectors.conformance import OutageConformance, SinkConformance
 from connectors.files.drop import LocalDrop
 from connectors.files.formats import Forms
 from connectors.files.manifest import Signer
@@ -44,5 +44,21 @@ class TestParquetEncrypted(SinkConformance):
     @pytest.fixture
     def bench(self, tmp_path: Path) -> Iterator[FileBench]:
         bench = folder_bench(tmp_path, "parquet", encrypted=True)
+        yield bench
+        bench.close()
+
+
+class TestFolderOutages(OutageConformance):
+    """The share that the folder is on is gone for a while."""
+
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> Iterator[FileBench]:
+        bench = folder_bench(tmp_path, "jsonl")
+
+        def switch(there: bool) -> None:
+            places = [tmp_path / "elsewhere", bench.folder]
+            places[not there].rename(places[there])
+
+        bench.switch = switch
         yield bench
         bench.close()

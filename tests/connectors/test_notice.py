@@ -16,6 +16,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from pydantic import ValidationError
 
+from connectors.checks import look
 from connectors.errors import SettingsError
 from connectors.identity import AgencyIdentity
 from connectors.inbox import TopicInbox
@@ -368,3 +369,23 @@ def test_from_settings(site: Site, tmp_path: Path) -> None:
     assert made is not None
     made.look(0)
     assert json.loads((tmp_path / "notice.state.json").read_text())["told"] == 0
+
+
+def test_connector_check_asks_the_mail_server(site: Site, mails: Mails, tmp_path: Path) -> None:
+    """Without it deliveries flow: what is wrong with it is a warning."""
+    path = tmp_path / "partner.toml"
+    path.write_text(
+        f'home = "{site.identity.home}"\n[sink]\nurl = "sqlite:///p.db"\n'
+        f'[notice]\nto = ["a@b.c"]\nsender = "d@e.f"\nhost = "localhost"\nport = {mails.port}\n'
+        f'ca_file = "{mails.certificate}"\nuser = "nrm"\npassword = "s3cret"\n'
+    )
+
+    def asked() -> list[str]:
+        return [one.level for one in look(path, datetime.now(UTC)) if one.subject == "notice"]
+
+    assert asked() == ["ok"]
+    mails.stop()
+    assert asked() == ["warning"]
+    path.write_text(path.read_text().replace(str(mails.certificate), "none.pem"))
+    assert asked() == ["wrong"], "a connector would not start with it"
+    assert mails.got == []

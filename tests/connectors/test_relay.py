@@ -318,6 +318,17 @@ def test_a_broker_that_hangs_is_waited_for(bench: RelayBench) -> None:
     assert (shown["given_name"], shown["gender"]) == (CANARY, "f")
 
 
+def test_what_landed_is_read_back(bench: RelayBench) -> None:
+    sink = bench.open()
+    sink.claim()
+    sink.apply(batch(identity(1), demographics(2)))
+    [one] = sink.landed()
+    assert one.place == bench.topic("IdentityRecorded")
+    assert (one.content["given_name"], one.content["gender"]) == (CANARY, "f")
+    sink.apply(batch(recalled(3, ("e-1", ["identity", "demographics"]))))
+    assert sink.landed() == []
+
+
 # -- rights ----------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.conformance import SinkConformance
+from connectors.conformance import OutageConformance, SinkConformance
 from hub.topics.broker import LocalBroker
 from tests.connectors.relayed import Reader, RelayBench
 
@@ -28,3 +28,13 @@ def bench(kafka_broker: LocalBroker, reader: Reader, tmp_path: Path) -> Iterator
 
 class TestRelay(SinkConformance):
     pass
+
+
+class TestRelayOutages(OutageConformance):
+    @pytest.fixture
+    def bench(
+        self, kafka_broker: LocalBroker, reader: Reader, tmp_path: Path
+    ) -> Iterator[RelayBench]:
+        bench = RelayBench(tmp_path, kafka_broker, reader, timeout_seconds=1)
+        yield bench
+        bench.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -120,6 +120,17 @@ class Reader(Partner):
             self.write(message.event_ref, event_type, held or None, message.id)
 
 
+def refusing(sent: list[Message]) -> Callable[[Sequence[Message]], None]:
+    """A send() that takes no event."""
+
+    def send(messages: Sequence[Message]) -> None:
+        sent.extend(messages)
+        if any(one.kind == "event" for one in messages):
+            raise SinkRefusedError("sink_refused", "not this one", messages[0].sequence)
+
+    return send
+
+
 class Bench:
     def __init__(self, folder: Path, family: str) -> None:
         self.folder = folder
@@ -133,7 +144,9 @@ class Bench:
     def open(self, recalls: RecallPolicy | None = None) -> RemoteSink:
         metadata = sa.MetaData()
         partner: Any = self.partner
-        remote = Copies(partner, metadata) if self.family == "state" else Messages(partner)
+        remote = (
+            Copies(partner, metadata) if self.family == "state" else Messages(partner, metadata)
+        )
         state = self.folder / "state.db"
         sink = RemoteSink(state, "POL-1", "test-hub", remote, metadata, recalls)
         self._sinks.append(sink)
@@ -202,6 +215,42 @@ class TestMessages(SinkConformance):
         assert (bench.shown("e-1") or {})["given_name"] is None
         assert [e.outcome for e in sink.owed(10)[-1].exceptions] == ["deleted"]
         assert CANARY.encode() not in bench.stored()
+
+    def test_what_a_cut_off_attempt_brought_of_a_delivery_set_aside_is_taken_back(
+        self, bench: Bench
+    ) -> None:
+        """And redriven later, it comes anew: its message is no repeat of what was taken back."""
+        sink = claimed(bench)
+        bench.partner.down_after = 1
+        with pytest.raises(SinkDownError):
+            sink.apply(batch(identity(1, "e-1"), identity(2, "e-2")))
+        assert bench.shown("e-1") is not None, "half of the batch is there"
+        bench.partner.down_after = None
+        sink.apply(batch(poison(1, "e-1")))
+        assert bench.shown("e-1") is None
+        assert CANARY.encode() not in bench.stored()
+        sink.apply(batch(identity(2, "e-2")))
+        [row] = sink.quarantine()
+        sink.redrive(row.id, [identity(1, "e-1")], NOW)
+        assert bench.shown("e-1") is not None
+        assert bench.shown("e-2") is not None, "it was not passed when e-1 was taken back"
+
+    def test_what_is_held_of_the_event_stays(self, bench: Bench) -> None:
+        sink = claimed(bench)
+        sink.apply(batch(identity(1)))
+        dies_applying(bench, batch(demographics(2)), "after_remote")
+        claimed(bench).apply(batch(poison(2)))
+        _, held = bench.partner.document("e-1") or ("", {})
+        assert list(held) == ["identity"]
+
+    def test_what_was_refused_at_its_first_coming_is_not_taken_back(self, bench: Bench) -> None:
+        sink = claimed(bench)
+        sent: list[Message] = []
+        bench.partner.send = refusing(sent)  # type: ignore[union-attr]
+        with pytest.raises(SinkRefusedError):
+            sink.apply(batch(identity(1)))
+        sink.apply(batch(poison(1)))
+        assert [one.kind for one in sent] == ["event"]
 
 
 POINTS = ("before_sink_commit", "before_remote", "after_remote", "after_sink_commit")

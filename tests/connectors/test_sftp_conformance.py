@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connectors.conformance import SinkConformance
+from connectors.conformance import OutageConformance, SinkConformance
 from connectors.files.formats import Forms
 from connectors.files.manifest import Signer
 from connectors.files.sftp import Options, SftpDrop
@@ -59,5 +59,14 @@ class TestSftp(SinkConformance):
     @pytest.fixture
     def bench(self, server: SshServer, tmp_path: Path) -> Iterator[FileBench]:
         bench = sftp_bench(server, tmp_path)
+        yield bench
+        bench.close()
+
+
+class TestSftpOutages(OutageConformance):
+    @pytest.fixture
+    def bench(self, server: SshServer, tmp_path: Path) -> Iterator[FileBench]:
+        bench = sftp_bench(server, tmp_path)
+        bench.switch = lambda there: server.start() if there else server.stop()
         yield bench
         bench.close()

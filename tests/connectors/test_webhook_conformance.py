@@ -11,6 +11,7 @@ import pytest
 
 from connectors.conformance import (
     CANARY,
+    OutageConformance,
     SinkConformance,
     batch,
     claimed,
@@ -100,3 +101,7 @@ class TestWebhook(SinkConformance):
         assert (bench.shown("e-1") or {})["given_name"] is None
         assert [e.outcome for e in sink.owed(10)[-1].exceptions] == ["deleted"]
         assert CANARY.encode() not in bench.stored()
+
+
+class TestWebhookOutages(OutageConformance):
+    pass

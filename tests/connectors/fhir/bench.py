@@ -6,6 +6,8 @@ import json
 import urllib.error
 import urllib.request
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from connectors.kinds import Place
 from connectors.sink import RecallPolicy
 from fhir_server import FhirServer
 from schemas.registry import Schemas
+from tests.connectors.middle import Middle
 
 NAMES = Names("test-hub", "POL-1")
 JSON = {"content-type": "application/fhir+json"}
@@ -107,6 +110,7 @@ class Bench:
         self.schemas = Schemas(
             s.document for s in map(Schemas.load().by_type, Schemas.load().types())
         )
+        self.between: Middle | None = None
         self._sinks: list[FhirSink] = []
 
     def made(self, recalls: RecallPolicy | None = None) -> FhirSink:
@@ -123,6 +127,13 @@ class Bench:
     def close(self) -> None:
         for sink in self._sinks:
             sink.close()
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        assert self.between is not None
+        self.between.away = True
+        yield
+        self.between.away = False
 
     def shown(self, event_ref: str) -> dict[str, Any] | None:
         found = self.partner.event(event_ref)

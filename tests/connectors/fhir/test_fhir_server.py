@@ -7,11 +7,13 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from connectors.conformance import (
     CANARY,
+    OutageConformance,
     SinkConformance,
     batch,
     claimed,
@@ -33,6 +35,7 @@ from fhir_server import FhirServer
 from schemas.compartments import INHERIT
 from schemas.registry import Schemas
 from tests.connectors.fhir.bench import NAMES, Bench
+from tests.connectors.middle import middle
 
 
 @pytest.fixture
@@ -44,6 +47,19 @@ def bench(tmp_path: Path, fhir_server: FhirServer) -> Iterator[Bench]:
 
 class TestConformance(SinkConformance):
     pass
+
+
+class TestOutages(OutageConformance):
+    @pytest.fixture
+    def bench(self, tmp_path: Path, fhir_server: FhirServer) -> Iterator[Bench]:
+        parts = urlsplit(fhir_server.url)
+        assert parts.port
+        with middle(parts.port) as between:
+            bench = Bench(tmp_path, fhir_server)
+            bench.between = between
+            bench.options["url"] = parts._replace(netloc=f"127.0.0.1:{between.port}").geturl()
+            yield bench
+            bench.close()
 
 
 POINTS = ("before_remote", "after_remote")
@@ -410,3 +426,15 @@ def test_closed_and_compacted_the_database_file_holds_nothing_recalled(
     fhir_server.compact()
     for path in fhir_server.home.iterdir():
         assert CANARY.encode() not in path.read_bytes().upper(), path.name
+
+
+def test_what_landed_is_read_back(bench: Bench) -> None:
+    sink = bench.open()
+    sink.claim()
+    assert sink.landed() == []
+    sink.apply(batch(identity(1)))
+    told = sink.landed()
+    assert {one.about for one in told} == {"Patient", "Basic"}, told
+    assert all(CANARY in str(one.content) for one in told)
+    sink.apply(batch(recalled(2, ("e-1", ["identity"]))))
+    assert sink.landed() == []
