@@ -17,14 +17,19 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, exc
 
 from connectors.columns import to_text
-from connectors.database.partner_tables import Partner, find, fitted
+from connectors.database.definitions import named
+from connectors.database.partner_tables import Partner, fitted, partners
 from connectors.errors import SettingsError, SinkRefusedError
+from connectors.findings import Finding
 from connectors.landing import Database
 from connectors.ledger import instant
 from connectors.ledger_tables import TABLE, TEXT
-from connectors.mapping import CodeMissing, EventMap, Source
+from connectors.mapping import EventMap
 from connectors.mapping import Mapping as MappingFile
+from connectors.mapping.checking import misfits
+from connectors.mapping.source import CodeMissing, Source
 from connectors.sink import Addition, Correction, Removal
+from connectors.workbench.lookups import read_named
 from schemas.registry import Schemas
 
 _CHUNK = 200
@@ -74,13 +79,21 @@ class MappedTables:
     def check(self) -> None:
         """Find the partner's tables. SettingsError lists every table and column that is wrong."""
         with self._database.reading() as db:
-            found, mistakes = find(db, self._mapping.maps, flat=self.flat)
-        if mistakes:
-            raise SettingsError(
-                f"{self._mapping.path} does not fit the database:\n"
-                + "\n".join(f"  {mistake}" for mistake in mistakes)
-            )
-        self._partners = found
+            found = named(db, (one.table for one in self._mapping.maps), flat=self.flat)
+            told = [] if self.flat else misfits(self._mapping, found, self._schemas, codes=False)
+            wrong = [one for one in told if one.level == "wrong"]
+            if wrong:
+                raise SettingsError(
+                    f"{self._mapping.path} does not fit the database:\n"
+                    + "\n".join(f"  {one.subject}: {one.text}: {one.fix}" for one in wrong)
+                )
+            self._partners = partners(db, self._mapping.maps, found, flat=self.flat)
+
+    def findings(self) -> list[Finding]:
+        """How the mapping fits the partner's tables and lists of codes, for who checks it."""
+        with self._database.reading() as db:
+            found = read_named(db, (one.table for one in self._mapping.maps))
+        return misfits(self._mapping, found, self._schemas, codes=True)
 
     def ready(self, schemas: Iterable[tuple[str, bytes]]) -> None:  # noqa: ARG002
         self.tables()

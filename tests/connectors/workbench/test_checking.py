@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.workbench.checking import check
+from connectors.mapping.checking import check
 from hub.cli.role_matrix import withheld_for
 from schemas.registry import Schemas
 from tests.connectors.workbench.places import made, read
@@ -44,7 +44,7 @@ def findings(
     path.write_text(text, "utf-8")
     found = read(made(DDL, folder)) if database else None
     withheld = withheld_for(role) if role else None
-    told = check(path, found, Schemas.load(), withheld)
+    told = check(path, None if found is None else lambda _: found, Schemas.load(), withheld)
     return [(one.level, one.subject.removeprefix(f"{path}:"), one.text, one.fix) for one in told]
 
 
@@ -97,7 +97,13 @@ IDENTITY = "IdentityRecorded"
             "is a list",
             'pick = "first"',
         ),
-        (one_map('tiny = "channel"'), "wrong", "11", "holds 3 letters, the code", "longer"),
+        (
+            one_map('tiny = "channel"'),
+            "wrong",
+            "11",
+            "holds 3 letters, 'third_party' has 11",
+            "longer",
+        ),
         (one_map('age_kind = "age_status"'), "wrong", "11", "takes A, C, U, not", "translate:"),
         (one_map('must = "channel"'), "wrong", "11", "client.must is NOT NULL", "allow NULL"),
         (
@@ -126,7 +132,7 @@ IDENTITY = "IdentityRecorded"
             one_map('name = "channel"', key="short_ref"),
             "wrong",
             "6",
-            "holds 20 letters",
+            "is VARCHAR(20), too narrow",
             "VARCHAR(36)",
         ),
         (one_map('name = "channel"', key="number"), "wrong", "6", "references are text", "VARCHAR"),
@@ -160,7 +166,7 @@ IDENTITY = "IdentityRecorded"
             'pick is "first"',
             "",
         ),
-        ("version = 1\n[[map]", "wrong", None, "not TOML", ""),
+        ("version = 1\n[[map]", "wrong", None, "", "correct it"),
     ],
     ids=lambda value: None,
 )
@@ -171,6 +177,7 @@ def test_each_mistake_is_told_with_line_and_remedy(
     if line is None:
         assert told[0][0] == level
         assert "mapping.toml" in told[0][2]
+        assert fix in told[0][3]
         return
     assert any(
         one[0] == level and one[1] == line and what in one[2] and fix in one[3] for one in told
@@ -228,4 +235,4 @@ def test_maps_into_one_table_have_one_key(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     [one] = check(tmp_path / "none.toml", None, Schemas.load())
-    assert (one.level, one.fix) == ("wrong", "name a mapping file")
+    assert (one.level, one.fix) == ("wrong", "name a mapping file, or correct it")

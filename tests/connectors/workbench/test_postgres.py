@@ -8,8 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from connectors.database.definitions import Code
 from connectors.mapping import load_mapping
-from connectors.workbench.partner_tables import Code
 from tests.cli.programs import nrm
 from tests.connectors.workbench.places import read
 
