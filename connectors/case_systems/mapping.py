@@ -31,10 +31,9 @@ from typing import Any, Final
 
 from connectors.columns import json_text
 from connectors.copies import Kept
-from connectors.errors import SinkRefusedError
 from connectors.event_codes import symbols
 from connectors.mapping.reader import Lines, Reader, document_of, text_of
-from connectors.mapping.source import FROM, CodeMissing, Source
+from connectors.mapping.source import FROM, Source
 from schemas.registry import EventSchema, Schemas
 
 EVERY_OTHER: Final = "*"
@@ -69,14 +68,8 @@ class Target:
 
     def take(self, event: Kept) -> Any:
         """Its value for an event; None if not stated, or not held. SinkRefusedError."""
-        try:
-            return self.source.take(self._raw(event))
-        except CodeMissing:
-            reason, wrong = "code_not_translated", "has a code without translation"
-        except (ValueError, TypeError, KeyError):
-            reason, wrong = "value_unsuitable", "does not fit the type asked for"
-        told = f"{event.event_type}.{self.source.name or self.name} {wrong}"
-        raise SinkRefusedError(reason, told, event.sequence)
+        told = f"{event.event_type}.{self.source.name or self.name}"
+        return self.source.fill(self._raw(event), told, event.sequence)
 
     def _raw(self, event: Kept) -> Any:
         if self.source.kind == "constant":

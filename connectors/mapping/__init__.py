@@ -35,10 +35,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from connectors.mapping.reader import Reader, document_of, listed, text_of
-from connectors.mapping.source import KEYS, CodeMissing, Source
+from connectors.mapping.source import KEYS, Source
 from schemas.registry import Schemas
-
-__all__ = ["CodeMissing", "EventMap", "Mapping", "Source", "load_mapping", "parse_mapping"]
 
 _DEFAULT_TABLES: Final = ("all", "unmapped", "none")
 _WHEN_EMPTY: Final = ("delete", "null")

@@ -14,6 +14,7 @@ from connectors.columns import (
     to_text,
     to_timestamp,
 )
+from connectors.errors import SinkRefusedError
 
 KEYS: Final = ("case_ref", "subject_ref", "event_ref", "agency")
 FROM: Final = (*KEYS, "occurred_at", "received_at", "sequence")
@@ -61,6 +62,16 @@ class Source:
                 [self._code(one) for one in value] if isinstance(value, list) else self._code(value)
             )
         return value if self.convert is None else self.convert(value)
+
+    def fill(self, value: Any, what: str, sequence: int | None) -> Any:
+        """The same of a delivery: SinkRefusedError that names `what` if it does not fit."""
+        try:
+            return self.take(value)
+        except CodeMissing:
+            reason, wrong = "code_not_translated", "has a code without translation"
+        except (ValueError, TypeError, KeyError):
+            reason, wrong = "value_unsuitable", "does not fit the type asked for"
+        raise SinkRefusedError(reason, f"{what} {wrong}", sequence)
 
     def _code(self, value: Any) -> Any:
         assert self.codes is not None
