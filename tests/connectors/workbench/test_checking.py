@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from connectors.database.definitions import Found
 from connectors.mapping.checking import check
+from connectors.sql import SqlDatabase
+from connectors.workbench.lookups import read_named
 from hub.cli.role_matrix import withheld_for
 from schemas.registry import Schemas
 from tests.connectors.workbench.places import made, read
@@ -19,6 +23,10 @@ CREATE TABLE client (
   name VARCHAR(60), age_kind VARCHAR(4) REFERENCES kind(code), born DATE, tiny VARCHAR(3),
   must VARCHAR(20) NOT NULL DEFAULT '', flag BOOLEAN, since TIMESTAMP, free TEXT, other_ref TEXT
 );
+CREATE TABLE nature (id INTEGER PRIMARY KEY, code VARCHAR(4) UNIQUE, label TEXT);
+INSERT INTO nature (code, label) VALUES ('A', 'Adult'), ('C', 'Child'), ('U', 'Unknown');
+CREATE TABLE by_code (nrm_ref VARCHAR(40) UNIQUE, nature VARCHAR(4) REFERENCES nature(code));
+CREATE VIEW shown AS SELECT nrm_ref, name FROM client;
 CREATE TABLE strict (nrm_ref VARCHAR(40) UNIQUE, name TEXT, owner INTEGER NOT NULL);
 """
 HEAD = """version = 1
@@ -204,6 +212,37 @@ def test_code_tables_are_held_against_both_lists(
     text = f"version = 1\n[codes.age]\n{codes}\n" + one_map(mapped).removeprefix(HEAD)
     told = findings(tmp_path, text)
     assert any(one[0] == level and what in one[2] for one in told), told
+
+
+def test_a_list_is_that_of_the_column_referred_to(tmp_path: Path) -> None:
+    """Not of the list's own numbers."""
+    mapped = 'nature = { field = "age_status", codes = "age" }'
+    assert findings(tmp_path, one_map(mapped, table="by_code")) == []
+    (tmp_path / "partner.db").unlink()
+    [told] = findings(tmp_path, one_map('nature = { constant = "B" }', table="by_code"))
+    assert "takes A, C, U, not B" in told[2]
+
+
+def test_a_view_is_looked_into_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "mapping.toml"
+    path.write_text(one_map('name = "channel"', table="shown"), "utf-8")
+    opened = SqlDatabase(made(DDL, tmp_path))
+
+    def look(names: Iterable[str]) -> Found:
+        with opened.reading() as db:
+            return read_named(db, names)
+
+    assert {one.level for one in check(path, look, Schemas.load())} == {"warning"}
+    opened.close()
+
+
+def test_what_another_map_fills_is_a_warning(tmp_path: Path) -> None:
+    """The other may come first, and make the row."""
+    first = one_map("owner = { constant = 1 }", table="strict")
+    second = MAP.format(event=IDENTITY, table="strict", key="nrm_ref", column='name = "given_name"')
+    [told] = findings(tmp_path, first + second)
+    assert told[:2] == ("warning", "12")
+    assert "IdentityRecorded could make no new row" in told[2]
 
 
 def test_all_at_once_and_in_order(tmp_path: Path) -> None:

@@ -67,6 +67,12 @@ def test_definitions_and_lookup_rows_with_no_right_to_read_a_person(
     }
     assert nrm("connector", "map", "--url", looker, "--check", out).code == 0
 
+    named = tmp_path / "named.toml"
+    options = ("--url", looker, "--db-schema", "casework", "--out", named, "--yes")
+    assert nrm("connector", "map", *options).code == 0
+    assert {one.table.partition(".")[0] for one in load_mapping(named).maps} == {"casework"}
+    assert nrm("connector", "map", "--url", looker, "--check", named).code == 0
+
     # What was proposed is what lands.
     (tmp_path / "partner.toml").write_text(
         f'home = "agency"\n[sink]\nurl = "{url}"\nmapping = "mapping.toml"\n', "utf-8"
