@@ -19,7 +19,7 @@ from connectors.columns import kind_of, to_text
 from connectors.database.definitions import REF_LENGTH, Column, Found, Table
 from connectors.database.partner_tables import fitting
 from connectors.errors import SettingsError
-from connectors.event_codes import by_reference, codes_of
+from connectors.event_codes import by_reference, codes_of, symbols
 from connectors.findings import Finding, Level
 from connectors.mapping import EventMap, examined
 from connectors.mapping import Mapping as MappingFile
@@ -214,7 +214,8 @@ class _Checker:
             return
         values = _results(schema, source)
         if values is None:
-            values = sorted(_listed(schema, source), key=len, reverse=True)
+            known = _listed(schema, source) if self._lists else _fixed(schema, source)
+            values = sorted(known, key=len, reverse=True)
         yield from _values(name, column, source, values)
         if self._lists and column.codes and column.kind in ("text", "integer", *_ANYTHING):
             yield from _accepted(name, column, source, values)
@@ -251,7 +252,7 @@ def _values(name: str, column: Column, source: Source, values: Sequence[Any]) ->
             told = "is no whole number" if column.kind == "integer" else "does not fit"
             yield (
                 source.line, "wrong", f"{name} is {column.shown}, {value!r} {told}",
-                "correct the constant" if source.kind == "constant" else "correct the translation",
+                "correct it" if own else _remedy(source),
             )  # fmt: skip
             continue
         if column.kind == "text" and column.length is not None and len(text) > column.length:
@@ -301,6 +302,12 @@ def _listed(schema: EventSchema, source: Source) -> dict[str, str]:
     if kind_of(field.avro) == "boolean":
         return {"true": "yes", "false": "no"} if source.codes is not None else {}
     return codes_of(field)
+
+
+def _fixed(schema: EventSchema, source: Source) -> list[str]:
+    """Codes that the schema itself lists: they change with it alone."""
+    field = schema.field(source.name) if source.kind == "field" else None
+    return [] if field is None else symbols(field.avro)
 
 
 def _remedy(source: Source) -> str:
