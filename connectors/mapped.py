@@ -1,8 +1,7 @@
 """Mapped tables: deliveries go into tables the partner has already, by its mapping file.
 
-`nrm_mapped` remembers which event filled which columns of which row, because only then can a
-recall take back exactly its own values, and a late event not overwrite a later one. A row may be
-the partner's own: columns that no map names are never touched.
+A row may be the partner's own: columns that no map names are never touched. Which event filled what
+is kept beside (`connectors/writers.py`).
 """
 
 from __future__ import annotations
@@ -10,38 +9,25 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, exc
 
 from connectors.columns import to_text
-from connectors.database.partner_tables import Partner, find, fitted
-from connectors.errors import SettingsError, SinkRefusedError
+from connectors.database.definitions import named
+from connectors.database.partner_tables import Partner, fitted, partners
+from connectors.errors import SettingsError
+from connectors.findings import Finding
 from connectors.landing import Database
 from connectors.ledger import instant
-from connectors.ledger_tables import TABLE, TEXT
-from connectors.mapping import CodeMissing, EventMap, Source
+from connectors.mapping import EventMap
 from connectors.mapping import Mapping as MappingFile
+from connectors.mapping.checking import misfits
 from connectors.sink import Addition, Correction, Removal
+from connectors.workbench.lookups import read_named
+from connectors.writers import CHUNK, Order, Writer, Writers, overtaken
 from schemas.registry import Schemas
-
-_CHUNK = 200
-_NOTHING = "[]"  # columns of an empty row that other rows still refer to
-
-Order = tuple[str, int]
-"""(occurred_at, sequence): which of two events was later."""
-
-
-@dataclass(frozen=True)
-class Writer:
-    """An event that filled columns of a row."""
-
-    event_ref: str
-    category: str
-    columns: frozenset[str]
-    order: Order
 
 
 class MappedTables:
@@ -55,32 +41,29 @@ class MappedTables:
         self._schemas = schemas
         self._partners: dict[str, Partner] = {}
         self.flat = False  # a copy's tables have no schemas
-        ref = sa.String(100)
-        self.mapped = sa.Table(
-            "nrm_mapped",
-            metadata,
-            sa.Column("event_ref", ref, primary_key=True),
-            sa.Column("table_name", ref, primary_key=True),
-            sa.Column("category", sa.String(64), primary_key=True),
-            sa.Column("row_key", sa.String(400), nullable=False, index=True),
-            sa.Column("columns", TEXT, nullable=False),
-            sa.Column("occurred_at", sa.String(40), nullable=False),
-            sa.Column("sequence", sa.BigInteger, nullable=False),
-            **TABLE,
-        )
+        self.writers = Writers(metadata)
+        self.mapped = self.writers.table
 
     # -- the partner's tables --------------------------------------------------------------
 
     def check(self) -> None:
         """Find the partner's tables. SettingsError lists every table and column that is wrong."""
         with self._database.reading() as db:
-            found, mistakes = find(db, self._mapping.maps, flat=self.flat)
-        if mistakes:
-            raise SettingsError(
-                f"{self._mapping.path} does not fit the database:\n"
-                + "\n".join(f"  {mistake}" for mistake in mistakes)
-            )
-        self._partners = found
+            found = named(db, (one.table for one in self._mapping.maps), flat=self.flat)
+            told = [] if self.flat else misfits(self._mapping, found, self._schemas, codes=False)
+            wrong = [one for one in told if one.level == "wrong"]
+            if wrong:
+                raise SettingsError(
+                    f"{self._mapping.path} does not fit the database:\n"
+                    + "\n".join(f"  {one.subject}: {one.text}: {one.fix}" for one in wrong)
+                )
+            self._partners = partners(db, self._mapping.maps, found, flat=self.flat)
+
+    def findings(self) -> list[Finding]:
+        """How the mapping fits the partner's tables and lists of codes, for who checks it."""
+        with self._database.reading() as db:
+            found = read_named(db, (one.table for one in self._mapping.maps))
+        return misfits(self._mapping, found, self._schemas, codes=True)
 
     def ready(self, schemas: Iterable[tuple[str, bytes]]) -> None:  # noqa: ARG002
         self.tables()
@@ -115,9 +98,9 @@ class MappedTables:
         entries: Sequence[tuple[EventMap, Addition]],
     ) -> None:
         keys = [_key(one, addition) for one, addition in entries]
-        writers = self.writers(db, name, keys)
+        writers = self.writers.of_rows(db, name, keys)
         rows: dict[str, dict[str, Any]] = defaultdict(dict)
-        told: dict[tuple[str, str], dict[str, Any]] = {}
+        told: dict[tuple[str, str], Writer] = {}
         for (one, addition), key in zip(entries, keys, strict=True):
             event = addition.event
             assert event.occurred_at is not None
@@ -125,28 +108,13 @@ class MappedTables:
             row = rows[key]
             for category, values in _values(one, addition).items():
                 for column, value in values.items():
-                    if not _overtaken(writers[key], column, order, event.event_ref):
+                    if not overtaken(writers[key], column, order, event.event_ref):
                         row[column] = fitted(partner, column, value, event.sequence)
-                writers[key].append(Writer(event.event_ref, category, frozenset(values), order))
-                told[event.event_ref, category] = {
-                    "event_ref": event.event_ref,
-                    "table_name": name,
-                    "category": category,
-                    "row_key": key,
-                    "columns": json.dumps(sorted(values)),
-                    "occurred_at": order[0],
-                    "sequence": order[1],
-                }
+                writer = Writer(event.event_ref, name, key, category, frozenset(values), order)
+                writers[key].append(writer)
+                told[event.event_ref, category] = writer
         self._upsert(db, partner, rows)
-        m = self.mapped.c
-        for ref, category in told:
-            db.execute(
-                self.mapped.delete().where(
-                    m.event_ref == ref, m.table_name == name, m.category == category
-                )
-            )
-        if told:
-            db.execute(self.mapped.insert(), list(told.values()))
+        self.writers.put(db, list(told.values()))
 
     def _upsert(
         self, db: Connection, partner: Partner, rows: Mapping[str, Mapping[str, Any]]
@@ -182,13 +150,13 @@ class MappedTables:
     def _existing(db: Connection, partner: Partner, keys: Sequence[str]) -> set[str]:
         columns = [partner.table.c[k] for k in partner.keys]
         there: set[str] = set()
-        for at in range(0, len(keys), _CHUNK):
+        for at in range(0, len(keys), CHUNK):
             chunk = [
                 tuple(
                     fitted(partner, name, value, None)
                     for name, value in zip(partner.keys, json.loads(key), strict=True)
                 )
-                for key in keys[at : at + _CHUNK]
+                for key in keys[at : at + CHUNK]
             ]
             wanted = (
                 columns[0].in_([one[0] for one in chunk])
@@ -199,29 +167,6 @@ class MappedTables:
                 there.add(json.dumps([to_text(value) for value in row]))
         return there
 
-    def writers(
-        self, db: Connection, name: str, keys: Iterable[str]
-    ) -> defaultdict[str, list[Writer]]:
-        found: defaultdict[str, list[Writer]] = defaultdict(list)
-        m = self.mapped.c
-        wanted = sorted(set(keys))
-        for at in range(0, len(wanted), _CHUNK):
-            query = sa.select(self.mapped).where(
-                m.table_name == name,
-                m.row_key.in_(wanted[at : at + _CHUNK]),
-                m.columns != _NOTHING,
-            )
-            for row in db.execute(query):
-                found[row.row_key].append(
-                    Writer(
-                        row.event_ref,
-                        row.category,
-                        frozenset(json.loads(row.columns)),
-                        (row.occurred_at, int(row.sequence)),
-                    )
-                )
-        return found
-
     # -- what a partner sees, for somebody who tries it ------------------------------------
 
     @property
@@ -230,9 +175,7 @@ class MappedTables:
 
     def filled(self, db: Connection) -> list[tuple[str, str]]:
         """(table, row key) of every row that deliveries have filled."""
-        m = self.mapped.c
-        query = sa.select(m.table_name, m.row_key).distinct().order_by(m.table_name, m.row_key)
-        return [(name, key) for name, key in db.execute(query)]
+        return self.writers.rows(db)
 
     def row(self, db: Connection, place: tuple[str, str]) -> dict[str, Any] | None:
         """The mapped columns of such a row as they are now; None if it is not there."""
@@ -257,70 +200,34 @@ class MappedTables:
 
     def remove(self, db: Connection, removal: Removal) -> None:
         categories = [*removal.categories, *([] if removal.left else [""])]
-        m = self.mapped.c
-        query = sa.select(self.mapped).where(
-            m.event_ref == removal.event_ref, m.category.in_(categories)
-        )
         touched: dict[tuple[str, str], tuple[set[str], Order]] = {}
-        for row in db.execute(query).all():
-            columns, _ = touched.setdefault(
-                (row.table_name, row.row_key), (set(), (row.occurred_at, int(row.sequence)))
-            )
-            columns.update(json.loads(row.columns))
-        db.execute(
-            self.mapped.delete().where(m.event_ref == removal.event_ref, m.category.in_(categories))
-        )
+        for one in self.writers.forget(db, removal.event_ref, categories):
+            columns, _ = touched.setdefault((one.table, one.key), (set(), one.order))
+            columns.update(one.columns)
         places = list(self.tables())
         for (name, key), (columns, order) in sorted(
             touched.items(), key=lambda one: places.index(self._known(one[0][0])), reverse=True
         ):  # children first
             partner = self.partner(name)
-            writers = self.writers(db, name, [key])[key]
+            writers = self.writers.of_rows(db, name, [key])[key]
             empty = not writers and partner.when_empty == "delete"
             if empty and _deleted(db, partner, key):
                 continue
             gone = {
                 column: None
                 for column in columns
-                if not _overtaken(writers, column, order, removal.event_ref)
+                if not overtaken(writers, column, order, removal.event_ref)
                 and partner.table.c[column].nullable
             }
             if gone:
                 db.execute(partner.table.update().where(*partner.row(key)).values(gone))
             if empty:
-                self._keep_for_later(db, removal.event_ref, name, key, order)
-        self._delete_what_was_kept(db)
-
-    def _keep_for_later(
-        self, db: Connection, event_ref: str, name: str, key: str, order: Order
-    ) -> None:
-        """A row that is empty and that other rows still refer to: it goes when they have gone."""
-        db.execute(
-            self.mapped.insert().values(
-                event_ref=event_ref,
-                table_name=name,
-                category="",
-                row_key=key,
-                columns=_NOTHING,
-                occurred_at=order[0],
-                sequence=order[1],
-            )
-        )
-
-    def _delete_what_was_kept(self, db: Connection) -> None:
-        m = self.mapped.c
-        query = sa.select(self.mapped).where(m.columns == _NOTHING).limit(_CHUNK)
-        for row in db.execute(query).all():
-            filled = bool(self.writers(db, row.table_name, [row.row_key])[row.row_key])
-            if filled or _deleted(db, self.partner(row.table_name), row.row_key):
-                db.execute(
-                    self.mapped.delete().where(
-                        m.event_ref == row.event_ref,
-                        m.table_name == row.table_name,
-                        m.category == "",
-                        m.columns == _NOTHING,
-                    )
-                )
+                left = Writer(removal.event_ref, name, key, "", frozenset(), order)
+                self.writers.keep_empty(db, left)
+        for left in self.writers.kept_empty(db):
+            filled = self.writers.of_rows(db, left.table, [left.key])[left.key]
+            if filled or _deleted(db, self.partner(left.table), left.key):
+                self.writers.forget_empty(db, left)
 
     def correct(self, db: Connection, correction: Correction) -> None:
         for one in self._mapping.of(correction.event_type):
@@ -329,27 +236,21 @@ class MappedTables:
                 for column, source in one.columns.items()
                 if source.kind == "field" and source.name == correction.field
             }
-            m = self.mapped.c
-            query = sa.select(self.mapped).where(
-                m.event_ref == correction.event_ref, m.table_name == one.table
-            )
-            for row in db.execute(query).all() if sources else ():
+            if not sources:
+                continue
+            sequence = correction.sequence or None
+            for written in self.writers.of_event(db, correction.event_ref, one.table):
                 partner = self.partner(one.table)
-                order = (row.occurred_at, int(row.sequence))
-                writers = self.writers(db, one.table, [row.row_key])[row.row_key]
-                values = {
-                    column: fitted(
-                        partner,
-                        column,
-                        _take(source, correction.value, one, correction.sequence or None),
-                        correction.sequence or None,
-                    )
-                    for column, source in sources.items()
-                    if column in json.loads(row.columns)
-                    and not _overtaken(writers, column, order, correction.event_ref)
-                }
+                writers = self.writers.of_rows(db, one.table, [written.key])[written.key]
+                values = {}
+                for column, source in sources.items():
+                    late = overtaken(writers, column, written.order, correction.event_ref)
+                    if column in written.columns and not late:
+                        told = f"{one.event}.{source.name}"
+                        value = source.fill(correction.value, told, sequence)
+                        values[column] = fitted(partner, column, value, sequence)
                 if values:
-                    place = partner.row(row.row_key)
+                    place = partner.row(written.key)
                     db.execute(partner.table.update().where(*place).values(values))
 
     def partner(self, name: str) -> Partner:
@@ -375,29 +276,18 @@ def _values(one: EventMap, addition: Addition) -> dict[str, dict[str, Any]]:
     values: dict[str, dict[str, Any]] = defaultdict(dict)
     for column, source in one.columns.items():
         if source.kind == "field":
-            if source.category in addition.categories:
-                value = event.fields[source.category].get(source.name)
-                values[source.category][column] = _take(source, value, one, event.sequence)
+            if source.category not in addition.categories:
+                continue
+            value = event.fields[source.category].get(source.name)
         elif source.kind == "constant":
-            values[""][column] = _take(source, source.value, one, event.sequence)
+            value = source.value
+        elif source.name == "received_at":
+            value = addition.received_at
         else:
-            value = (
-                addition.received_at
-                if source.name == "received_at"
-                else getattr(event, source.name)
-            )
-            values[""][column] = _take(source, value, one, event.sequence)
+            value = getattr(event, source.name)
+        told = f"{one.event}.{source.name}"
+        values[source.category][column] = source.fill(value, told, event.sequence)
     return values
-
-
-def _take(source: Source, value: Any, one: EventMap, sequence: int | None) -> Any:
-    try:
-        return source.take(value)
-    except CodeMissing:
-        reason, wrong = "code_not_translated", "has a code without translation"
-    except (ValueError, TypeError, KeyError):
-        reason, wrong = "value_unsuitable", "does not fit the type asked for"
-    raise SinkRefusedError(reason, f"{one.event}.{source.name} {wrong}", sequence)
 
 
 def _deleted(db: Connection, partner: Partner, key: str) -> bool:
@@ -410,11 +300,3 @@ def _deleted(db: Connection, partner: Partner, key: str) -> bool:
     except exc.IntegrityError:
         return False
     return True
-
-
-def _overtaken(writers: Sequence[Writer], column: str, order: Order, event_ref: str) -> bool:
-    """Whether another event that happened later filled this column."""
-    return any(
-        column in writer.columns and writer.order > order and writer.event_ref != event_ref
-        for writer in writers
-    )

@@ -10,26 +10,25 @@ logs of program and entity type have to be off.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
 
 from connectors.case_systems.dhis2_api import Dhis2Api
 from connectors.case_systems.dhis2_case import TrackedCase, Tracker, names
 from connectors.case_systems.dhis2_objects import ABSENT, DELETED, PROGRAM, RIGHTS, Trouble
 from connectors.case_systems.dhis2_program import FORM, Program, mismatches
-from connectors.case_systems.mapping import CaseMapping, load_case_mapping
+from connectors.case_systems.mapping import CaseMapping
+from connectors.case_systems.options import CaseOptions, basic, fits, opened
 from connectors.case_systems.places import Places
-from connectors.case_systems.sink import CaseSink, agreed, unmapped
+from connectors.case_systems.sink import CaseSink, agreed
 from connectors.copies import CaseChange
 from connectors.errors import ConnectorError, SinkDownError, SinkRefusedError
 from connectors.findings import Finding
 from connectors.kinds import Place
 from connectors.landed import Landed
-from connectors.outbound import Outbound
 from connectors.secret import Secret
 
 _MOST_RENEWALS: Final = 20
@@ -37,10 +36,8 @@ MOST_EVENTS: Final = 200
 """In one import, about: it has to be answered within the settings' seconds."""
 
 
-class Options(BaseModel):
+class Options(CaseOptions):
     """[sink.options] of kind dhis2."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     url: str
     """Address of the instance, without /api: https://dhis2.example/nrm"""
@@ -60,20 +57,11 @@ class Options(BaseModel):
     org_unit: str
     """Uid of the organisation unit all cases belong to."""
 
-    mapping: Path
-    """The mapping file."""
-
     state: Path = Path("dhis2.state.db")
     """The connector's books."""
 
     purge: Literal["server", "maintenance"] = "server"
     """Who removes deleted rows for good: the server's own people, or this connector."""
-
-    ca_file: Path | None = None
-    """CA certificates, if not the system's."""
-
-    seconds: float = 60.0
-    """Longest wait for an answer."""
 
     @model_validator(mode="after")
     def one_credential(self) -> Options:
@@ -81,26 +69,21 @@ class Options(BaseModel):
             raise ValueError("give a token, or username and password")
         return self
 
+    def credential(self, folder: Path) -> str:
+        if self.token is not None:
+            return f"ApiToken {self.token.read(folder)}"
+        assert self.password is not None  # one_credential saw to it
+        return basic(self.username, self.password.read(folder))
+
 
 def open_sink(options: Options, place: Place) -> CaseSink:
-    state = place.file(options.state)
-    places = Places(state.with_name(state.name + ".places.db"))
-    mapping = load_case_mapping(place.file(options.mapping), FORM)
-    http = Outbound(
-        options.url,
-        headers=lambda: {"authorization": _credential(options, place.folder)},
-        ca_file=None if options.ca_file is None else place.file(options.ca_file),
-        seconds=options.seconds,
+    return opened(
+        options,
+        place,
+        FORM,
+        lambda: options.credential(place.folder),
+        lambda http, mapping, places: Dhis2(options, place, Dhis2Api(http), mapping, places),
     )
-    return CaseSink(state, Dhis2(options, place, Dhis2Api(http), mapping, places), places, place)
-
-
-def _credential(options: Options, folder: Path) -> str:
-    if options.token is not None:
-        return f"ApiToken {options.token.read(folder)}"
-    assert options.password is not None  # Options saw to it
-    pair = f"{options.username}:{options.password.read(folder)}"
-    return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
 class Dhis2:
@@ -171,14 +154,7 @@ class Dhis2:
             text = "the change log is on: former values stay readable there after a recall"
             fix = "turn it off for program and tracked entity type, if the law allows"
             found.append(Finding("wrong" if self.purges else "warning", "program", text, fix))
-        wrong = mismatches(self._mapping, program)
-        for one in wrong:
-            where = f"{self._mapping.path}:{one.line}"
-            found.append(Finding("wrong", where, one.text, one.fix))
-        if not wrong:
-            found.append(Finding("ok", "mapping", f"{self._mapping.path} fits the program"))
-            found += unmapped(self._mapping)
-        return found
+        return found + fits(self._mapping, mismatches(self._mapping, program), "program")
 
     def landed(self, case_ref: str) -> list[Landed]:
         """Attributes and data elements by their uids."""

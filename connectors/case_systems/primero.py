@@ -13,14 +13,12 @@ stays until the partner's own people purge it.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from connectors.case_systems.mapping import CaseMapping, load_case_mapping
+from connectors.case_systems.mapping import CaseMapping
+from connectors.case_systems.options import CaseOptions, basic, fits, opened
 from connectors.case_systems.places import Places
 from connectors.case_systems.primero_api import PrimeroApi, Refused
 from connectors.case_systems.primero_case import (
@@ -32,22 +30,19 @@ from connectors.case_systems.primero_case import (
     unkept,
 )
 from connectors.case_systems.primero_forms import FORM, Forms, mismatches
-from connectors.case_systems.sink import CaseSink, agreed, unmapped
+from connectors.case_systems.sink import CaseSink, agreed
 from connectors.copies import CaseChange
 from connectors.errors import ConnectorError, SinkDownError, SinkRefusedError
 from connectors.findings import Finding
 from connectors.kinds import Place
 from connectors.landed import Landed
-from connectors.outbound import Outbound
 from connectors.secret import Secret
 
 _LIVE: Final = ("in_progress", "accepted", None)
 
 
-class Options(BaseModel):
+class Options(CaseOptions):
     """[sink.options] of kind primero."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     url: str
     """Address of the instance: https://primero.example"""
@@ -61,40 +56,21 @@ class Options(BaseModel):
     module: str
     """Unique id of the module new cases belong to."""
 
-    mapping: Path
-    """The mapping file."""
-
     state: Path = Path("primero.state.db")
     """The connector's books."""
 
     when_empty: Literal["leave", "disable"] = "leave"
     """What becomes of a case when all we filled is recalled."""
 
-    ca_file: Path | None = None
-    """CA certificates, if not the system's."""
-
-    seconds: float = 60.0
-    """Longest wait for an answer."""
-
 
 def open_sink(options: Options, place: Place) -> CaseSink:
-    state = place.file(options.state)
-    places = Places(state.with_name(state.name + ".places.db"))
-    mapping = load_case_mapping(place.file(options.mapping), FORM)
-    http = Outbound(
-        options.url,
-        headers=lambda: {"authorization": _credential(options, place.folder)},
-        ca_file=None if options.ca_file is None else place.file(options.ca_file),
-        seconds=options.seconds,
+    return opened(
+        options,
+        place,
+        FORM,
+        lambda: basic(options.username, options.password.read(place.folder)),
+        lambda http, mapping, places: Primero(options, place, PrimeroApi(http), mapping, places),
     )
-    return CaseSink(
-        state, Primero(options, place, PrimeroApi(http), mapping, places), places, place
-    )
-
-
-def _credential(options: Options, folder: Path) -> str:
-    pair = f"{options.username}:{options.password.read(folder)}"
-    return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
 class Primero:
@@ -152,14 +128,8 @@ class Primero:
             ),
         ]
         wrong = mismatches(self._mapping, forms)
-        for one in wrong:
-            where = f"{self._mapping.path}:{one.line}"
-            found.append(Finding("wrong", where, one.text, one.fix))
-        if not wrong:
-            found.append(Finding("ok", "mapping", f"{self._mapping.path} fits the forms"))
-            found += unmapped(self._mapping)
-            found += self._warned(forms)
-        return found
+        found += fits(self._mapping, wrong, "forms")
+        return found if wrong else found + self._warned(forms)
 
     def _warned(self, forms: Forms) -> list[Finding]:
         found = []

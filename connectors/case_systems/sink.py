@@ -14,7 +14,6 @@ from typing import Protocol
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.case_systems.mapping import EVERY_OTHER, CaseMapping
 from connectors.case_systems.places import Places
 from connectors.copies import CaseSystem, Copies
 from connectors.delivery import Arrived
@@ -90,12 +89,3 @@ def agreed(system: str, found: Sequence[Finding]) -> None:
     wrong = [f"  {one.subject}: {one.text}: {one.fix}" for one in found if one.level == "wrong"]
     if wrong:
         raise SettingsError(f"{system} and the settings do not agree:\n" + "\n".join(wrong))
-
-
-def unmapped(mapping: CaseMapping) -> list[Finding]:
-    """A warning, if events of some types go nowhere."""
-    if any(one.event == EVERY_OTHER for one in mapping.maps):
-        return []
-    text = "types of events without a map are kept in the connector's own file and shown nowhere"
-    fix = 'map event = "*", or leave it if that is meant'
-    return [Finding("warning", str(mapping.path), text, fix)]

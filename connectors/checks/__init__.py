@@ -1,6 +1,6 @@
 """What `nrm-hub connector check` looks at, before anything flows and while it does.
 
-    settings → files and disk → identity → notice → sink and its system → mapping → hub → lag
+    settings → files and disk → identity → notice → sink and its system → hub → registry → lag
 
 Each step answers with findings (`connectors/findings.py`) and raises nothing it can name; what
 cannot be looked at because an earlier step is wrong is left out. Nothing here prints: a finding
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from connectors.checks.files import disk_findings, home_findings, settings_findings
 from connectors.checks.hub import hub_findings
-from connectors.checks.sink import mapping_findings, sink_findings
+from connectors.checks.sink import sink_findings
 from connectors.errors import ConnectorError
 from connectors.findings import Finding
 from connectors.identity import AgencyIdentity
@@ -48,8 +48,6 @@ def look(path: Path, now: datetime) -> list[Finding]:
     try:
         reached, position = sink_findings(sink, now)
         found += reached
-        if position is not None:
-            found += mapping_findings(settings, sink)
         found += hub_findings(settings, identity, position, now)
     finally:
         sink.close()

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from connectors.checks.codes import code_findings
 from connectors.dead_letters import RECALLED_SINCE, SIDES, owner
 from connectors.errors import ConnectorError
 from connectors.findings import Finding
-from connectors.settings import PartnerSettings
 from connectors.sink import Position, Sink
-from connectors.sql import SqlSink
 
 LATE: Final = timedelta(hours=1)
 
@@ -68,10 +65,3 @@ def sink_findings(sink: Sink, now: datetime) -> tuple[list[Finding], Position | 
             )
         )
     return found, position
-
-
-def mapping_findings(settings: PartnerSettings, sink: Any) -> list[Finding]:
-    """The codes of a mapping file against its events and the partner's tables."""
-    if settings.sink.mapping is None or not isinstance(sink, SqlSink):
-        return []
-    return code_findings(settings.sink.mapping, sink.database.engine)

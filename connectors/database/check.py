@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from connectors.database import ddl, rights
 from connectors.database.engines import is_local
-from connectors.errors import SettingsError, SinkDownError
+from connectors.errors import SinkDownError
 from connectors.findings import Finding
 
 if TYPE_CHECKING:
@@ -31,14 +31,11 @@ def checked(sink: SqlSink) -> list[Finding]:
         with sink.database.reading() as db:
             found = [*_encryption(db, sink), *_rights(db), *_erasure(db, sink)]
             found += _tables(db, sink)
+        if sink.mapped is not None:
+            told = sink.mapped.findings()
+            found += told or [Finding("ok", "mapping", "fits the database, its codes too")]
     except SinkDownError as down:
         return [Finding("wrong", "database", str(down), "then check again")]
-    if sink.mapped is not None:
-        try:
-            sink.mapped.check()
-            found.append(Finding("ok", "mapping", "fits the database"))
-        except SettingsError as wrong:
-            found.append(Finding("wrong", "mapping", str(wrong), "change the file or the tables"))
     return found
 
 

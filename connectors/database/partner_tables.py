@@ -1,27 +1,26 @@
-"""Partner tables: those a mapping file names, as found in the database, and whether it fits them.
+"""Partner tables: those a mapping file names, ready to be written.
 
-Everything is looked at before anything flows: tables, columns, types, keys, what may be NULL, and
-in which order rows must be written so that foreign keys hold (parents first). Every mistake comes
-with its line in the mapping file and what to do.
+In which order rows must be written so that foreign keys hold (parents first), how a row is found,
+and how a mapped value becomes one of the column's type. Whether the file fits the tables is told by
+`connectors/mapping/checking.py`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, exc
+from sqlalchemy import Connection
 
 from connectors.columns import to_boolean, to_date, to_integer, to_text, to_timestamp
+from connectors.database.definitions import Found, Table
 from connectors.errors import SinkRefusedError
 from connectors.ledger import instant
-from connectors.mapping import EventMap, Source
-
-REF_LETTERS: Final = 36  # a UUID; a pseudonym has 35
+from connectors.mapping import EventMap
 
 
 @dataclass(frozen=True)
@@ -46,35 +45,22 @@ class Partner:
         return [self.table.c[c] == v for c, v in zip(self.keys, self.place(key), strict=True)]
 
 
-def find(
-    db: Connection, maps: Sequence[EventMap], *, flat: bool = False
-) -> tuple[dict[str, Partner], list[str]]:
-    """The tables by name, parents first, and everything that is wrong.
+def partners(
+    db: Connection, maps: Sequence[EventMap], found: Found, *, flat: bool = False
+) -> dict[str, Partner]:
+    """The tables by name, parents first. found: their definitions.
 
     flat: a table's name is whole, without a schema (in a copy).
     """
-    found: dict[str, Partner] = {}
-    mistakes: list[str] = []
-    for name in dict.fromkeys(one.table for one in maps):
-        mine = [one for one in maps if one.table == name]
-        try:
-            table = _reflect(db, name, flat)
-        except exc.NoSuchTableError:
-            mistakes.append(
-                f"line {mine[0].line}: the database has no table {name!r} that this user may read"
-            )
-            continue
-        mistakes += _check(table, mine)
-        found[name] = _partner(db, table, mine)
-        mistakes += _constants(found[name], mine)
+    made = {
+        name: _partner(db, _reflect(db, name, flat), table, [m for m in maps if m.table == name])
+        for name, table in found.tables.items()
+    }
     if flat:
-        return found, mistakes
-    for name, partner in found.items():
-        parents = _parents(db, partner.table, found)
-        found[name] = Partner(
-            partner.table, partner.keys, partner.fit, partner.when_empty, parents - {name}
-        )
-    return _parents_first(found), mistakes
+        return made
+    for name, one in made.items():
+        made[name] = replace(one, parents=_parents(db, one.table, made) - {name})
+    return _parents_first(made)
 
 
 def fitted(partner: Partner, column: str, value: Any, sequence: int | None) -> Any:
@@ -87,146 +73,6 @@ def fitted(partner: Partner, column: str, value: Any, sequence: int | None) -> A
         raise SinkRefusedError(
             "value_unsuitable", f"{partner.table.name}.{column} is of another type", sequence
         ) from None
-
-
-# -- what fits -----------------------------------------------------------------------------------
-
-# What a source gives → families of columns that take it, and how to make it fit another.
-_TAKEN: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
-    "text": (
-        (),
-        "make the column text, translate it with codes = …, or say what it is with type = …",
-    ),
-    "integer": ((sa.Numeric, sa.Float, sa.Integer), "make the column a number"),
-    "number": ((sa.Numeric, sa.Float), "make the column NUMERIC or DOUBLE PRECISION"),
-    "boolean": ((sa.Boolean, sa.Integer), "make the column BOOLEAN"),
-    "date": ((sa.Date, sa.DateTime), "make the column DATE"),
-    "timestamp": ((sa.DateTime, sa.Date), 'make the column TIMESTAMP, or add type = "date"'),
-    "json": ((), 'make the column JSON, or text with type = "text"'),
-}
-
-
-def _check(table: sa.Table, maps: Sequence[EventMap]) -> list[str]:
-    mistakes = []
-    for one in maps:
-        if tuple(one.key) != tuple(maps[0].key) or one.when_empty != maps[0].when_empty:
-            mistakes.append(
-                f"line {one.line}: all maps into {one.table} need the same key and when_empty"
-            )
-        for name in (*one.key, *one.columns):
-            if name not in table.c:
-                there = ", ".join(c.name for c in table.columns)
-                mistakes.append(
-                    f"line {one.line}: {one.table} has no column {name!r}; it has {there}"
-                )
-        for name in one.key:
-            if name in table.c:
-                mistakes += _check_key(table, name, one)
-        for name, source in one.columns.items():
-            column = table.c.get(name)
-            if column is None:
-                continue
-            if not column.nullable and source.kind == "field":
-                mistakes.append(
-                    f"line {one.line}: {one.table}.{name} is NOT NULL, but a category may be "
-                    "withheld or recalled: allow NULL there"
-                )
-            wrong = _misfit(column, source)
-            if wrong:
-                mistakes.append(f"line {one.line}: {one.table}.{name} {wrong}")
-    if maps and not mistakes:
-        mistakes += _unfilled(table, maps)
-    return mistakes
-
-
-def _check_key(table: sa.Table, name: str, one: EventMap) -> list[str]:
-    kind = table.c[name].type
-    where = f"line {one.line}: {one.table}.{name}"
-    if isinstance(kind, sa.CHAR) or (
-        isinstance(kind, sa.String) and kind.length is not None and kind.length < REF_LETTERS
-    ):
-        return [f"{where} is {_said(kind)}, too narrow for a reference: make it VARCHAR(100)"]
-    uuid = isinstance(kind, sa.Uuid) and one.key[name] == "event_ref"
-    if not isinstance(kind, sa.String) and not uuid and not isinstance(kind, sa.types.NullType):
-        return [f"{where} is {_said(kind)}, but a reference is text: make it VARCHAR(100)"]
-    return []
-
-
-def _misfit(column: sa.Column[Any], source: Source) -> str:
-    """Why this column cannot take what the source gives; "" if it can."""
-    kind, gives = column.type, source.gives
-    if isinstance(kind, sa.Enum):
-        return _longest(source, kind)
-    if isinstance(kind, sa.String):
-        return _longest(source, kind)
-    known = (sa.Numeric, sa.Float, sa.Integer, sa.Boolean, sa.Date, sa.DateTime)
-    if isinstance(kind, sa.JSON) or not isinstance(kind, known) or not gives:
-        return ""
-    taken, fix = _TAKEN[gives]
-    if isinstance(kind, taken):
-        return ""
-    told = source.name or "a constant"
-    return f"is {_said(kind)}, but {told} gives {gives}: {fix}"
-
-
-def _constants(partner: Partner, maps: Sequence[EventMap]) -> list[str]:
-    """Constants that their column does not take: known without a delivery."""
-    mistakes = []
-    for one in maps:
-        for name, source in one.columns.items():
-            if source.kind == "constant" and name in partner.fit:
-                try:
-                    fitted(partner, name, source.take(source.value), None)
-                except (SinkRefusedError, ValueError, TypeError):
-                    mistakes.append(
-                        f"line {one.line}: {one.table}.{name} does not take this constant: it is "
-                        f"{_said(partner.table.c[name].type)}"
-                    )
-    return mistakes
-
-
-def _longest(source: Source, kind: sa.String) -> str:
-    """Codes that are known and longer than the column."""
-    if kind.length is None or isinstance(kind, sa.Enum):
-        return ""
-    longest = max((len(one) for one in source.texts), default=0)
-    if longest > kind.length:
-        return (
-            f"is {_said(kind)}, but {source.name or 'a constant'} can have {longest} letters: "
-            "widen the column, or translate with codes = …"
-        )
-    return ""
-
-
-def _unfilled(table: sa.Table, maps: Sequence[EventMap]) -> list[str]:
-    """Columns that a new row needs and no map fills."""
-    filled = {name for one in maps for name in (*one.key, *one.columns)}
-    needed = [
-        c.name
-        for c in table.columns
-        if not c.nullable
-        and c.name not in filled
-        and c.server_default is None
-        and c.identity is None
-        and c.computed is None
-        and not (c.primary_key and c.autoincrement in (True, "auto") and _is_serial(c))
-    ]
-    return [
-        f"line {maps[0].line}: {maps[0].table}.{name} is NOT NULL without a default, and nothing "
-        "fills it: give it a default, or a constant in the mapping"
-        for name in needed
-    ]
-
-
-def _is_serial(column: sa.Column[Any]) -> bool:
-    return isinstance(column.type, sa.Integer)
-
-
-def _said(kind: Any) -> str:
-    try:
-        return str(kind)
-    except (exc.CompileError, NotImplementedError):
-        return type(kind).__name__
 
 
 # -- foreign keys --------------------------------------------------------------------------------
@@ -265,46 +111,26 @@ def _reflect(db: Connection, name: str, flat: bool) -> sa.Table:
     )
 
 
-def _partner(db: Connection, table: sa.Table, maps: Sequence[EventMap]) -> Partner:
+def _partner(db: Connection, table: sa.Table, told: Table, maps: Sequence[EventMap]) -> Partner:
     fit: dict[str, Callable[[Any], Any]] = {}
-    for name in _json_columns(db, table):
-        table.c[name].type = sa.JSON(none_as_null=True)
-    for column in table.columns:
-        fit[column.name] = _fitting(column.type)
-        if db.dialect.name == "sqlite" and not isinstance(column.type, sa.String | sa.JSON):
+    for one in told.columns:
+        column = table.c[one.name]
+        if one.kind == "json":
+            own = type(column.type) if isinstance(column.type, sa.JSON) else sa.JSON
+            column.type = own(none_as_null=True)
+        fit[one.name] = fitting(one.kind, zoned=bool(getattr(column.type, "timezone", False)))
+        if db.dialect.name == "sqlite" and one.kind not in ("text", "json"):
             # SQLite keeps what it is given: exact text for decimals, ISO 8601 for dates.
             column.type = sa.types.NullType()
-            fit[column.name] = _plain(fit[column.name])
+            fit[one.name] = _plain(fit[one.name])
     return Partner(table, tuple(maps[0].key), fit, maps[0].when_empty)
 
 
-def _json_columns(db: Connection, table: sa.Table) -> list[str]:
-    """MariaDB's JSON is text with a check; nothing else tells it from text."""
-    if db.dialect.name != "mariadb":
-        return []
-    checks = sa.inspect(db).get_check_constraints(table.name, schema=table.schema)
-    texts = [str(one["sqltext"]).replace("`", "").lower() for one in checks]
-    return [c.name for c in table.columns if f"json_valid({c.name.lower()})" in texts]
-
-
-def _fitting(kind: Any) -> Callable[[Any], Any]:
-    """From a mapped value to one of the column's type."""
-    if isinstance(kind, sa.JSON):
-        return lambda value: value
-    if isinstance(kind, sa.Boolean):
-        return to_boolean
-    if isinstance(kind, sa.Integer):
-        return lambda value: int(value) if isinstance(value, bool) else to_integer(value)
-    if isinstance(kind, sa.Numeric):
-        return lambda value: value if isinstance(value, int | float) else to_text(value)
-    if isinstance(kind, sa.DateTime):
-        zoned = bool(kind.timezone)
+def fitting(kind: str, *, zoned: bool = True) -> Callable[[Any], Any]:
+    """From a mapped value to one of a column's kind. The function raises ValueError, TypeError."""
+    if kind == "timestamp":
         return lambda value: _moment(value, zoned)
-    if isinstance(kind, sa.Date):
-        return to_date
-    if isinstance(kind, sa.String):
-        return _text
-    return lambda value: value
+    return _FITTING.get(kind, lambda value: value)
 
 
 def _moment(value: Any, zoned: bool) -> datetime:
@@ -328,3 +154,12 @@ def _plain(fit: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return int(fitted) if isinstance(fitted, bool) else fitted
 
     return plain
+
+
+_FITTING: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "boolean": to_boolean,
+    "integer": lambda value: int(value) if isinstance(value, bool) else to_integer(value),
+    "number": lambda value: value if isinstance(value, int | float) else to_text(value),
+    "date": to_date,
+    "text": _text,
+}

@@ -100,7 +100,7 @@ class MappedComparison:
         theirs, ours = self._theirs.partner(name), self._ours.partner(name)
         there = rows_by_key(self._sides.theirs, theirs, keys)
         ought = rows_by_key(self._sides.ours, ours, keys)
-        writers = self._ours.writers(self._sides.ours, name, keys)
+        writers = self._ours.writers.of_rows(self._sides.ours, name, keys)
         for key in keys:
             ref = writers[key][0].event_ref
             if key not in there:
@@ -121,7 +121,7 @@ class MappedComparison:
         """Columns of a row that the partner keeps on an own basis."""
         return {
             column
-            for one in self._theirs.writers(self._sides.theirs, name, [key])[key]
+            for one in self._theirs.writers.of_rows(self._sides.theirs, name, [key])[key]
             if one.category in self._sides.own(one.event_ref)
             for column in one.columns
         }

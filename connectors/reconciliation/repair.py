@@ -130,7 +130,7 @@ class Repair:
             writer.event_ref
             for tables, connection in ((self._partner.mapped, db), (self._copy.mapped, ours))
             if tables is not None
-            for writer in tables.writers(connection, one.table, [one.row])[one.row]
+            for writer in tables.writers.of_rows(connection, one.table, [one.row])[one.row]
         }
         return any(self._moved_on(db, ours, ref) for ref in sorted(filled))
 

@@ -35,8 +35,7 @@ Events are stated in the order of the maps: put first what has to come first.
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
@@ -44,7 +43,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from connectors.errors import SettingsError
+from connectors.mapping.reader import Reader, close, document_of, listed, text_of
 from schemas.event import EventSchema
 from schemas.registry import Schemas
 
@@ -158,68 +157,78 @@ class ChangesMapping:
 
 def load_changes_mapping(path: Path) -> ChangesMapping:
     """The mapping in this file. SettingsError lists everything that is wrong with it."""
+    text = text_of(path)
+    reader = Reader(path, text)
     try:
-        document = _Document.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as missing:
-        raise SettingsError(f"{path}: cannot be read ({missing.strerror})") from None
+        document = _Document.model_validate(document_of(text, path))
     except ValidationError as wrong:
-        raise _mistakes(
-            path,
-            [
-                f"{'.'.join(str(step) for step in one['loc'])}: {one['msg']}"
-                for one in wrong.errors(include_input=False, include_url=False)
-            ],
-        ) from None
-    except (ValueError, RecursionError) as wrong:
-        raise SettingsError(f"{path}: {wrong}") from None
-    wrong_ones = [text for one in document.map for text in _wrong(one, document)]
-    labels = [one.label for one in document.map]
-    wrong_ones += [
-        f"{label}: two maps have this name; give each a name of its own"
-        for label in dict.fromkeys(one for one in labels if labels.count(one) > 1)
-    ]
+        for one in wrong.errors(include_input=False, include_url=False):
+            told = ".".join(s for s in one["loc"] if isinstance(s, str) and s != "map")
+            reader.wrong(_line(reader, one["loc"]), f"{told}: {one['msg']}")
+        reader.refuse()
+        raise
+    seen: dict[str, int] = {}
+    for index, each in enumerate(document.map):
+        start, _ = reader.part(index)
+        if each.label in seen:
+            reader.wrong(
+                start,
+                f"{each.label} is the name of the map in line {seen[each.label]} too: give each a "
+                "name of its own",
+            )
+        seen.setdefault(each.label, start)
+        _against_event(reader, index, each, document.codes)
     zone = None
     if document.zone is not None:
         try:
             zone = ZoneInfo(document.zone)
         except (ValueError, OSError, LookupError):
-            wrong_ones.append(f"zone: there is no time zone {document.zone!r}")
-    if wrong_ones:
-        raise _mistakes(path, wrong_ones)
+            reader.wrong(reader.find("zone"), f"there is no time zone {document.zone!r}")
+    reader.refuse()
     return ChangesMapping(tuple(document.map), document.codes, zone)
 
 
-def _mistakes(path: Path, texts: list[str]) -> SettingsError:
-    count = len(texts)
-    shown = "\n".join(f"  {text}" for text in texts)
-    return SettingsError(f"{path}: {count} mistake{'s' if count > 1 else ''}:\n{shown}")
+def _line(reader: Reader, steps: Sequence[str | int]) -> int:
+    """Where the file says what these steps lead to."""
+    start, end = (1, None)
+    if steps[0] == "map" and len(steps) > 1:
+        start, end = reader.part(int(steps[1]))
+        steps = steps[1:]
+    for step in steps:
+        if isinstance(step, str):
+            start = reader.find(step, start, end)
+    return start
 
 
-def _wrong(one: EventMap, document: _Document) -> list[str]:
+def _against_event(
+    reader: Reader, index: int, one: EventMap, codes: Mapping[str, Mapping[str, Any]]
+) -> None:
     """What the event's schema and the code tables say against a map."""
-    try:
-        schema = Schemas.load().by_type(one.event)
-    except KeyError:
-        return [f"{one.label}: there is no event type {one.event}; docs/events.md lists them"]
-    found = []
+    start, end = reader.part(index)
+    if one.event == "RecordCorrected":
+        told = 'corrections follow from maps with on = "first": map their event'
+        reader.wrong(reader.find("event", start, end), told)
+        return
+    schema = reader.event(one.event, start, end)
+    if schema is None:
+        return
+    section = reader.find("map.fields", start, end)
+    names = [field.name for field in schema.fields]
     for name, where in one.fields.items():
-        if schema.field(name) is None:
-            known = ", ".join(field.name for field in schema.fields)
-            found.append(f"{one.label}: {one.event} has no field {name}; it has {known}")
-        if where.codes is not None and where.codes not in document.codes:
-            found.append(f"{one.label}: there is no [codes.{where.codes}]")
+        line = reader.find(name, section, end)
+        if name not in names:
+            told = f"{one.event} has no field {name!r}{close(name, names)}; it has {listed(names)}"
+            reader.wrong(line, told)
+        if where.codes is not None and where.codes not in codes:
+            reader.wrong(line, f"there is no [codes.{where.codes}]{close(where.codes, codes)}")
     missing = [f.name for f in schema.fields if f.required and f.name not in one.fields]
     if missing:
-        found.append(f"{one.label}: {one.event} needs also {', '.join(missing)}")
-    if one.event == "RecordCorrected":
-        found.append(
-            f'{one.label}: corrections follow from maps with on = "first"; map their event'
-        )
+        reader.wrong(section, f"{one.event} needs also {listed(missing)}")
     if one.on == "delete":
         loose = {c for where in one.fields.values() for c in where.columns} - set(one.key)
         if loose or one.at or one.present or one.when:
-            found.append(
-                f'{one.label}: with on = "delete" the row is gone; fields come from key columns '
-                "and constants, and there is no at, when or present"
+            reader.wrong(
+                reader.find("on", start, end),
+                'with on = "delete" the row is gone: fields come from key columns and constants, '
+                "and there is no at, when or present",
             )
-    return found

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from connectors.database.definitions import Code
+from connectors.event_codes import by_reference, codes_of
 from connectors.workbench.naming import tokens
-from connectors.workbench.partner_tables import Code
-from schemas import codelists
 from schemas.compartments import Field
 
 ENOUGH: Final = 0.75  # of 1: how sure one code's translation has to be
@@ -87,29 +87,9 @@ class Translation:
         return 1.0 if self.as_is else len(self.table) / total if total else 0.0
 
 
-def ours(of: Field) -> dict[str, str]:
-    """Every code a field may hold, with its label; empty where the list is kept elsewhere."""
-    symbols = _symbols(of.avro)
-    if symbols:
-        return {one: one.replace("_", " ") for one in symbols}
-    found: dict[str, str] = {}
-    for name in codelists.alternatives(of.codelist) if of.codelist else ():
-        try:
-            found.update(codelists.load(name).labels)
-        except codelists.UnknownCodeListError:
-            continue
-    return found
-
-
-def by_reference(of: Field) -> bool:
-    """Whether its codes are of a list kept elsewhere: countries, languages."""
-    lists = codelists.alternatives(of.codelist) if of.codelist else ()
-    return bool(lists) and all(codelists.load(one).by_reference for one in lists)
-
-
 def translate(of: Field, theirs: Sequence[Code]) -> Translation | None:
     """What is proposed for this field; None where nothing of it can be matched."""
-    listed = ours(of)
+    listed = codes_of(of)
     if not listed:
         return _reference(theirs) if by_reference(of) else None
     if {str(code.value) for code in theirs} >= set(listed):
@@ -174,14 +154,3 @@ def _means(*texts: str) -> set[int]:
     """Numbers of the lines of `_SAME` that have one of these texts."""
     plain = {_plain(text) for text in texts}
     return {number for number, line in enumerate(_LINES) if line & plain}
-
-
-def _symbols(avro: Any) -> list[str]:
-    """Symbols of an enum, also within null or a list."""
-    if isinstance(avro, list):
-        return next((found for one in avro if (found := _symbols(one))), [])
-    if isinstance(avro, dict):
-        if avro.get("type") == "enum":
-            return list(avro["symbols"])
-        return _symbols(avro.get("items") or avro.get("type"))
-    return []

@@ -12,25 +12,23 @@ A score is between 0 and 1: below LEAST nothing is proposed, an event needs SURE
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from connectors.columns import kind_of
-from connectors.workbench.codes import Translation, by_reference, ours, translate
+from connectors.database.definitions import REF_LENGTH, Column, Found, Table
+from connectors.event_codes import by_reference, codes_of
+from connectors.mapping.checking import Withheld
+from connectors.workbench.codes import Translation, translate
 from connectors.workbench.events_told import ABOUT, FIELDS, GENERIC, KEYS, OCCURRED, OTHERS
 from connectors.workbench.naming import alike, concepts, tokens
-from connectors.workbench.partner_tables import Column, Found, Table
 from schemas.event import EventSchema
 from schemas.registry import Schemas
 
 LEAST: Final = 0.68
 SURE: Final = 0.8
 LIKELY: Final = 0.3  # enough to be offered to somebody who asks for another field
-REF_LENGTH: Final = 36  # letters of our longest reference, a UUID
-
-Withheld = Callable[[EventSchema, str], str | None]
-"""(schema, category) → why this partner is never given it; None if it may be."""
 
 _FITS: Final[Mapping[str, Mapping[str, float]]] = {
     "text": {"text": 1.0, "any": 0.95},
@@ -252,7 +250,7 @@ def _type_score(column: Column, choice: Choice) -> tuple[float, str, Translation
         fit = _FITS["timestamp"].get(column.kind, 0.0)
         return fit, f"when it happened, as {column.kind}", None, False
     of = choice.schema[choice.name]
-    if column.codes is not None and (ours(of) or by_reference(of)):
+    if column.codes is not None and (codes_of(of) or by_reference(of)):
         translation = translate(of, column.codes)
         if translation is None:
             return 0.0, "", None, False
@@ -268,7 +266,7 @@ def _type_score(column: Column, choice: Choice) -> tuple[float, str, Translation
     if choice.kind == "boolean" and column.kind == "text":
         return _yes_no(column)
     fit = _FITS[choice.kind].get(column.kind, 0.0)
-    longest = max((len(code) for code in ours(of)), default=0)
+    longest = max((len(code) for code in codes_of(of)), default=0)
     if column.kind == "text" and column.length and longest > column.length:
         return 0.0, "", None, False
     return fit, f"{choice.kind} into {column.kind}", None, False
@@ -295,8 +293,8 @@ def _keyed(table: Table, lines: list[Line]) -> TableProposal:
     if column is None:
         notes.append(
             f"{table.name} has no column that could hold our reference. Add one, and this part can "
-            f"be used: ALTER TABLE {table.name} ADD nrm_ref VARCHAR({REF_LENGTH}); "
-            f"CREATE UNIQUE INDEX {table.name}_nrm_ref ON {table.name} (nrm_ref)"
+            f"be used: ALTER TABLE {table.place} ADD nrm_ref VARCHAR({REF_LENGTH}); "
+            f"CREATE UNIQUE INDEX {table.name}_nrm_ref ON {table.place} (nrm_ref)"
         )
     elif column.length is not None and column.length < REF_LENGTH:
         notes.append(
@@ -307,7 +305,7 @@ def _keyed(table: Table, lines: list[Line]) -> TableProposal:
     if column is not None and frozenset({column.name}) not in table.unique:
         notes.append(
             f"{table.name}.{column.name} is not unique in the database: if two rows have the same "
-            f"reference, both are filled. CREATE UNIQUE INDEX ON {table.name} ({column.name})"
+            f"reference, both are filled. CREATE UNIQUE INDEX ON {table.place} ({column.name})"
         )
     taken = {one.column.name for one in lines if not one.blocked}
     taken |= {column.name} if column is not None else set()

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from connectors.columns import kind_of
+from connectors.event_codes import codes_of
 from connectors.mapping import EventMap
-from connectors.workbench.codes import ours
 from schemas.compartments import Field
 from schemas.registry import Schemas
 
@@ -33,7 +33,7 @@ _BY_KIND: Final[Mapping[str, Any]] = {
 def sample(field: Field) -> Any:
     """An invented value of this field, as a delivery would bring it."""
     kind = kind_of(field.avro)
-    codes = list(ours(field)) or (["FR"] if field.codelist == "iso3166" else [])
+    codes = list(codes_of(field)) or (["FR"] if field.codelist == "iso3166" else [])
     if kind in ("text", "json"):
         value: Any = codes[0] if codes else _TEXT.get(field.name, "synthetic")
         return [value] if kind == "json" else value

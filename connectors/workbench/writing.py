@@ -77,7 +77,7 @@ def _table(one: TableProposal, codes: dict[str, Translation]) -> list[str]:
         text = [
             "[[map]]",
             f"event = {_value(event)}",
-            f"table = {_value(one.table.name)}",
+            f"table = {_value(one.table.place)}",
             f"key = {{ {_key(key[0])} = {_value(key[1])} }}{_found(key[1])}",
             f"when_empty = {_value('delete' if key[1] == 'event_ref' else 'null')}",
             "",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -12,11 +14,13 @@ from hub.cli.printed import console, table
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from sqlalchemy import Connection
 
+    from connectors.database.definitions import Found
     from connectors.findings import Finding
     from connectors.mapping import Mapping
-    from connectors.workbench.partner_tables import Found
-    from connectors.workbench.proposing import Proposal, Withheld
+    from connectors.mapping.checking import Withheld
+    from connectors.workbench.proposing import Proposal
 
 DIFFERS: Final = 3
 ANY_ROLE: Final = "none"
@@ -69,11 +73,11 @@ def map_(
     withheld = _withheld(role or mine)
     out_ = console()
     if check is not None:
-        _checked(out_, check, _read(address, db_schema, ()) if address else None, withheld)
+        _checked(out_, check, address, withheld)
         return
     if address is None:
         raise SettingsError("name the database: a partner.toml, or --url")
-    found = _read(address, db_schema, tables or ())
+    found = _tables(address, db_schema, tables or [])
     known = Schemas.load().types()
     if unknown := [one for one in events or () if one not in known]:
         raise typer.BadParameter(f"no event type {', '.join(unknown)}", param_hint="--event")
@@ -118,17 +122,22 @@ def _withheld(role: str | None) -> Withheld:
     return withheld_for(role)
 
 
-def _read(url: str, schema: str | None, only: list[str] | tuple[str, ...]) -> Found:
-    from connectors.errors import SettingsError
+def _read(url: str, read: Callable[[Connection], Found]) -> Found:
     from connectors.sql import SqlDatabase
-    from connectors.workbench.partner_tables import read_tables
 
     database = SqlDatabase(_existing(url))
     try:
         with database.reading() as db:
-            found = read_tables(db, schema, only)
+            return read(db)
     finally:
         database.close()
+
+
+def _tables(url: str, schema: str | None, only: list[str]) -> Found:
+    from connectors.errors import SettingsError
+    from connectors.workbench.lookups import read_tables
+
+    found = _read(url, lambda db: read_tables(db, schema, only))
     if missing := [one for one in only if one not in found.tables]:
         raise SettingsError(f"the database has no table {', '.join(missing)}")
     return found
@@ -192,7 +201,7 @@ def _asked(proposal: Proposal, withheld: Withheld) -> Proposal:
 def _write(out: Console, proposal: Proposal, found: Found, path: Path, yes: bool) -> None:
     from connectors.errors import SettingsError
     from connectors.mapping import parse_mapping
-    from connectors.workbench.checking import check
+    from connectors.mapping.checking import check
     from connectors.workbench.writing import unused, written
     from schemas.registry import Schemas
 
@@ -213,7 +222,9 @@ def _write(out: Console, proposal: Proposal, found: Found, path: Path, yes: bool
             return
     path.write_text(text, encoding="utf-8")
     out.print(f"Written to {path}.", markup=False)
-    _tell(out, [one for one in check(path, found, Schemas.load()) if one.level == "wrong"])
+    tables = {one.place: one for one in found.tables.values()}
+    findings = check(path, lambda _: replace(found, tables=tables), Schemas.load())
+    _tell(out, [one for one in findings if one.level == "wrong"])
     out.print("Look through it, name it in partner.toml (sink.mapping), then: connector try")
 
 
@@ -231,14 +242,19 @@ def _sample(out: Console, mapping: Mapping) -> None:
     out.print(shown)
 
 
-def _checked(out: Console, path: Path, found: Found | None, withheld: Withheld) -> None:
-    from connectors.workbench.checking import check
+def _checked(out: Console, path: Path, address: str | None, withheld: Withheld) -> None:
+    from connectors.mapping.checking import check
+    from connectors.workbench.lookups import read_named
     from schemas.registry import Schemas
 
-    findings = check(path, found, Schemas.load(), withheld)
+    def read(names: Iterable[str]) -> Found:
+        assert address is not None
+        return _read(address, lambda db: read_named(db, names))
+
+    findings = check(path, read if address else None, Schemas.load(), withheld)
     _tell(out, findings)
     wrong = [one for one in findings if one.level == "wrong"]
-    if found is None:
+    if address is None:
         out.print("The file alone was looked at: give partner.toml or --url for the tables, too.")
     if wrong:
         raise typer.Exit(DIFFERS)

@@ -65,6 +65,7 @@ class Described:
         self.violations: list[str] = []
         self.disturb: Disturbance = lambda operation: None
         self.lock = threading.Lock()
+        self._validators: dict[int, Draft202012Validator] = {}
         base = urlsplit(self.document["servers"][0]["url"]).path.rstrip("/")
         self._routes = [
             ((base + path).strip("/").split("/"), methods)
@@ -151,8 +152,11 @@ class Described:
             self.violations.append(f"{operation['operationId']}: {wrong}")
 
     def _fits(self, schema: dict[str, Any], value: Any, what: str) -> None:
-        whole = {**schema, "components": self.document["components"]}
-        error = next(iter(Draft202012Validator(whole).iter_errors(value)), None)
+        validator = self._validators.get(id(schema))  # of the document, so never of another
+        if validator is None:
+            validator = Draft202012Validator({**schema, "components": self.document["components"]})
+            self._validators[id(schema)] = validator
+        error = next(validator.iter_errors(value), None)
         if error is not None:
             raise ValueError(f"{what}: {error.json_path} {error.message[:200]}")
 

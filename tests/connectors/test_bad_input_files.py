@@ -31,6 +31,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
+    (tmp_path / "lines").mkdir()
     return Place(tmp_path / "lines" / "deliveries.jsonl")
 
 

@@ -266,6 +266,23 @@ def test_a_row_too_long_is_refused_by_postgres(bench: MappedBench) -> None:
     assert "xxx" not in str(caught.value)
 
 
+def test_a_json_column_is_null_again_after_a_recall(bench: MappedBench) -> None:
+    """NULL, not the JSON text "null"."""
+    bench.execute("ALTER TABLE client ADD COLUMN extra JSON")
+    mapping = GOOD.replace('nationalities = { field = "citizenships", type = "text" }', "").replace(
+        'surname = "family_name"', 'extra = "citizenships"'
+    )
+    sink = bench.open(mapping=mapping)
+    sink.claim()
+    stated = {"demographics": {"citizenships": ["XX"]}}
+    sink.apply(batch(opened_case(1), released(2, "e-1", "IdentityRecorded", stated)))
+    assert "XX" in str(bench.clients("id, extra")[0]["extra"])
+    sink.apply(batch(recalled(3, ("e-1", ["demographics"]))))
+    with bench.engine.connect() as db:
+        count = "SELECT count(*) FROM client WHERE extra IS NULL"
+        assert db.execute(sa.text(count)).scalar() == 1
+
+
 # -- mistakes in the file ---------------------------------------------------------------
 
 
@@ -338,8 +355,14 @@ def test_money_needs_its_part(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (('table = "client"', 'table = "klient"'), "no table 'klient'"),
-        (('surname = "family_name"', 'sirname = "family_name"'), "no column 'sirname'; it has"),
+        (
+            ('table = "client"', 'table = "klient"'),
+            r"mapping\.toml:8: the database has no table 'klient' .*\(did you mean 'client'\?\)",
+        ),
+        (
+            ('surname = "family_name"', 'sirname = "family_name"'),
+            r":27: client has no column 'sirname' \(did you mean 'surname'\?\): it has",
+        ),
     ],
 )
 def test_the_database_is_checked_before_anything_is_written(

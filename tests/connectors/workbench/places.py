@@ -7,8 +7,9 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from connectors.database.definitions import Found
 from connectors.sql import SqlDatabase
-from connectors.workbench.partner_tables import Found, read_tables
+from connectors.workbench.lookups import read_tables
 from connectors.workbench.proposing import Proposal, propose
 from hub.cli.role_matrix import withheld_for
 from schemas.registry import Schemas

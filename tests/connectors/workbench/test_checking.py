@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from connectors.workbench.checking import check
+from connectors.database.definitions import Found
+from connectors.mapping.checking import check
+from connectors.sql import SqlDatabase
+from connectors.workbench.lookups import read_named
 from hub.cli.role_matrix import withheld_for
 from schemas.registry import Schemas
 from tests.connectors.workbench.places import made, read
@@ -19,6 +23,10 @@ CREATE TABLE client (
   name VARCHAR(60), age_kind VARCHAR(4) REFERENCES kind(code), born DATE, tiny VARCHAR(3),
   must VARCHAR(20) NOT NULL DEFAULT '', flag BOOLEAN, since TIMESTAMP, free TEXT, other_ref TEXT
 );
+CREATE TABLE nature (id INTEGER PRIMARY KEY, code VARCHAR(4) UNIQUE, label TEXT);
+INSERT INTO nature (code, label) VALUES ('A', 'Adult'), ('C', 'Child'), ('U', 'Unknown');
+CREATE TABLE by_code (nrm_ref VARCHAR(40) UNIQUE, nature VARCHAR(4) REFERENCES nature(code));
+CREATE VIEW shown AS SELECT nrm_ref, name FROM client;
 CREATE TABLE strict (nrm_ref VARCHAR(40) UNIQUE, name TEXT, owner INTEGER NOT NULL);
 """
 HEAD = """version = 1
@@ -44,7 +52,7 @@ def findings(
     path.write_text(text, "utf-8")
     found = read(made(DDL, folder)) if database else None
     withheld = withheld_for(role) if role else None
-    told = check(path, found, Schemas.load(), withheld)
+    told = check(path, None if found is None else lambda _: found, Schemas.load(), withheld)
     return [(one.level, one.subject.removeprefix(f"{path}:"), one.text, one.fix) for one in told]
 
 
@@ -97,7 +105,13 @@ IDENTITY = "IdentityRecorded"
             "is a list",
             'pick = "first"',
         ),
-        (one_map('tiny = "channel"'), "wrong", "11", "holds 3 letters, the code", "longer"),
+        (
+            one_map('tiny = "channel"'),
+            "wrong",
+            "11",
+            "holds 3 letters, 'third_party' has 11",
+            "longer",
+        ),
         (one_map('age_kind = "age_status"'), "wrong", "11", "takes A, C, U, not", "translate:"),
         (one_map('must = "channel"'), "wrong", "11", "client.must is NOT NULL", "allow NULL"),
         (
@@ -126,7 +140,7 @@ IDENTITY = "IdentityRecorded"
             one_map('name = "channel"', key="short_ref"),
             "wrong",
             "6",
-            "holds 20 letters",
+            "is VARCHAR(20), too narrow",
             "VARCHAR(36)",
         ),
         (one_map('name = "channel"', key="number"), "wrong", "6", "references are text", "VARCHAR"),
@@ -160,7 +174,7 @@ IDENTITY = "IdentityRecorded"
             'pick is "first"',
             "",
         ),
-        ("version = 1\n[[map]", "wrong", None, "not TOML", ""),
+        ("version = 1\n[[map]", "wrong", None, "", "correct it"),
     ],
     ids=lambda value: None,
 )
@@ -171,6 +185,7 @@ def test_each_mistake_is_told_with_line_and_remedy(
     if line is None:
         assert told[0][0] == level
         assert "mapping.toml" in told[0][2]
+        assert fix in told[0][3]
         return
     assert any(
         one[0] == level and one[1] == line and what in one[2] and fix in one[3] for one in told
@@ -197,6 +212,37 @@ def test_code_tables_are_held_against_both_lists(
     text = f"version = 1\n[codes.age]\n{codes}\n" + one_map(mapped).removeprefix(HEAD)
     told = findings(tmp_path, text)
     assert any(one[0] == level and what in one[2] for one in told), told
+
+
+def test_a_list_is_that_of_the_column_referred_to(tmp_path: Path) -> None:
+    """Not of the list's own numbers."""
+    mapped = 'nature = { field = "age_status", codes = "age" }'
+    assert findings(tmp_path, one_map(mapped, table="by_code")) == []
+    (tmp_path / "partner.db").unlink()
+    [told] = findings(tmp_path, one_map('nature = { constant = "B" }', table="by_code"))
+    assert "takes A, C, U, not B" in told[2]
+
+
+def test_a_view_is_looked_into_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "mapping.toml"
+    path.write_text(one_map('name = "channel"', table="shown"), "utf-8")
+    opened = SqlDatabase(made(DDL, tmp_path))
+
+    def look(names: Iterable[str]) -> Found:
+        with opened.reading() as db:
+            return read_named(db, names)
+
+    assert {one.level for one in check(path, look, Schemas.load())} == {"warning"}
+    opened.close()
+
+
+def test_what_another_map_fills_is_a_warning(tmp_path: Path) -> None:
+    """The other may come first, and make the row."""
+    first = one_map("owner = { constant = 1 }", table="strict")
+    second = MAP.format(event=IDENTITY, table="strict", key="nrm_ref", column='name = "given_name"')
+    [told] = findings(tmp_path, first + second)
+    assert told[:2] == ("warning", "12")
+    assert "IdentityRecorded could make no new row" in told[2]
 
 
 def test_all_at_once_and_in_order(tmp_path: Path) -> None:
@@ -228,4 +274,4 @@ def test_maps_into_one_table_have_one_key(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     [one] = check(tmp_path / "none.toml", None, Schemas.load())
-    assert (one.level, one.fix) == ("wrong", "name a mapping file")
+    assert (one.level, one.fix) == ("wrong", "name a mapping file, or correct it")

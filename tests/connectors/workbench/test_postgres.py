@@ -8,8 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from connectors.database.definitions import Code
 from connectors.mapping import load_mapping
-from connectors.workbench.partner_tables import Code
 from tests.cli.programs import nrm
 from tests.connectors.workbench.places import read
 
@@ -66,6 +66,12 @@ def test_definitions_and_lookup_rows_with_no_right_to_read_a_person(
         "RiskAssessed": {"risk_level"},
     }
     assert nrm("connector", "map", "--url", looker, "--check", out).code == 0
+
+    named = tmp_path / "named.toml"
+    options = ("--url", looker, "--db-schema", "casework", "--out", named, "--yes")
+    assert nrm("connector", "map", *options).code == 0
+    assert {one.table.partition(".")[0] for one in load_mapping(named).maps} == {"casework"}
+    assert nrm("connector", "map", "--url", looker, "--check", named).code == 0
 
     # What was proposed is what lands.
     (tmp_path / "partner.toml").write_text(

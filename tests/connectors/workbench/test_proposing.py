@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from connectors.mapped import MappedTables
 from connectors.mapping import load_mapping
+from connectors.mapping.checking import check
 from connectors.sql import SqlDatabase
-from connectors.workbench.checking import check
-from connectors.workbench.partner_tables import MOST_ROWS
+from connectors.workbench.lookups import MOST_ROWS
 from connectors.workbench.proposing import alternatives, propose
 from connectors.workbench.writing import unused, written
 from hub.cli.role_matrix import withheld_for
@@ -69,7 +69,9 @@ def test_what_is_written_can_be_used(name: str, tmp_path: Path) -> None:
     opened = SqlDatabase(f"sqlite:///{tmp_path}/partner.db")
     MappedTables(opened, sa.MetaData(), mapping, Schemas.load()).check()
     opened.close()
-    assert [one for one in check(path, found, Schemas.load()) if one.level == "wrong"] == []
+    assert [
+        one for one in check(path, lambda _: found, Schemas.load()) if one.level == "wrong"
+    ] == []
     keys = {one.table: next(iter(one.key.values())) for one in mapping.maps}
     expected = truth(name)["keys"]
     assert {table: keys[table] for table in expected} == expected
@@ -87,7 +89,7 @@ def test_no_row_of_a_person_is_read(tmp_path: Path) -> None:
             seen.append(str(args[2]))
 
         with opened.reading() as db:
-            from connectors.workbench.partner_tables import read_tables
+            from connectors.workbench.lookups import read_tables
 
             found = read_tables(db)
         opened.close()
