@@ -8,6 +8,7 @@ are converted by the same column types, so a row looks the same however it was w
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from operator import itemgetter
@@ -59,7 +60,8 @@ def _copied(kind: sa.types.TypeEngine[Any], dialect: Dialect) -> Convert | None:
     if isinstance(kind, sa.types.TypeDecorator):
         kind = kind.load_dialect_impl(dialect)
     if isinstance(kind, sa.JSON):
-        return kind.bind_processor(dialect)
+        write: Convert = dialect._json_serializer or json.dumps
+        return write
     if isinstance(kind, sa.DateTime):
         return datetime.isoformat
     return date.isoformat if isinstance(kind, sa.Date) else None
@@ -84,8 +86,10 @@ def among(
 
 def _array(texts: Sequence[str]) -> str:
     """A PostgreSQL array of texts as one text: the driver takes ten times as long over a list."""
-    escaped = (one.replace("\\", "\\\\").replace('"', '\\"') for one in texts)
-    return '{"' + '","'.join(escaped) + '"}'
+    joined = '","'.join(texts)
+    if "\\" in joined or joined.count('"') != 2 * len(texts) - 2:
+        joined = '","'.join(one.replace("\\", "\\\\").replace('"', '\\"') for one in texts)
+    return '{"' + joined + '"}'
 
 
 def insert_all(db: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -75,13 +75,14 @@ def _told(item: Arrived | Poison) -> tuple[Any, ...]:
 def _item(told: tuple[Any, ...]) -> Arrived | Poison:
     if len(told) == 5:
         return Poison(*told)
-    *before, at, categories, fields, bases, evidence, recall, raw = told
+    at, evidence, recall = told[9], told[13], told[14]
     kept = gone = None
     if evidence is not None:
-        *signed, disclosed = evidence
-        kept = Evidence(*signed, tuple(Disclosed(*one) for one in disclosed))
+        header, batch, signature, index, path, disclosed = evidence
+        parts = tuple(Disclosed(*one) for one in disclosed)
+        kept = Evidence(header, batch, signature, index, path, parts)
     if recall is not None:
         ref, action, due, items = recall
         gone = Recall(ref, action, datetime.fromisoformat(due), items)
     moment = None if at is None else datetime.fromisoformat(at)
-    return Arrived(*before, moment, categories, fields, bases, kept, gone, raw)
+    return Arrived(*(*told[:9], moment, *told[10:13], kept, gone, told[15]))
