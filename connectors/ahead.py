@@ -40,6 +40,7 @@ from connectors.registry_cache import RegistryCache
 log = logging.getLogger(__name__)
 MESSAGES: Final = 24
 RESULTS: Final = 12
+_MORE: Final = MESSAGES // 2  # read at once, as soon as there is room for them
 _POLL: Final = 0.2  # seconds; how soon a stop is noticed
 _PIPE: Final = 1 << 20  # bytes a pipe holds; what anybody may ask of Linux
 _TURN: Final = 0.001  # seconds; how long one of our threads may make the others wait
@@ -168,8 +169,9 @@ class Ahead:
             return opener.open(raw, expected)
         self._last = self._handed.popleft()
         result = self._result()
-        if not self._handed and self._reading is None:
-            self._read_on()
+        if self._reading is None and len(self._handed) + len(self._read) <= MESSAGES - _MORE:
+            self._reading = threading.Thread(target=self._ahead, daemon=True)
+            self._reading.start()
         if result is None:
             return opener.open(raw, expected)
         if isinstance(result, BadMessage) or expected is None:
@@ -206,16 +208,10 @@ class Ahead:
                 self._to_it.send_bytes(position + value)
             self._to_it.send_bytes(b"")  # the process ends
 
-    def _read_on(self) -> None:
-        """Read the next messages while the partner takes those just opened."""
-        if self._read:
-            return
-        self._reading = threading.Thread(target=self._ahead, daemon=True)
-        self._reading.start()
-
     def _ahead(self) -> None:
+        """Read more, while those before are opened and taken: the process always has its work."""
         try:
-            messages = self._inbox.read(MESSAGES, 0.0)
+            messages = self._inbox.read(_MORE, 0.0)
         except ConnectorError as wrong:
             if not isinstance(wrong, TransportDownError):
                 self._wrong = wrong

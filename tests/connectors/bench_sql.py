@@ -31,7 +31,7 @@ from connectors.database.engines import open_engine
 from connectors.identity import AgencyIdentity
 from connectors.inbox import TopicInbox
 from connectors.registry_cache import RegistryCache
-from connectors.runner import Pace, Runner
+from connectors.runner import Pace, Progress, Runner
 from connectors.sql import SqlSink
 from connectors.submit import Event
 from hub.topics import Message, open_topics
@@ -96,18 +96,20 @@ def connect(home: Path, topics_url: str, url: str, rows: int, ahead: bool, out: 
     inbox: Any = TopicInbox(topics, identity)
     if ahead:
         inbox = Ahead(inbox, home, registry, [schemas.by_type("WideRecorded").document])
-    runner = Runner(inbox, sink, identity, registry, schemas=schemas, pace=Pace())
+    stop = threading.Event()
+
+    def look(_did: Progress, position: int, _waiting: int) -> None:
+        if position >= rows:
+            stop.set()
+
+    runner = Runner(inbox, sink, identity, registry, schemas=schemas, pace=Pace(), on_progress=look)
     if ahead:
         inbox.wait_ready(30)
     collector.rest()
     before = sum(map(_processor, [os.getpid(), *([inbox.process] if ahead else [])]))
     start = time.perf_counter()
-    stop = threading.Event()
-    done = threading.Thread(target=_until, args=(sink, rows, stop))
-    done.start()
     runner.run(stop)
     seconds = time.perf_counter() - start
-    done.join()
     processes = [os.getpid(), *([inbox.process] if ahead else [])]
     memory = sum(map(_most, processes))
     processor = sum(map(_processor, processes)) - before
@@ -126,12 +128,6 @@ def _most(process: int) -> float:
     """The most memory a process has had, in MiB."""
     told = Path(f"/proc/{process}/status").read_text()
     return int(told.partition("VmHWM:")[2].split()[0]) / 1024
-
-
-def _until(sink: SqlSink, rows: int, stop: threading.Event) -> None:
-    while sink.position().sequence < rows:
-        time.sleep(0.02)
-    stop.set()
 
 
 def bare(url: str, rows: Sequence[Sequence[Any]]) -> float:
