@@ -54,16 +54,17 @@ static: $(VENV)/.developer
 test-services: $(VENV)/.developer
 	@bash deploy/setup-test-services.sh $(BIN)/python
 
-# Every tests/*/bench*.py and tests/*/soak*.py is a program.
+# Every tests/*/bench*.py and tests/*/soak*.py is a program, and finds what pytest's settings find.
+PATHS := PYTHONPATH=.:deploy/nrm-verify:deploy/fhir-server
 bench: $(VENV)/.developer
 	@for file in $$(ls tests/*/bench*.py tests/bench/[a-z]*.py 2>/dev/null | grep -v conftest | sort -u); do \
 	  module=$$(echo "$${file%.py}" | tr / .); \
-	  echo "== $$module"; $(BIN)/python -W ignore -m "$$module" || exit 1; done
+	  echo "== $$module"; $(PATHS) $(BIN)/python -W ignore -m "$$module" || exit 1; done
 
 soak: $(VENV)/.developer test-services
 	@for file in $$(ls tests/*/soak*.py); do \
 	  module=$$(echo "$${file%.py}" | tr / .); \
-	  echo "== $$module"; $(BIN)/python -W ignore -m "$$module" --minutes $(MINUTES) || exit 1; done
+	  echo "== $$module"; $(PATHS) $(BIN)/python -W ignore -m "$$module" --minutes $(MINUTES) || exit 1; done
 
 fhir-validate: $(VENV)/.developer
 	$(BIN)/python deploy/fhir/validate.py

@@ -15,10 +15,13 @@ the partner is down nothing more is read.
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import json
 import logging
-import multiprocessing
-import pickle
+import os
 import queue
+import subprocess
+import sys
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -26,23 +29,21 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
-from connectors import collector
 from connectors.delivery import BadMessage, Opened
 from connectors.errors import ConnectorError, TransportDownError
-from connectors.identity import AgencyIdentity
+from connectors.handing_over import Result, taken_over
 from connectors.inbox import Inbox, Sealed
 from connectors.inbox import last_sequence as _last
 from connectors.opening import Opener
 from connectors.registry_cache import RegistryCache
-from schemas.registry import Schemas
 
 log = logging.getLogger(__name__)
 MESSAGES: Final = 24
 RESULTS: Final = 12
+_MORE: Final = MESSAGES // 2  # read at once, as soon as there is room for them
 _POLL: Final = 0.2  # seconds; how soon a stop is noticed
-
-Result = Opened | BadMessage | None
-"""None: the process cannot say."""
+_PIPE: Final = 1 << 20  # bytes a pipe holds; what anybody may ask of Linux
+_TURN: Final = 0.001  # seconds; how long one of our threads may make the others wait
 
 
 class Ahead:
@@ -61,14 +62,22 @@ class Ahead:
         """documents: event schemas, if not those shipped."""
         self._inbox = inbox
         self._registry = registry
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        self._pipe: Connection = ours
-        self._process = context.Process(
-            target=_opens, args=(theirs, home, documents), name="nrm-opener", daemon=True
+        self._turn = sys.getswitchinterval()
+        sys.setswitchinterval(_TURN)  # else a message waits for its reader at every part of it
+        coming, self._to_it = _pipe()
+        self._from_it, going = _pipe()
+        fds = (coming.fileno(), going.fileno())
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "connectors.opener_process", str(home), *map(str, fds)],
+            pass_fds=fds,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
-        self._process.start()
-        theirs.close()
+        coming.close()
+        going.close()
+        self._ready = threading.Event()
+        with contextlib.suppress(OSError):
+            self._to_it.send_bytes(json.dumps(documents).encode())
         self._results: queue.Queue[bytes | None] = queue.Queue(RESULTS)
         self._gone = False
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -127,16 +136,29 @@ class Ahead:
     def registry(self) -> bytes | None:
         return self._inbox.registry()
 
+    @property
+    def process(self) -> int:
+        """The id of the process that opens."""
+        return self._process.pid
+
+    def wait_ready(self, timeout: float) -> None:
+        """Wait until the process is up, at most so many seconds. It need not be: what is read
+        before waits for it."""
+        self._ready.wait(timeout)
+
     def close(self) -> None:
         self._join()
         self._outgoing.put(None)
         self._drain()
         self._sender.join()
-        self._process.join(5)
-        if self._process.is_alive():
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.join()
-        self._pipe.close()
+            self._process.wait()
+        self._to_it.close()
+        self._from_it.close()
+        sys.setswitchinterval(self._turn)
         self._inbox.close()
 
     # -- as an opener --------------------------------------------------------------------------
@@ -147,8 +169,9 @@ class Ahead:
             return opener.open(raw, expected)
         self._last = self._handed.popleft()
         result = self._result()
-        if not self._handed and self._reading is None:
-            self._read_on()
+        if self._reading is None and len(self._handed) + len(self._read) <= MESSAGES - _MORE:
+            self._reading = threading.Thread(target=self._ahead, daemon=True)
+            self._reading.start()
         if result is None:
             return opener.open(raw, expected)
         if isinstance(result, BadMessage) or expected is None:
@@ -166,7 +189,7 @@ class Ahead:
         answer = self._results.get()
         if answer is None:
             return None
-        position, result = pickle.loads(answer)  # noqa: S301 - of our own process
+        position, result = taken_over(answer)
         return result if position == self._registry.position else None
 
     # -- threads -------------------------------------------------------------------------------
@@ -182,19 +205,13 @@ class Ahead:
         with contextlib.suppress(OSError):
             while (value := self._outgoing.get()) is not None:
                 position = self._registry.position.to_bytes(8, "big", signed=True)
-                self._pipe.send_bytes(position + value)
-            self._pipe.send_bytes(b"")  # the process ends
-
-    def _read_on(self) -> None:
-        """Read the next messages while the partner takes those just opened."""
-        if self._read:
-            return
-        self._reading = threading.Thread(target=self._ahead, daemon=True)
-        self._reading.start()
+                self._to_it.send_bytes(position + value)
+            self._to_it.send_bytes(b"")  # the process ends
 
     def _ahead(self) -> None:
+        """Read more, while those before are opened and taken: the process always has its work."""
         try:
-            messages = self._inbox.read(MESSAGES, 0.0)
+            messages = self._inbox.read(_MORE, 0.0)
         except ConnectorError as wrong:
             if not isinstance(wrong, TransportDownError):
                 self._wrong = wrong
@@ -208,9 +225,12 @@ class Ahead:
 
     def _receive(self) -> None:
         with contextlib.suppress(OSError, EOFError):
+            self._from_it.recv_bytes()
+            self._ready.set()
             while True:
-                self._results.put(self._pipe.recv_bytes())
+                self._results.put(self._from_it.recv_bytes())
         self._gone = True
+        self._ready.set()
         self._results.put(None)
         log.debug("the process that opens ahead has ended")
 
@@ -230,27 +250,9 @@ class Ahead:
                 self._results.get(timeout=_POLL)
 
 
-def _opens(pipe: Connection, home: Path, documents: Sequence[Mapping[str, Any]] | None) -> None:
-    """The process: opens what comes, in order, until nothing comes any more."""
-    identity = AgencyIdentity.load(home)
-    schemas = Schemas.load() if documents is None else Schemas(documents)
-    unknown = [False]
-
-    def refresh() -> bool:
-        unknown[0] = True  # the hub is asked by the runner, not here
-        return False
-
-    registry = RegistryCache(identity)
-    opener = Opener(identity, registry, schemas, refresh=refresh)
-    collector.rest()
-    with contextlib.suppress(OSError, EOFError, KeyboardInterrupt):
-        while raw := pipe.recv_bytes():
-            position = int.from_bytes(raw[:8], "big", signed=True)
-            if registry.position != position:  # written before the runner's own was changed
-                registry = RegistryCache(identity)
-                opener = Opener(identity, registry, schemas, refresh=refresh)
-            unknown[0] = False
-            result: Result = opener.open(raw[8:])
-            answer = (registry.position, None if unknown[0] else result)
-            pipe.send_bytes(pickle.dumps(answer, protocol=5))
-    pipe.close()
+def _pipe() -> tuple[Connection, Connection]:
+    """Where to read and where to write, with room for a message or two."""
+    reads, writes = os.pipe()
+    with contextlib.suppress(OSError, AttributeError):  # not on every system; it is only slower
+        fcntl.fcntl(writes, fcntl.F_SETPIPE_SZ, _PIPE)
+    return Connection(reads, writable=False), Connection(writes, readable=False)

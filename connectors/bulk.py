@@ -8,7 +8,9 @@ are converted by the same column types, so a row looks the same however it was w
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from operator import itemgetter
 from typing import Any, Final
 
@@ -39,7 +41,9 @@ class _Prepared:
         self._pick = itemgetter(*names)
         self._converts: list[tuple[int, Convert]] = []
         for number, column in enumerate(table.columns):
-            convert = column.type.dialect_impl(dialect).bind_processor(dialect)
+            convert = _copied(column.type, dialect) if self.copy else None
+            if convert is None:
+                convert = column.type.dialect_impl(dialect).bind_processor(dialect)
             if convert is not None:
                 self._converts.append((number, convert))
 
@@ -49,6 +53,18 @@ class _Prepared:
             if values[place] is not None:
                 values[place] = convert(values[place])
         return tuple(values)
+
+
+def _copied(kind: sa.types.TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    """The text COPY takes, where the driver would make the same at several times the cost."""
+    if isinstance(kind, sa.types.TypeDecorator):
+        kind = kind.load_dialect_impl(dialect)
+    if isinstance(kind, sa.JSON):
+        write: Convert = dialect._json_serializer or json.dumps
+        return write
+    if isinstance(kind, sa.DateTime):
+        return datetime.isoformat
+    return date.isoformat if isinstance(kind, sa.Date) else None
 
 
 def among(
@@ -61,11 +77,19 @@ def among(
     wanted = sorted(set(values))
     if db.dialect.name == "postgresql":
         for at in range(0, len(wanted), _ANY):
-            listed = sa.bindparam(None, wanted[at : at + _ANY], type_=ARRAY(sa.String))
-            yield column == sa.any_(listed)
+            listed = sa.bindparam(None, _array(wanted[at : at + _ANY]), type_=sa.types.NullType())
+            yield column == sa.any_(sa.cast(listed, ARRAY(sa.String)))
         return
     for at in range(0, len(wanted), _IN):
         yield column.in_(wanted[at : at + _IN])
+
+
+def _array(texts: Sequence[str]) -> str:
+    """A PostgreSQL array of texts as one text: the driver takes ten times as long over a list."""
+    joined = '","'.join(texts)
+    if "\\" in joined or joined.count('"') != 2 * len(texts) - 2:
+        joined = '","'.join(one.replace("\\", "\\\\").replace('"', '\\"') for one in texts)
+    return '{"' + joined + '"}'
 
 
 def insert_all(db: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -65,13 +65,16 @@ AMOUNT: Final = sa.Numeric(20, 4).with_variant(sa.String(40), "sqlite")
 JSON: Final = sa.JSON(none_as_null=True)
 
 
+Take = Callable[[Any], Any]
+
+
 @dataclass(frozen=True)
 class Target:
     """One column of one field: its name, type, and how to get its value from the field's."""
 
     column: str
     type: Any
-    take: Callable[[Any], Any]
+    take: Take
 
 
 def targets(name: str, avro: Any) -> list[Target]:
@@ -187,7 +190,9 @@ def _same(value: Any) -> Any:
     return value
 
 
-_KINDS: Final[dict[str, tuple[Any, Callable[[Any], Any]]]] = {
+READY: Final[dict[Take, type]] = {to_text: str, to_boolean: bool, to_integer: int}
+"""Values of just this type are taken as they are."""
+_KINDS: Final[dict[str, tuple[Any, Take]]] = {
     "text": (TEXT, to_text),
     "boolean": (sa.Boolean(), to_boolean),
     "integer": (sa.BigInteger(), to_integer),

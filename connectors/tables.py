@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.bulk import among, insert_all
-from connectors.columns import JSON, Instant, Target, targets
+from connectors.columns import JSON, READY, Instant, Take, Target, targets
 from connectors.database.ddl import ensure
 from connectors.errors import SinkRefusedError
 from connectors.landing import Database
@@ -63,15 +63,19 @@ class Layout:
     table: sa.Table
     columns: Mapping[str, Sequence[Target]]  # field → its columns
     category: Mapping[str, str]  # field → its category, or "inherit"
+    blank: Mapping[str, None]  # every column of a field
+    plan: Mapping[str, Sequence[tuple[str, type | None, Take]]]
+    """field → its columns: name, type of the values that are taken as they are, how others are"""
 
     def values(self, addition: Addition, category: str) -> dict[str, Any]:
         """Column values of one delivered category. SinkRefusedError if one does not fit."""
         row: dict[str, Any] = {}
-        name, none = "", ()
+        plan, name, none = self.plan, "", ()
         try:
             for name, value in addition.event.fields[category].items():
-                for target in self.columns.get(name, none):  # none of one that copies another
-                    row[target.column] = None if value is None else target.take(value)
+                for column, ready, take in plan.get(name, none):  # none of one that copies another
+                    as_is = value is None or type(value) is ready
+                    row[column] = value if as_is else take(value)
         except (ValueError, TypeError, KeyError):
             raise SinkRefusedError(
                 "value_unsuitable",
@@ -122,7 +126,12 @@ def extended(known: Layout | None, schema: EventSchema, db_schema: str | None = 
         *(sa.Column(t.column, t.type) for parts in columns.values() for t in parts),
         **TABLE,
     )
-    return Layout(table, columns, category)
+    parts = [target for several in columns.values() for target in several]
+    plan = {
+        name: [(t.column, READY.get(t.take), t.take) for t in several]
+        for name, several in columns.items()
+    }
+    return Layout(table, columns, category, {t.column: None for t in parts}, plan)
 
 
 class DefaultTables:
@@ -241,17 +250,15 @@ class DefaultTables:
     def _row(self, addition: Addition) -> dict[str, Any]:
         event = addition.event
         layout = self._layout(event.event_type)
-        row: dict[str, Any] = dict.fromkeys(
-            t.column for parts in layout.columns.values() for t in parts
-        )
-        row.update(
-            event_ref=event.event_ref,
-            case_ref=event.case_ref,
-            subject_ref=event.subject_ref,
-            agency=event.agency,
-            occurred_at=event.occurred_at,
-            received_at=addition.received_at,
-        )
+        row: dict[str, Any] = {
+            **layout.blank,
+            "event_ref": event.event_ref,
+            "case_ref": event.case_ref,
+            "subject_ref": event.subject_ref,
+            "agency": event.agency,
+            "occurred_at": event.occurred_at,
+            "received_at": addition.received_at,
+        }
         self._merge(row, addition)
         return row
 
@@ -260,8 +267,8 @@ class DefaultTables:
         for category in addition.categories:
             row.update(layout.values(addition, category))
         row["sequence"] = addition.event.sequence
-        row["bases"] = addition.bases
-        row["categories"] = sorted(addition.bases)
+        row["bases"] = bases = addition.bases
+        row["categories"] = sorted(bases)
 
     def _fill(self, db: Connection, fills: Sequence[Addition]) -> None:
         """Further categories of events already there: their columns and nothing else."""

@@ -19,7 +19,8 @@ from typing import Any, Final
 
 from schemas.avro import AvroError, Codec
 from schemas.safe import PRIMITIVES, full_name, scope
-from schemas.values import Converters, converters
+from schemas.texts import Convert
+from schemas.values import Converters, converters, same
 
 INHERIT: Final = "inherit"
 UNRELEASABLE: Final = "unreleasable"
@@ -71,10 +72,22 @@ class Compartment:
     codec: Codec
     members: tuple[Field, ...]
     blank: Mapping[str, None]
+    converted: tuple[tuple[str, Convert], ...]
+    """Fields whose values in JSON are not those in Avro, with how they become so."""
 
     def encode(self, values: Mapping[str, Any]) -> bytes:
         """Of values that their fields' `inward` returned; those of other members are null."""
         return self.codec.encode({**self.blank, **values})
+
+    def told(self, body: bytes) -> dict[str, Any]:
+        """Every member as its JSON value, None where it is empty, of a body that was read strictly
+        before. AvroError if it does not decode."""
+        record: dict[str, Any] = self.codec.decode(body, trusted=True)
+        for name, convert in self.converted:
+            value = record[name]
+            if value is not None:
+                record[name] = convert(value)
+        return record
 
 
 def read_field(document: Mapping[str, Any]) -> Field:
@@ -140,7 +153,12 @@ def _compartment(
             ],
         }
     )
-    return Compartment(codec, tuple(members), {member.name: None for member in members})
+    return Compartment(
+        codec,
+        tuple(members),
+        {member.name: None for member in members},
+        tuple((m.name, m.values.outward) for m in members if m.values.outward is not same),
+    )
 
 
 def _member_type(member: Field, members: int) -> Any:

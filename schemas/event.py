@@ -55,6 +55,7 @@ class EventSchema:
         self._compartments = derive(document, self.fields)
         self._required = tuple(f.name for f in self.fields if f.required)
         self._own = frozenset(self.categories)
+        self._plain = self._read_alone()
 
     def __getitem__(self, name: str) -> Field:
         return self._by_name[name]
@@ -83,6 +84,13 @@ class EventSchema:
         ):
             return self._compartments[INHERIT], ""
         raise AvroError(f"{self.type} has no such compartment")
+
+    def _read_alone(self) -> dict[str, Compartment]:
+        """The compartments that tell every field of their category, and of no other."""
+        if any(field.copies or field.category == INHERIT for field in self.fields):
+            return {}
+        shown = {field.category for field in self.fields if field.per_party}
+        return {name: self._compartments[name] for name in self.categories if name not in shown}
 
     def addressed(self, data: Mapping[str, Any]) -> str | None:
         """The agency an event is addressed to, for its routing."""
@@ -170,6 +178,13 @@ class EventSchema:
             raise SchemaError("does_not_fit", name.partition("/")[0]) from None
 
     # -- compartments to JSON ---------------------------------------------------------------
+
+    def plain(self, bodies: Mapping[str, bytes]) -> dict[str, dict[str, Any]] | None:
+        """By category every field as JSON, None where it is empty, of bodies that were read
+        strictly before; None if only `join` can tell. AvroError if one does not decode."""
+        if not bodies.keys() <= self._plain.keys():
+            return None
+        return {name: self._plain[name].told(bodies[name]) for name in sorted(bodies)}
 
     def join(
         self, bodies: Mapping[str, bytes], *, trusted: bool = False, whole: bool = False

@@ -181,14 +181,15 @@ def _any_scalar(value: Any) -> Any:
     return _long(value)
 
 
-def _same(value: Any) -> Any:
+def same(value: Any) -> Any:
+    """How values go that JSON and Avro write alike."""
     return value
 
 
-_ANY: Final = Converters(_any_scalar, _same, _any_scalar)
+_ANY: Final = Converters(_any_scalar, same, _any_scalar)
 _PLAIN: Final[Mapping[str, Converters]] = {
-    "boolean": Converters(_boolean, _same, _boolean),
-    "long": Converters(_long, _same, _long),
+    "boolean": Converters(_boolean, same, _boolean),
+    "long": Converters(_long, same, _long),
     "date": Converters(_date, date.isoformat, _date),
     "timestamp-micros": Converters(_instant, _instant_out, _instant),
     "json": Converters(_json_in, _json_out, _json_verify),
@@ -234,7 +235,7 @@ def _of(kind: Any, field: Mapping[str, Any]) -> Converters:
 
 
 def _both(convert: Convert) -> Converters:
-    return Converters(convert, _same, convert)
+    return Converters(convert, same, convert)
 
 
 def _text(field: Mapping[str, Any]) -> Convert:
@@ -248,8 +249,8 @@ def _text(field: Mapping[str, Any]) -> Convert:
 
 
 def _each(convert: Convert) -> Convert:
-    if convert is _same:
-        return _same
+    if convert is same:
+        return same
 
     def each(value: Any) -> list[Any]:
         if not isinstance(value, list | tuple):

@@ -131,7 +131,7 @@ def verify_disclosed(
     for sibling in path:
         if len(sibling) != HASH_BYTES:
             return False
-        pair = sibling + node if index & 1 else node + sibling
-        node = sha256(b"\x01" + pair).digest()
+        pair = b"\x01" + sibling + node if index & 1 else b"\x01" + node + sibling
+        node = sha256(pair).digest()
         index >>= 1
     return node == root

@@ -165,12 +165,12 @@ def implied_root(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> b
         if last == 0:
             raise ProofError("the inclusion path is too long")
         if at & 1 or at == last:
-            node = node_hash(sibling, node)
+            node = sha256(b"\x01" + sibling + node).digest()
             while at & 1 == 0 and at != 0:
                 at >>= 1
                 last >>= 1
         else:
-            node = node_hash(node, sibling)
+            node = sha256(b"\x01" + node + sibling).digest()
         at >>= 1
         last >>= 1
     if last != 0:

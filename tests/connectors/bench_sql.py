@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import resource
+import os
 import sys
 import tempfile
 import threading
@@ -31,7 +31,7 @@ from connectors.database.engines import open_engine
 from connectors.identity import AgencyIdentity
 from connectors.inbox import TopicInbox
 from connectors.registry_cache import RegistryCache
-from connectors.runner import Pace, Runner
+from connectors.runner import Pace, Progress, Runner
 from connectors.sql import SqlSink
 from connectors.submit import Event
 from hub.topics import Message, open_topics
@@ -96,32 +96,38 @@ def connect(home: Path, topics_url: str, url: str, rows: int, ahead: bool, out: 
     inbox: Any = TopicInbox(topics, identity)
     if ahead:
         inbox = Ahead(inbox, home, registry, [schemas.by_type("WideRecorded").document])
-    runner = Runner(inbox, sink, identity, registry, schemas=schemas, pace=Pace())
-    collector.rest()
-    before, start = _processor(), time.perf_counter()
     stop = threading.Event()
-    done = threading.Thread(target=_until, args=(sink, rows, stop))
-    done.start()
+
+    def look(_did: Progress, position: int, _waiting: int) -> None:
+        if position >= rows:
+            stop.set()
+
+    runner = Runner(inbox, sink, identity, registry, schemas=schemas, pace=Pace(), on_progress=look)
+    if ahead:
+        inbox.wait_ready(30)
+    collector.rest()
+    before = sum(map(_processor, [os.getpid(), *([inbox.process] if ahead else [])]))
+    start = time.perf_counter()
     runner.run(stop)
     seconds = time.perf_counter() - start
-    done.join()
+    processes = [os.getpid(), *([inbox.process] if ahead else [])]
+    memory = sum(map(_most, processes))
+    processor = sum(map(_processor, processes)) - before
     sink.close()
-    inbox.close()  # the process that opened ahead has ended now
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    out.put((seconds, _processor() - before, (own + children) / 1024))
+    inbox.close()
+    out.put((seconds, processor, memory))
 
 
-def _processor() -> float:
-    """Seconds of this process and of those it waited for."""
-    both = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return sum(one.ru_utime + one.ru_stime for one in map(resource.getrusage, both))
+def _processor(process: int) -> float:
+    """Seconds of processor time a process has had."""
+    told = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _until(sink: SqlSink, rows: int, stop: threading.Event) -> None:
-    while sink.position().sequence < rows:
-        time.sleep(0.02)
-    stop.set()
+def _most(process: int) -> float:
+    """The most memory a process has had, in MiB."""
+    told = Path(f"/proc/{process}/status").read_text()
+    return int(told.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def bare(url: str, rows: Sequence[Sequence[Any]]) -> float:

@@ -85,7 +85,7 @@ def test_the_same_rows_in_the_same_order(site: Site, ahead: Ahead) -> None:
     finish(one)
     assert site.rows("SELECT agency FROM identity_recorded") == [("NGO-1",)]
     ahead._process.kill()
-    ahead._process.join()
+    ahead._process.wait()
     for event in site.events(5, 50):
         site.deliver(site.release(event))
     finish(one)

@@ -36,6 +36,24 @@ def test_what_is_stated_is_what_is_read(event_type: str, data: st.DataObject) ->
     assert schema.join(bodies, whole=True) == stated
     assert schema.join(bodies, trusted=True) == stated
     assert schema.routing(bodies) == ROUTING
+    told = {name: body for name, body in bodies.items() if name != "routing"}
+    for category, values in (schema.plain(told) or {}).items():
+        names = [field.name for field in schema.fields if field.category == category]
+        assert list(values) == names
+        assert values == {name: stated.get(name) for name in names}
+
+
+def test_compartments_are_told_alone_unless_a_field_is_of_several() -> None:
+    assert SCHEMAS.by_type("CaseOpened").plain({}) == {}
+    assert SCHEMAS.by_type("RecordCorrected").plain({"identity": b""}) is None
+    with_parties = next(
+        schema
+        for schema in map(SCHEMAS.by_type, SCHEMAS.types())
+        if any(field.per_party for field in schema.fields)
+    )
+    shown = next(field.category for field in with_parties.fields if field.per_party)
+    assert with_parties.plain({shown: b""}) is None
+    assert with_parties.plain({"routing": b""}) is None
 
 
 @pytest.mark.parametrize("event_type", SCHEMAS.types())
