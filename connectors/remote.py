@@ -155,9 +155,7 @@ class RemoteSink(LandingSink):
                 db.execute(self._intents.delete().where(mine.sequence.in_(done)))
         except SinkRefusedError as refused:
             at_fault = items[0].sequence if len(items) == 1 else refused.sequence
-            if (
-                at_fault in new and self.remote.refuses_whole
-            ):  # refused at its first coming, it is not there
+            if at_fault in new and self.remote.refuses_whole:  # at its first coming: not there
                 self._forget(at_fault)
             raise
 

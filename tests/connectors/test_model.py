@@ -255,7 +255,9 @@ class Model(RuleBasedStateMachine):
             self._refusing(sink)
         else:
             remote: Any = (
-                Copies(self.partner, metadata) if self.family == "state" else Messages(self.partner)
+                Copies(self.partner, metadata)
+                if self.family == "state"
+                else Messages(self.partner, metadata)
             )
             sink = RemoteSink(state, "POL-1", "test-hub", remote, metadata, self.recalls)
         self.sinks.append(sink)

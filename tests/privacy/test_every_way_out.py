@@ -189,6 +189,19 @@ def _submissions(world: World, caller: Caller) -> None:
         caller.call("POST", "/v1/submissions", raw)
 
 
+def _preview(world: World, caller: Caller) -> None:
+    """Of its own case, of it by another's name, and of what is no event of its own."""
+    names = world.road.hub.exchange.pseudonyms
+    case_id = names.canonical("case", world.case_ref)
+    other = next(one for one in world.callers if one != caller.agency)
+    for ref in (None, names.pseudonym(other, "case", case_id)):
+        for kind in ("CaseOpened", "ReferralMade", "IdentityRecorded", "RecordCorrected"):
+            sealed = Publisher(caller.identity).prepare([_event(world, caller, kind, ref)])
+            caller.call("POST", "/v1/preview", sealed)
+    for raw in bodies(world, caller).values():
+        caller.call("POST", "/v1/preview", raw)
+
+
 def _receipts(world: World, caller: Caller) -> None:
     for raw in bodies(world, caller).values():
         caller.call("POST", "/v1/receipts", raw)
@@ -224,6 +237,7 @@ def _get(*paths: str) -> Callable[[World, Caller], None]:
 
 DRIVEN: dict[tuple[str, str], Callable[[World, Caller], None]] = {
     ("POST", "/v1/submissions"): _submissions,
+    ("POST", "/v1/preview"): _preview,
     ("GET", "/v1/outcomes/{event_id}"): _outcomes,
     ("GET", "/v1/deliveries"): _deliveries,
     ("POST", "/v1/receipts"): _receipts,
@@ -262,7 +276,8 @@ def all_routes(world: World) -> set[tuple[str, str]]:
     return routes(served) | routes(create_operator_app(world.road.hub, served))
 
 
-SIGNED = ("/v1/submissions", "/v1/outcomes/{event_id}", "/v1/deliveries", "/v1/receipts",
+SIGNED = ("/v1/submissions", "/v1/preview", "/v1/outcomes/{event_id}", "/v1/deliveries",
+          "/v1/receipts",
           "/v1/registry", "/v1/work", "/v1/work/{item}")  # fmt: skip
 
 
