@@ -293,7 +293,7 @@ def floods_the_quarantine_on_an_outage(patch: pytest.MonkeyPatch) -> None:
             right(self, batch)
         except SinkDownError:
             bad = [Poison(one.sequence, "sink_refused", "", one.raw) for one in batch.items]
-            self.remote.settle = _nothing
+            self.remote.settle = lambda *_: ()
             right(self, replace(batch, items=bad))
 
     _around(patch, LandingSink, "apply", apply)

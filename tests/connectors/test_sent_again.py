@@ -143,7 +143,8 @@ def test_what_a_recall_left_of_it_is_applied(site: Site) -> None:
     runner.run_once()
     again(site, 1, whole)
     runner.run_once()
-    assert site.sequences() == [1]
+    assert site.rows("SELECT sequence FROM identity_recorded") == [(1,)]
+    assert gone not in {row[0] for row in site.rows("SELECT category FROM nrm_holding")}
 
 
 def test_the_partner_fails_in_between_and_it_is_done_after_all(site: Site) -> None:

@@ -178,7 +178,7 @@ def test_redriven_from_quarantine_after_the_recall(
     assert [row.reason for row in sink.quarantine()] == ["unknown_schema"] * 2
     withdraw(road, "C1")
     road.settle()
-    monkeypatch.setattr(Ledger, "purge_quarantine", lambda *_: None)
+    monkeypatch.setattr(Ledger, "purge_quarantine", lambda *_, **__: None)
     withdraw(road, "C2")
     road.settle()
     [waiting] = sink.quarantine()

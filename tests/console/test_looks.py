@@ -262,7 +262,7 @@ def test_looks_change_no_decision_no_timer_and_no_sum(home: Home) -> None:
     try:
         hub.attend()
         before = (list(hub.exchange.log.work.standing(limit=1_000)), hub.exchange.policy())
-        desk = Desk(home)
+        desk = Desk(home, cases_per_night=100)
         viewer = desk.viewer()
         for at in range(20):
             desk.looks.record(viewer, "case", f"{at:032x}")
