@@ -248,14 +248,6 @@ class Copies:
         refs = sa.select(self._table.c.case_ref).distinct().order_by(self._table.c.case_ref)
         return list(db.execute(refs).scalars())
 
-    def held(self, db: Connection) -> Iterable[str]:
-        """The refs of all events held, to compare with the partner's system."""
-        refs = sa.select(self._table.c.event_ref).distinct().order_by(self._table.c.event_ref)
-        return db.execute(refs).scalars()
-
-    def of_events(self, db: Connection, refs: Iterable[str]) -> list[Kept]:
-        return self._read(db, self._table.c.event_ref, refs)
-
     def _touch(self, event_ref: str, event_type: str, case_ref: str, subject_ref: str) -> None:
         self._touched[event_ref] = Intent(event_ref, event_type, case_ref, subject_ref)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 Level = Literal["ok", "warning", "wrong"]
 
@@ -22,6 +22,7 @@ class Finding:
     fix: str = ""
 
 
+@runtime_checkable
 class Checkable(Protocol):
     """A sink or source that can look at the partner's system before anything flows."""
 

@@ -26,9 +26,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.errors import SettingsError, SinkDownError
+from connectors.files.records import envelope
 from connectors.findings import Finding
 from connectors.landing import LandingSink
-from connectors.ledger import Ledger, instant
+from connectors.ledger import Ledger
 from connectors.sink import Addition, Batch, Correction, RecallPolicy, Removal
 from connectors.sql import SqlDatabase
 
@@ -214,14 +215,7 @@ def _written(line: dict[str, Any]) -> str:
 def _line(addition: Addition) -> dict[str, Any]:
     event = addition.event
     return {
-        "sequence": event.sequence,
-        "event_ref": event.event_ref,
-        "event_type": event.event_type,
-        "case_ref": event.case_ref,
-        "subject_ref": event.subject_ref,
-        "agency": event.agency,
-        "occurred_at": instant(event.occurred_at) if event.occurred_at else None,
-        "received_at": instant(addition.received_at),
+        **envelope(addition),
         "categories": sorted(addition.categories),
         "bases": {category: event.bases[category] for category in addition.categories},
         "fields": {category: dict(event.fields[category]) for category in addition.categories},

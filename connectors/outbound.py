@@ -16,6 +16,7 @@ wait until it is mended. Errors name the status and the address without its quer
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import ssl
 from collections.abc import Callable, Mapping
@@ -181,6 +182,11 @@ class Outbound:
 
     def _down(self, what: str) -> SinkDownError:
         return SinkDownError(f"the partner's system at {self._where}: {what}")
+
+
+def basic(username: str, password: str) -> str:
+    """Name and password as an "authorization" header (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
 
 
 def _tls(ca_file: Path | None, certificate: tuple[Path, Path] | None) -> ssl.SSLContext:

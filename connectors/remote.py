@@ -87,6 +87,15 @@ class Remote(Projection, Protocol):
     def close(self) -> None: ...
 
 
+def make_state_file(path: Path) -> None:
+    """Its folder and an empty file for its owner alone, if they are not there. SinkDownError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as wrong:
+        raise SinkDownError(f"the state file {path} cannot be written ({wrong.strerror})") from None
+
+
 class RemoteSink(LandingSink):
     """Sink over one remote system and its books in a file."""
 
@@ -118,13 +127,7 @@ class RemoteSink(LandingSink):
         super().__init__(self.database, Ledger(agency, hub, metadata), [remote], recalls)
 
     def prepare(self) -> None:
-        try:
-            self._state.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(self._state, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as wrong:
-            raise SinkDownError(
-                f"the state file {self._state} cannot be written ({wrong.strerror})"
-            ) from None
+        make_state_file(self._state)
         with self.database.writing() as db:
             self._metadata.create_all(db)
         self.database.wipe(True)  # a process may have died between a recall's commit and this

@@ -21,7 +21,7 @@ from connectors.case_systems.dhis2_case import TrackedCase, Tracker, names
 from connectors.case_systems.dhis2_objects import ABSENT, DELETED, PROGRAM, RIGHTS, Trouble
 from connectors.case_systems.dhis2_program import FORM, Program, mismatches
 from connectors.case_systems.mapping import CaseMapping
-from connectors.case_systems.options import CaseOptions, basic, fits, opened
+from connectors.case_systems.options import CaseOptions, fits, opened
 from connectors.case_systems.places import Places
 from connectors.case_systems.sink import CaseSink, agreed
 from connectors.copies import CaseChange
@@ -29,6 +29,7 @@ from connectors.errors import ConnectorError, SinkDownError, SinkRefusedError
 from connectors.findings import Finding
 from connectors.kinds import Place
 from connectors.landed import Landed
+from connectors.outbound import basic
 from connectors.secret import Secret
 
 _MOST_RENEWALS: Final = 20
@@ -72,7 +73,8 @@ class Options(CaseOptions):
     def credential(self, folder: Path) -> str:
         if self.token is not None:
             return f"ApiToken {self.token.read(folder)}"
-        assert self.password is not None  # one_credential saw to it
+        assert self.username is not None
+        assert self.password is not None
         return basic(self.username, self.password.read(folder))
 
 
@@ -88,6 +90,8 @@ def open_sink(options: Options, place: Place) -> CaseSink:
 
 class Dhis2:
     """One instance, one program."""
+
+    name: Final = "dhis2"
 
     def __init__(
         self,
@@ -110,20 +114,14 @@ class Dhis2:
 
     def prepare(self) -> None:
         """Read the program; SettingsError if the mapping does not fit it."""
-        agreed("DHIS2", self._looked())
+        agreed("DHIS2", self.look())
 
     def close(self) -> None:
         self._api.close()
 
     # -- check -----------------------------------------------------------------------------
 
-    def check(self) -> list[Finding]:
-        try:
-            return self._looked()
-        except ConnectorError as failed:
-            return [Finding("wrong", "dhis2", str(failed), "mend this, then check again")]
-
-    def _looked(self) -> list[Finding]:
+    def look(self) -> list[Finding]:
         authorities = self._api.authorities()
         found = [Finding("ok", "dhis2", "the account is accepted")]
         if "ALL" in authorities:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -61,11 +60,6 @@ def opened(
         seconds=options.seconds,
     )
     return CaseSink(state, system(http, mapping, places), places, place)
-
-
-def basic(username: str | None, password: str) -> str:
-    """Name and password as a header (RFC 7617)."""
-    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
 def fits(mapping: CaseMapping, wrong: Sequence[Mismatch], what: str) -> list[Finding]:

@@ -10,13 +10,13 @@ a field that only the partner filled is never emptied. References and names of f
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from connectors.errors import SinkDownError
+from connectors.remote import make_state_file
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS nrm_place (
@@ -42,13 +42,7 @@ class Places:
         return str(self._path)
 
     def prepare(self) -> None:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as wrong:
-            raise SinkDownError(
-                f"the state file {self._path} cannot be written ({wrong.strerror})"
-            ) from None
+        make_state_file(self._path)
         with self._open() as db:
             db.executescript(_TABLES)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from connectors.case_systems.mapping import CaseMapping
-from connectors.case_systems.options import CaseOptions, basic, fits, opened
+from connectors.case_systems.options import CaseOptions, fits, opened
 from connectors.case_systems.places import Places
 from connectors.case_systems.primero_api import PrimeroApi, Refused
 from connectors.case_systems.primero_case import (
@@ -32,10 +32,11 @@ from connectors.case_systems.primero_case import (
 from connectors.case_systems.primero_forms import FORM, Forms, mismatches
 from connectors.case_systems.sink import CaseSink, agreed
 from connectors.copies import CaseChange
-from connectors.errors import ConnectorError, SinkDownError, SinkRefusedError
+from connectors.errors import SinkDownError, SinkRefusedError
 from connectors.findings import Finding
 from connectors.kinds import Place
 from connectors.landed import Landed
+from connectors.outbound import basic
 from connectors.secret import Secret
 
 _LIVE: Final = ("in_progress", "accepted", None)
@@ -76,6 +77,7 @@ def open_sink(options: Options, place: Place) -> CaseSink:
 class Primero:
     """One instance."""
 
+    name: Final = "primero"
     purges: Final = False
 
     def __init__(
@@ -95,20 +97,14 @@ class Primero:
 
     def prepare(self) -> None:
         """Read the forms; SettingsError if the mapping does not fit them."""
-        agreed("Primero", self._looked())
+        agreed("Primero", self.look())
 
     def close(self) -> None:
         self._api.close()
 
     # -- check -----------------------------------------------------------------------------
 
-    def check(self) -> list[Finding]:
-        try:
-            return self._looked()
-        except ConnectorError as failed:
-            return [Finding("wrong", "primero", str(failed), "mend this, then check again")]
-
-    def _looked(self) -> list[Finding]:
+    def look(self) -> list[Finding]:
         forms = self._api.forms()
         self._desk = Desk(
             self._place.hub,

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from connectors.case_systems.places import Places
 from connectors.copies import CaseSystem, Copies
 from connectors.delivery import Arrived
-from connectors.errors import SettingsError
+from connectors.errors import ConnectorError, SettingsError
 from connectors.findings import Finding
 from connectors.kinds import Place
 from connectors.landed import Landed
@@ -26,15 +26,20 @@ from connectors.remote import RemoteSink
 
 
 class RecordSystem(CaseSystem, Protocol):
-    """A case system with its check.
+    """A case system that can be looked at.
 
-    purges: whether what put() removes is gone from it for good, versions and history included.
+    name: its kind. purges: whether what put() removes is gone from it for good, versions and
+    history included.
     """
+
+    @property
+    def name(self) -> str: ...
 
     @property
     def purges(self) -> bool: ...
 
-    def check(self) -> list[Finding]: ...
+    def look(self) -> list[Finding]:
+        """What there is to say of account, settings and mapping. Raises what requests raise."""
 
     def landed(self, case_ref: str) -> list[Landed]:
         """The case as the system shows it now."""
@@ -61,7 +66,10 @@ class CaseSink(RemoteSink):
         self._places.prepare()
 
     def check(self) -> list[Finding]:
-        return self._system.check()
+        try:
+            return self._system.look()
+        except ConnectorError as failed:
+            return [Finding("wrong", self._system.name, str(failed), "mend this, then check again")]
 
     @property
     def leaves(self) -> str:

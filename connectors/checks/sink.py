@@ -7,7 +7,7 @@ from typing import Final
 
 from connectors.dead_letters import RECALLED_SINCE, SIDES, owner
 from connectors.errors import ConnectorError
-from connectors.findings import Finding
+from connectors.findings import Checkable, Finding
 from connectors.sink import Position, Sink
 
 LATE: Final = timedelta(hours=1)
@@ -16,9 +16,8 @@ LATE: Final = timedelta(hours=1)
 def sink_findings(sink: Sink, now: datetime) -> tuple[list[Finding], Position | None]:
     """What the sink says; its position if it could be asked."""
     found: list[Finding] = []
-    looks = getattr(sink, "check", None)
-    if looks is not None:
-        found += looks()
+    if isinstance(sink, Checkable):
+        found += sink.check()
     try:
         sink.prepare()
         position = sink.position()

@@ -24,14 +24,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from connectors.copies import Copies
 from connectors.errors import SettingsError, SinkDownError
 from connectors.fhir import checking, stated
-from connectors.fhir.access import Access, Fixed, Smart, basic, read_key
+from connectors.fhir.access import Access, Fixed, Smart, read_key
 from connectors.fhir.cases import FhirCases
 from connectors.fhir.names import Names, Resource
 from connectors.fhir.server import FhirServer
 from connectors.findings import Finding
 from connectors.kinds import Place
 from connectors.landed import Landed, flat
-from connectors.outbound import MOST_BYTES, SECONDS, Answer, Outbound
+from connectors.outbound import MOST_BYTES, SECONDS, Answer, Outbound, basic
 from connectors.remote import RemoteSink
 from connectors.secret import Secret
 
@@ -226,7 +226,7 @@ def _access(options: Options, place: Place) -> Access:
     if options.token is not None:
         return Fixed(f"Bearer {options.token.read(place.folder).strip()}")
     if options.password is not None:
-        return basic(options.user, options.password.read(place.folder))
+        return Fixed(basic(options.user, options.password.read(place.folder)))
     if options.smart is not None:
         smart = options.smart
         ca_file = None if options.ca_file is None else place.file(options.ca_file)

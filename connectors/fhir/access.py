@@ -11,7 +11,6 @@ A token is asked for again before it ends, and after the server did not take it.
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 import uuid
@@ -59,10 +58,6 @@ class Fixed:
 
     def close(self) -> None:
         """Nothing is open."""
-
-
-def basic(user: str, password: str) -> Fixed:
-    return Fixed("Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii"))
 
 
 def read_key(text: str) -> ECKey | RSAKey:

@@ -33,6 +33,21 @@ Names = Mapping[tuple[str, int], Mapping[str, Sequence[str]]]
 """(event_ref, sequence) → category → its fields: what a row was written with."""
 
 
+def envelope(addition: Addition) -> dict[str, Any]:
+    """What a line or row says of its delivery, beside categories, bases and fields."""
+    event = addition.event
+    return {
+        "sequence": event.sequence,
+        "event_ref": event.event_ref,
+        "event_type": event.event_type,
+        "case_ref": event.case_ref,
+        "subject_ref": event.subject_ref,
+        "agency": event.agency,
+        "occurred_at": instant(event.occurred_at) if event.occurred_at else None,
+        "received_at": instant(addition.received_at),
+    }
+
+
 @dataclass(slots=True)
 class Record:
     """One delivery of an event. fields: category → field → value, JSON-ready."""
@@ -45,16 +60,7 @@ class Record:
     def of(cls, addition: Addition) -> Record:
         event = addition.event
         return cls(
-            {
-                "sequence": event.sequence,
-                "event_ref": event.event_ref,
-                "event_type": event.event_type,
-                "case_ref": event.case_ref,
-                "subject_ref": event.subject_ref,
-                "agency": event.agency,
-                "occurred_at": instant(event.occurred_at) if event.occurred_at else None,
-                "received_at": instant(addition.received_at),
-            },
+            envelope(addition),
             {one: event.bases[one] for one in sorted(addition.categories)},
             {one: dict(event.fields[one]) for one in sorted(addition.categories)},
         )

@@ -95,14 +95,14 @@ def new_connector(name: str, family: str, parent: Path) -> Path:
         "example": kind.example,
     }
     source = f"src/{package}"
-    common, settings = ("source", "source") if family == "source" else ("common", "partner")
+    frame, settings = ("source", "source") if family == "source" else ("frame", "partner")
     files = {
-        "pyproject.toml": f"{common}/pyproject.toml",
-        "README.md": f"{common}/README.md",
-        f"{settings}.toml.example": f"{common}/{settings}.toml.example",
-        f"{source}/__init__.py": f"{common}/init.py",
+        "pyproject.toml": f"{frame}/pyproject.toml",
+        "README.md": f"{frame}/README.md",
+        f"{settings}.toml.example": f"{frame}/{settings}.toml.example",
+        f"{source}/__init__.py": f"{frame}/init.py",
         f"{source}/py.typed": "",
-        "tests/test_conformance.py": f"{common}/test_conformance.py",
+        "tests/test_conformance.py": f"{frame}/test_conformance.py",
         **{f"{source}/{one}": f"{family}/{one}" for one in kind.files},
     }
     for place, template in files.items():

@@ -22,10 +22,17 @@ PROGRAM_SECRET = "another-secret-of-the-tests"
 @contextmanager
 def certified(callback: str, *, port: int = 0, kid: str = "k1") -> Iterator[str]:
     """Run it; its issuer. callback: the console's address for answers."""
+    with provider("provider.mjs", callback, kid, port=port) as issuer:
+        yield issuer
+
+
+@contextmanager
+def provider(program: str, *arguments: str, port: int = 0) -> Iterator[str]:
+    """Run a program of tests/console/oidc; the address it says it listens at."""
     if shutil.which("node") is None or not (FOLDER / "node_modules").is_dir():
         pytest.fail("These tests need node and its packages: make test-services")
     process = subprocess.Popen(
-        ["node", "provider.mjs", str(port or free_port()), callback, kid],
+        ["node", program, str(port or free_port()), *arguments],
         cwd=FOLDER,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -33,9 +40,9 @@ def certified(callback: str, *, port: int = 0, kid: str = "k1") -> Iterator[str]
     )
     try:
         assert process.stdout is not None
-        issuer = process.stdout.readline().decode().strip()
-        assert issuer, "the provider did not start: node tests/console/oidc/provider.mjs"
-        yield issuer
+        address = process.stdout.readline().decode().strip()
+        assert address, f"the provider did not start: node tests/console/oidc/{program}"
+        yield address
     finally:
         process.terminate()
         process.wait(20)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,38 +14,21 @@ from joserfc.jwk import ECKey, RSAKey
 
 from connectors.errors import SettingsError, SinkDownError
 from connectors.fhir import Options, open_sink
-from connectors.fhir.access import Smart, basic, read_key
+from connectors.fhir.access import Fixed, Smart, read_key
 from connectors.kinds import Place, open_kind
-from connectors.outbound import Outbound
+from connectors.outbound import Outbound, basic
 from connectors.sink import RecallPolicy
 from tests.connectors.test_outbound import answering
-from tests.console.certified import FOLDER, free_port
+from tests.console.certified import provider
 
 KEY = ECKey.generate_key("P-384", {"kid": "key-1"})
 
 
 @pytest.fixture(scope="module")
 def token_url() -> Iterator[str]:
-    if shutil.which("node") is None or not (FOLDER / "node_modules").is_dir():
-        pytest.fail("These tests need node and its packages: make test-services")
     public = json.dumps(KEY.as_dict(private=False) | {"use": "sig", "alg": "ES384"})
-    process = subprocess.Popen(
-        ["node", "backend.mjs", str(free_port()), public],
-        cwd=FOLDER,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        assert process.stdout is not None
-        url = process.stdout.readline().decode().strip()
-        assert url, "the provider did not start: node tests/console/oidc/backend.mjs"
+    with provider("backend.mjs", public) as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait(20)
-        if process.stdout is not None:
-            process.stdout.close()
 
 
 class Clock:
@@ -150,7 +131,7 @@ def test_which_keys_are_taken() -> None:
 
 
 def test_basic() -> None:
-    assert basic("Aladdin", "open sesame").headers() == {
+    assert Fixed(basic("Aladdin", "open sesame")).headers() == {
         "authorization": "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
     }
 
