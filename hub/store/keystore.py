@@ -391,9 +391,18 @@ class KeyStore:
             self._known.popitem(last=False)
 
     def _fetch(self, subjects: list[UUID]) -> dict[UUID, bytes]:
-        with self._tables.read() as c:
-            self._see(c)
-            found = self._open_rows(_rows(c, [one for one in subjects if one not in self._erased]))
+        tried = None
+        while True:
+            try:
+                with self._tables.read() as c:
+                    self._see(c)
+                    wanted = [one for one in subjects if one not in self._erased]
+                    found = self._open_rows(_rows(c, wanted))
+                break
+            except _KeyGone:  # an erasure ended after the snapshot was taken: take another
+                if self._state == tried:
+                    raise
+                tried = self._state
         self._remember(found)
         return found
 

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,11 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from hub.store import keystore
 from hub.store.epoch import MAGIC
 from hub.store.errors import StoreBusy, StoreCorrupt, StoreFailed, StoreRefused, StoreUnavailable
 from hub.store.keystore import KeyStore, SubjectErased
+from hub.store.tables import Cursor
 from tests.store.conftest import Server, postgres_url
 from tests.store.samples import stream as person
 
@@ -180,6 +182,26 @@ def test_erasing_while_others_write(keys_url: str) -> None:
         assert failures == []
         assert command.epoch == 11
         assert command.secrets(list(made)) == made
+
+
+def test_reading_while_an_erasure_ends(keys_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old epoch's key is destroyed between a reader's snapshot and its look at the file."""
+    with KeyStore.open(keys_url) as hub, KeyStore.open(keys_url) as command:
+        made = hub.ensure([ANA, BEN, CLEO])
+        monkeypatch.setattr(command._tables, "scrub", lambda: None)  # waits for the reader below
+        command.shred(CLEO)
+        read = keystore._rows
+        erasing = [person("first"), person("second")]
+
+        def rows(c: Cursor, subjects: Sequence[UUID]) -> list[tuple[bytes, bytes]]:
+            found = read(c, subjects)
+            if erasing and ANA in subjects:
+                command.shred(erasing.pop())
+            return found
+
+        monkeypatch.setattr(keystore, "_rows", rows)
+        assert hub.secrets([ANA, BEN]) == {ANA: made[ANA], BEN: made[BEN]}
+        assert not erasing
 
 
 # -- copies of a wrapped secret -------------------------------------------------------------------
