@@ -1,6 +1,6 @@
 """Deliveries: a sealed message in, verified and opened items out.
 
-    message   hub signature → HPKE box → DeliveryBatch         (connectors/opening.py)
+    message   hub signature → HPKE box → DeliveryBatch         (connectors/opening/opener.py)
     delivery  agency evidence → compartments → field values
 
 `Arrived` is what a sink gets. `Poison` stands in for one delivery that cannot be trusted or read:

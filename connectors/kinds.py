@@ -50,7 +50,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "folder": Kind("connectors.files.folder", "files (JSON Lines, CSV, Parquet) in a folder"),
     "relay": Kind("connectors.relay.sink", "keyed messages in the partner's own Kafka"),
     "sftp": Kind("connectors.files.sftp", "files on a server over SFTP"),
-    "webhook": Kind("connectors.webhook", "signed requests to a web service of yours"),
+    "webhook": Kind("connectors.remote.webhook", "signed requests to a web service of yours"),
     "dhis2": Kind("connectors.case_systems.dhis2", "a tracker program of a DHIS2 instance"),
     "primero": Kind("connectors.case_systems.primero", "the cases of a Primero instance"),
 }

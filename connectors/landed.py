@@ -23,10 +23,10 @@ from sqlalchemy import Connection
 
 from connectors.errors import SettingsError
 from connectors.jsonl import JsonlSink
-from connectors.mapped import MappedTables
 from connectors.sink import Sink
 from connectors.sql import SqlDatabase, SqlSink
-from connectors.tables import PROVENANCE, table_name
+from connectors.tables.default import PROVENANCE, table_name
+from connectors.tables.mapped import MappedTables
 from schemas.registry import Schemas
 
 PRACTICE: Final = "practice-"

@@ -1,8 +1,8 @@
 """The ledger: the connector's bookkeeping, written in the partner's transaction.
 
 Position and generation, receipts owed, holdings and evidence, tombstones and corrections,
-quarantine; the tables are in `connectors/ledger_tables.py`. Every method takes the open connection:
-the caller's transaction decides.
+quarantine; the tables are in `connectors/tables/ledger_tables.py`. Every method takes the open
+connection: the caller's transaction decides.
 """
 
 from __future__ import annotations
@@ -17,13 +17,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.bulk import among, insert_all
 from connectors.dead_letters import HELD_ELSEWHERE, RECALLED_SINCE
 from connectors.delivery import BadMessage, Poison
 from connectors.errors import FencedError, SettingsError
-from connectors.evidence import EVIDENCE as EVIDENCE  # noqa: PLC0414 - also read from here
-from connectors.evidence import statement, without
-from connectors.ledger_tables import LedgerTables
+from connectors.opening.evidence import EVIDENCE as EVIDENCE  # noqa: PLC0414 - also read from here
+from connectors.opening.evidence import statement, without
 from connectors.sink import (
     Addition,
     Correction,
@@ -32,6 +30,8 @@ from connectors.sink import (
     Quarantined,
     ReceiptException,
 )
+from connectors.tables.bulk import among, insert_all
+from connectors.tables.ledger_tables import LedgerTables
 from schemas import wire
 from schemas.registry import Schemas
 

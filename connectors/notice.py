@@ -35,9 +35,9 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from connectors.agency.identity import write_whole
 from connectors.errors import SettingsError
 from connectors.findings import Finding
-from connectors.identity import write_whole
 from connectors.secret import Secret
 
 SECONDS: Final = 15.0  # for connecting, and between two bytes

@@ -26,7 +26,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from connectors import crash
-from connectors.ahead import Ahead
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.inbox import Inbox, Sealed
+from connectors.agency.receipts import sign_receipt
+from connectors.agency.registry_cache import RegistryCache
 from connectors.dead_letters import a_recall
 from connectors.delivery import Arrived, BadMessage, Opened, Poison
 from connectors.errors import (
@@ -36,12 +39,9 @@ from connectors.errors import (
     TransportDownError,
     UntrustedError,
 )
-from connectors.identity import AgencyIdentity
-from connectors.inbox import Inbox, Sealed
 from connectors.notice import Notices
-from connectors.opening import Opener
-from connectors.receipts import sign_receipt
-from connectors.registry_cache import RegistryCache
+from connectors.opening.ahead import Ahead
+from connectors.opening.opener import Opener
 from connectors.sink import Batch, Quarantined, Sink
 from schemas.registry import Schemas
 

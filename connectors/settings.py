@@ -41,10 +41,10 @@ from pydantic import (
     model_validator,
 )
 
+from connectors.agency.http_auth import signed_requests
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.inbox import HttpInbox, Inbox, TopicInbox
 from connectors.errors import SettingsError
-from connectors.http_auth import signed_requests
-from connectors.identity import AgencyIdentity
-from connectors.inbox import HttpInbox, Inbox, TopicInbox
 from connectors.kinds import KINDS, Place, mistakes, open_kind
 from connectors.mapping import load_mapping
 from connectors.notice import Notices, NoticeSettings

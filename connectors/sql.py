@@ -1,8 +1,8 @@
 """The SQL sink: deliveries become rows of the partner's database, in its own transaction.
 
 The last stop but one on the road of an event. What happens in the transaction is told in
-`connectors/landing.py`; what the rows look like in `connectors/tables.py` (nothing configured) and
-`connectors/mapped.py` (a mapping file); this file brings the database.
+`connectors/landing.py`; what the rows look like in `connectors/tables/default.py` (nothing
+configured) and `connectors/tables/mapped.py` (a mapping file); this file brings the database.
 
 Works on SQLite, PostgreSQL and MariaDB (`database/engines.py`). Outages are SinkDownError and
 are waited out; a row the database will never take (constraint, type, length) is SinkRefusedError
@@ -25,11 +25,11 @@ from connectors.errors import SinkDownError, SinkRefusedError
 from connectors.findings import Finding
 from connectors.landing import LandingSink, Projection, Work
 from connectors.ledger import Ledger
-from connectors.mapped import MappedTables
 from connectors.mapping import Mapping
 from connectors.reconciliation.log import ReconciliationLog
 from connectors.sink import RecallPolicy
-from connectors.tables import DefaultTables
+from connectors.tables.default import DefaultTables
+from connectors.tables.mapped import MappedTables
 from schemas.registry import Schemas
 
 

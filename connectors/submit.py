@@ -26,10 +26,10 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.outcomes import Outcome, read_outcomes
+from connectors.agency.transport import Transport
 from connectors.errors import InvalidEventError, TransportDownError, UntrustedError
-from connectors.identity import AgencyIdentity
-from connectors.outcomes import Outcome, read_outcomes
-from connectors.transport import Transport
 from hub.crypto import signing
 from hub.crypto.disclosure import Disclosure
 from hub.crypto.sealing import seal, sealing_key_id

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID, uuid5
 
-from connectors.identity import AgencyIdentity
+from connectors.agency.identity import AgencyIdentity
 from connectors.submit import Event, Publisher
 from hub.crypto.signing import key_id
 from hub.domain.agenda.fires import OwnEvent

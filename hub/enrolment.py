@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.enrolment import (
+from connectors.agency.enrolment import (
     AGENCY_ID,
     Approval,
     EnrolmentRequest,

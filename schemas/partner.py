@@ -7,7 +7,7 @@
 Every field may be null: not stated, or of a category this partner was not given; `categories` tells
 which. Named types of the event are gone: an enum is a string, so that a code that is added later
 breaks no reader; money is `<name>_amount` and `<name>_currency`; a structure is JSON text. A field
-whose name is one of the envelope's is `<name>_stated`, as in the tables of `connectors/tables.py`.
+whose name is one of the envelope's is `<name>_stated`, as in the default tables.
 
 A version holds the fields of all versions before it, so any reads what any wrote. Its id is derived
 from its text (`schemas/partner_ids.py`): whoever has the event schema knows it without asking.

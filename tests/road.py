@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from connectors.identity import AgencyIdentity
-from connectors.inbox import TopicInbox
-from connectors.outcomes import Outcome
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.inbox import TopicInbox
+from connectors.agency.outcomes import Outcome
+from connectors.agency.transport import TopicTransport
 from connectors.runner import Runner
 from connectors.sql import SqlSink
 from connectors.submit import Event, Publisher
-from connectors.transport import TopicTransport
 from hub.clock import Clock, ScenarioTime
 from hub.home import Home
 from hub.hub import Hub

@@ -24,12 +24,12 @@ from connectors.case_systems.mapping import CaseMapping
 from connectors.case_systems.options import CaseOptions, fits, opened
 from connectors.case_systems.places import Places
 from connectors.case_systems.sink import CaseSink, agreed
-from connectors.copies import CaseChange
 from connectors.errors import ConnectorError, SinkDownError, SinkRefusedError
 from connectors.findings import Finding
 from connectors.kinds import Place
 from connectors.landed import Landed
-from connectors.outbound import basic
+from connectors.remote.copies import CaseChange
+from connectors.remote.outbound import basic
 from connectors.secret import Secret
 
 _MOST_RENEWALS: Final = 20

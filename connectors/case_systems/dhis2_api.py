@@ -18,7 +18,7 @@ from typing import Any, Final
 from connectors.case_systems.dhis2_objects import Found, Trouble, read_entity, troubles
 from connectors.case_systems.dhis2_program import PROGRAM_FIELDS, Program, read_program
 from connectors.errors import SinkDownError
-from connectors.outbound import Answer, Outbound
+from connectors.remote.outbound import Answer, Outbound
 
 _ENTITY: Final = (
     "trackedEntity,attributes[attribute,value],"

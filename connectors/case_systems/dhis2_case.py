@@ -21,9 +21,9 @@ from connectors.case_systems.dhis2_program import (
 from connectors.case_systems.filling import ours_of, ours_of_case, written
 from connectors.case_systems.mapping import CaseMapping, Filling
 from connectors.case_systems.places import Places
-from connectors.copies import CaseChange, Kept
 from connectors.errors import SinkRefusedError
-from connectors.remote import Intent
+from connectors.remote.copies import CaseChange, Kept
+from connectors.remote.sink import Intent
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from connectors.case_systems.mapping import (
     Mismatch,
     Target,
 )
-from connectors.columns import to_boolean, to_date, to_integer, to_text, to_timestamp
+from connectors.tables.columns import to_boolean, to_date, to_integer, to_text, to_timestamp
 
 FORM: Final = Form(
     settings={"stage": "the uid of a program stage"},

@@ -29,11 +29,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from connectors.columns import json_text
-from connectors.copies import Kept
 from connectors.event_codes import symbols
 from connectors.mapping.reader import Lines, Reader, document_of, text_of
 from connectors.mapping.source import FROM, Source
+from connectors.remote.copies import Kept
+from connectors.tables.columns import json_text
 from schemas.registry import EventSchema, Schemas
 
 EVERY_OTHER: Final = "*"

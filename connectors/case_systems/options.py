@@ -18,7 +18,7 @@ from connectors.case_systems.places import Places
 from connectors.case_systems.sink import CaseSink, RecordSystem
 from connectors.findings import Finding
 from connectors.kinds import Place
-from connectors.outbound import Outbound
+from connectors.remote.outbound import Outbound
 
 
 class CaseOptions(BaseModel):

@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from connectors.errors import SinkDownError
-from connectors.remote import make_state_file
+from connectors.remote.sink import make_state_file
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS nrm_place (

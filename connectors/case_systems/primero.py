@@ -31,12 +31,12 @@ from connectors.case_systems.primero_case import (
 )
 from connectors.case_systems.primero_forms import FORM, Forms, mismatches
 from connectors.case_systems.sink import CaseSink, agreed
-from connectors.copies import CaseChange
 from connectors.errors import SinkDownError, SinkRefusedError
 from connectors.findings import Finding
 from connectors.kinds import Place
 from connectors.landed import Landed
-from connectors.outbound import basic
+from connectors.remote.copies import CaseChange
+from connectors.remote.outbound import basic
 from connectors.secret import Secret
 
 _LIVE: Final = ("in_progress", "accepted", None)

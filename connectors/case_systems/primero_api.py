@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from connectors.case_systems.primero_forms import Forms, read_forms
 from connectors.errors import SinkDownError
-from connectors.outbound import Answer, Outbound
+from connectors.remote.outbound import Answer, Outbound
 
 _CASES: Final = "/api/v2/cases"
 _MOST_PAGES: Final = 50

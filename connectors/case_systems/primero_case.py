@@ -17,8 +17,8 @@ from connectors.case_systems.filling import Written, ours_of, ours_of_case, writ
 from connectors.case_systems.mapping import CaseMapping, Filling
 from connectors.case_systems.places import Places
 from connectors.case_systems.primero_forms import FormField, Forms, shown_as
-from connectors.copies import CaseChange, Kept
 from connectors.errors import SinkRefusedError
+from connectors.remote.copies import CaseChange, Kept
 
 _SPACE: Final = uuid.UUID("6b0c4a52-6c55-5a0f-9a76-1c3c0b6e5d10")
 RECEIVER: Final = ("transitioned_to", "transitioned_to_remote", "transitioned_to_agency")

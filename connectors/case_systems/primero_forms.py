@@ -13,7 +13,7 @@ from datetime import UTC
 from typing import Any, Final
 
 from connectors.case_systems.mapping import ANYTHING, CaseMapping, Form, Mismatch, Target
-from connectors.columns import to_boolean, to_date, to_integer, to_text, to_timestamp
+from connectors.tables.columns import to_boolean, to_date, to_integer, to_text, to_timestamp
 
 FORM: Final = Form(
     settings={"rows": "the name of a subform field, each event one row of it"},

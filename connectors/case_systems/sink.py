@@ -15,14 +15,14 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.case_systems.places import Places
-from connectors.copies import CaseSystem, Copies
 from connectors.delivery import Arrived
 from connectors.errors import ConnectorError, SettingsError
 from connectors.findings import Finding
 from connectors.kinds import Place
 from connectors.landed import Landed
 from connectors.landing import Work
-from connectors.remote import RemoteSink
+from connectors.remote.copies import CaseSystem, Copies
+from connectors.remote.sink import RemoteSink
 
 
 class RecordSystem(CaseSystem, Protocol):

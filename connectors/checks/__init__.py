@@ -14,12 +14,12 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from connectors.agency.identity import AgencyIdentity
 from connectors.checks.files import disk_findings, home_findings, settings_findings
 from connectors.checks.hub import hub_findings
 from connectors.checks.sink import sink_findings
 from connectors.errors import ConnectorError
 from connectors.findings import Finding
-from connectors.identity import AgencyIdentity
 from connectors.settings import PartnerSettings, load_settings, open_notices, open_sink
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from connectors.agency.identity import AgencyIdentity
 from connectors.database.engines import read_url
 from connectors.errors import SettingsError
 from connectors.findings import Finding
-from connectors.identity import AgencyIdentity
 from connectors.settings import PartnerSettings
 
 LITTLE: Final = 1 << 30  # bytes free

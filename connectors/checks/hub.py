@@ -10,13 +10,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 
+from connectors.agency.http import place
+from connectors.agency.http_auth import signed_requests
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.inbox import REGISTRY_PATH, HttpInbox, Inbox
+from connectors.agency.registry_cache import RegistryCache
 from connectors.errors import ConnectorError
 from connectors.findings import Finding
-from connectors.http import place
-from connectors.http_auth import signed_requests
-from connectors.identity import AgencyIdentity
-from connectors.inbox import REGISTRY_PATH, HttpInbox, Inbox
-from connectors.registry_cache import RegistryCache
 from connectors.settings import PartnerSettings, open_inbox
 from connectors.sink import Position
 from hub.topics import TopicDeniedError, TopicError, Topics, open_topics

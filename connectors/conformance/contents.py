@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from connectors.columns import kind_of
 from connectors.conformance.bench import Bench, claimed
 from connectors.conformance.made import batch, identity, recalled, released
 from connectors.delivery import Arrived
+from connectors.tables.columns import kind_of
 from schemas.event import EventSchema
 from schemas.registry import Schemas
 

@@ -21,7 +21,7 @@ from connectors.conformance.made import (
 )
 from connectors.delivery import Arrived, Poison
 from connectors.errors import FencedError
-from connectors.remote import RemoteSink
+from connectors.remote.sink import RemoteSink
 from connectors.sink import Sink
 
 Items = Sequence[Arrived | Poison]

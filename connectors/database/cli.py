@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from connectors.agency_cli import reported
-from connectors.printed import console, table
+from connectors.commands.agency import reported
+from connectors.commands.printed import console, table
 
 File = Annotated[Path, typer.Argument(help="Settings of the connector: partner.toml.")]
 Via = Annotated[
@@ -161,8 +161,8 @@ def status(settings: File) -> None:
 
     Example: nrm-hub connector status partner.toml
     """
+    from connectors.agency.identity import AgencyIdentity
     from connectors.errors import TransportDownError
-    from connectors.identity import AgencyIdentity
     from connectors.lag import Newest
     from connectors.settings import load_settings, open_inbox, open_sink
 
@@ -200,8 +200,8 @@ def _reconciliation(
     scratch: Path | None,
     into: str | None = None,
 ) -> Iterator[Any]:
+    from connectors.agency.identity import AgencyIdentity
     from connectors.errors import SettingsError
-    from connectors.identity import AgencyIdentity
     from connectors.mapping import load_mapping
     from connectors.reconciliation.reconcile import Reconciliation
     from connectors.settings import load_settings, open_inbox, open_sink

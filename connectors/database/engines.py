@@ -1,7 +1,7 @@
 """Databases a partner may have: SQLite, PostgreSQL, MariaDB, and how each is opened and read.
 
-What they differ in stands here and in `connectors/columns.py`: sessions, locks, encryption, and
-what their errors mean. Off this machine a connection is encrypted and the server's certificate
+What they differ in stands here and in `connectors/tables/columns.py`: sessions, locks, encryption,
+and what their errors mean. Off this machine a connection is encrypted and the server's certificate
 verified, unless the URL says otherwise in so many words.
 
 Messages carry the database's error code, never its text, which may quote values.
@@ -20,8 +20,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection, event, exc
 
-from connectors.columns import json_text
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
+from connectors.tables.columns import json_text
 
 LOCK_SECONDS: Final = 10
 _PAGE_BYTES = 16384  # rows of a kilobyte under random keys: half the cost of 4096

@@ -16,11 +16,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.columns import to_boolean, to_date, to_integer, to_text, to_timestamp
 from connectors.database.definitions import Found, Table
 from connectors.errors import SinkRefusedError
 from connectors.ledger import instant
 from connectors.mapping import EventMap
+from connectors.tables.columns import to_boolean, to_date, to_integer, to_text, to_timestamp
 
 
 @dataclass(frozen=True)

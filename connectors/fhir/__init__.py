@@ -21,7 +21,6 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from connectors.copies import Copies
 from connectors.errors import SettingsError, SinkDownError
 from connectors.fhir import checking, stated
 from connectors.fhir.access import Access, Fixed, Smart, read_key
@@ -31,8 +30,9 @@ from connectors.fhir.server import FhirServer
 from connectors.findings import Finding
 from connectors.kinds import Place
 from connectors.landed import Landed, flat
-from connectors.outbound import MOST_BYTES, SECONDS, Answer, Outbound, basic
-from connectors.remote import RemoteSink
+from connectors.remote.copies import Copies
+from connectors.remote.outbound import MOST_BYTES, SECONDS, Answer, Outbound, basic
+from connectors.remote.sink import RemoteSink
 from connectors.secret import Secret
 
 

@@ -24,7 +24,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from connectors.errors import SettingsError, SinkDownError
-from connectors.outbound import Outbound
+from connectors.remote.outbound import Outbound
 
 ALGORITHMS: Final = ("ES384", "RS384")
 _ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

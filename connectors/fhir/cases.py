@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from connectors.copies import CaseChange, Kept
 from connectors.errors import SinkDownError, SinkRefusedError
 from connectors.fhir.events import event_resource, provenance, told_by_later
 from connectors.fhir.names import EVENT_TYPE, Names, Resource, concept, key
@@ -23,6 +22,7 @@ from connectors.fhir.ownership import emptied, first, merged, purged, shell
 from connectors.fhir.person import CASE, PERSON, episode, patient
 from connectors.fhir.server import ConflictError, FhirServer, Found, RefusedError
 from connectors.fhir.shapes import LAYOUTS, shape_of
+from connectors.remote.copies import CaseChange, Kept
 
 log = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from connectors.columns import kind_of
-from connectors.copies import Kept
 from connectors.fhir.events import event_resource
 from connectors.fhir.names import CATEGORY, Names, Resource
 from connectors.fhir.person import CASE, PERSON, episode, patient
+from connectors.remote.copies import Kept
+from connectors.tables.columns import kind_of
 from schemas.compartments import INHERIT, Field
 from schemas.registry import EventSchema, Schemas
 

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from connectors.copies import Kept
 from connectors.fhir import labels, stated
 from connectors.fhir.names import EVENT_TYPE, OURS, Names, Resource, concept
 from connectors.fhir.shapes import LAYOUTS, LISTS, TERMINOLOGY, Layout, said, shape_of
+from connectors.remote.copies import Kept
 
 Later = tuple[str, str, str, Mapping[str, str]]
 """(type of the later event, field both share or "", its field that decides or "", value → status).

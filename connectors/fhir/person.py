@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from connectors.copies import Kept
 from connectors.fhir.events import meta, moment
 from connectors.fhir.names import OURS, Names, Resource, code_system, concept
+from connectors.remote.copies import Kept
 
 PERSON: Final = frozenset({"IdentityRecorded", "ContactPreferenceRecorded"})
 CASE: Final = frozenset({"CaseOpened", "CaseClosed", "CaseReopened"})

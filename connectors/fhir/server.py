@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from connectors.errors import SinkDownError
 from connectors.fhir.names import Resource
-from connectors.outbound import Answer, Outbound
+from connectors.remote.outbound import Answer, Outbound
 
 FHIR_JSON: Final = "application/fhir+json"
 _HEADERS: Final = {

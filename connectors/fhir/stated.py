@@ -19,8 +19,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
-from connectors.columns import kind_of
 from connectors.fhir.names import CATEGORY, FIELD, OURS, Resource, code_system
+from connectors.tables.columns import kind_of
 from schemas.compartments import Field
 from schemas.registry import Schemas
 

@@ -19,10 +19,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.bulk import insert_all
+from connectors.agency.identity import write_whole
 from connectors.files.manifest import Listed
 from connectors.files.records import Names, Record
-from connectors.identity import write_whole
+from connectors.tables.bulk import insert_all
 
 REMOVED: Final = ""
 """In the journal, in place of a digest: the file is to be taken away."""

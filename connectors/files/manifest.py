@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from connectors.remote import Recalled
+from connectors.remote.sink import Recalled
 from hub.crypto.signing import SigningKey, pae, verify_raw
 
 MEDIA_TYPE: Final = "application/vnd.nrm.files.v1+json"

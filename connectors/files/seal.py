@@ -17,8 +17,8 @@ from typing import Any
 
 import pyrage
 
+from connectors.agency.identity import write_whole
 from connectors.errors import SettingsError, SinkDownError
-from connectors.identity import write_whole
 
 SUFFIX = ".age"
 

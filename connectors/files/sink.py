@@ -42,9 +42,9 @@ from connectors.files.records import Record
 from connectors.files.seal import SUFFIX, Age
 from connectors.findings import Finding
 from connectors.landed import Landed, flat
-from connectors.remote import Intent, Recalled, RemoteSink
+from connectors.remote.sink import Intent, Recalled, RemoteSink
 from connectors.sink import Addition, Correction, RecallPolicy, Removal
-from connectors.tables import table_name
+from connectors.tables.default import table_name
 
 Answers = Literal["when_taken", "always", "never"]
 _FEW = 5  # names told in a message

@@ -1,4 +1,4 @@
-"""CSV and Parquet: one file per event type, a column per field, as `connectors/columns.py` has it.
+"""CSV and Parquet: one file per event type, a column per field as in a database.
 
 A row is read back by what was noted of it, which fields of which category it holds.
 
@@ -18,10 +18,10 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from connectors.columns import Target, json_text, kind_of, targets
 from connectors.errors import SettingsError
 from connectors.files.records import ENVELOPE, Names, Record
 from connectors.ledger import from_instant, instant
+from connectors.tables.columns import Target, json_text, kind_of, targets
 from schemas.registry import Schemas
 
 _FORMULA: Final = tuple("=+-@\t\r\n'＝＋－＠")

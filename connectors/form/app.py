@@ -29,12 +29,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from connectors.agency.identity import AgencyIdentity
 from connectors.errors import ConnectorError, InvalidEventError, TransportDownError
 from connectors.form.answering import EMPTY, Answer, Sent, answered
 from connectors.form.asking import asked_of, types_for
 from connectors.form.guard import MOST_BODY, Guard
 from connectors.form.words import LANGUAGES, label, language_of, translator
-from connectors.identity import AgencyIdentity
 from connectors.submit import Event, Publisher
 from schemas.registry import Schemas
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from connectors.agency_cli import DEFAULT_HOME, HOME, reported
+from connectors.commands.agency import DEFAULT_HOME, HOME, reported
 
 
 def mount(agency: typer.Typer) -> None:
@@ -41,11 +41,11 @@ def form(
     """
     import uvicorn
 
-    from connectors.agency_cli import transport_of
+    from connectors.agency.identity import AgencyIdentity
+    from connectors.commands.agency import transport_of
     from connectors.errors import SettingsError
     from connectors.form.app import Desk, create_form, publish_with
     from connectors.form.foretold import foretold
-    from connectors.identity import AgencyIdentity
     from connectors.submit import Limits
 
     identity = AgencyIdentity.load(home)

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import httpx2
 
+from connectors.agency.http import HUB_MESSAGE, check
+from connectors.agency.http_auth import signed_requests
+from connectors.agency.identity import AgencyIdentity
 from connectors.errors import StopError, TransportDownError
-from connectors.http import HUB_MESSAGE, check
-from connectors.http_auth import signed_requests
-from connectors.identity import AgencyIdentity
 from connectors.submit import Event, Publisher
 
 PATH: Final = "/v1/preview"

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from connectors.columns import kind_of, to_text
 from connectors.database.definitions import REF_LENGTH, Column, Found, Table
 from connectors.database.partner_tables import fitting
 from connectors.errors import SettingsError
@@ -25,6 +24,7 @@ from connectors.mapping import EventMap, examined
 from connectors.mapping import Mapping as MappingFile
 from connectors.mapping.reader import close, text_of
 from connectors.mapping.source import Source
+from connectors.tables.columns import kind_of, to_text
 from schemas.event import EventSchema
 from schemas.registry import Schemas
 

@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from connectors.columns import kind_of, targets
 from connectors.errors import SettingsError
 from connectors.mapping.source import FROM, GIVEN, TYPES, Source, given
+from connectors.tables.columns import kind_of, targets
 from schemas.registry import EventSchema, Schemas
 
 VERSION: Final = 1

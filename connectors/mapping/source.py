@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from connectors.columns import (
+from connectors.errors import SinkRefusedError
+from connectors.tables.columns import (
     kind_of,
     to_boolean,
     to_date,
@@ -14,7 +15,6 @@ from connectors.columns import (
     to_text,
     to_timestamp,
 )
-from connectors.errors import SinkRefusedError
 
 KEYS: Final = ("case_ref", "subject_ref", "event_ref", "agency")
 FROM: Final = (*KEYS, "occurred_at", "received_at", "sequence")

@@ -22,9 +22,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.row_digest import OWN_CLOCK, plain
 from connectors.sql import SqlSink
-from connectors.tables import Layout
+from connectors.tables.default import Layout
+from connectors.tables.row_digest import OWN_CLOCK, plain
 
 PAGE: Final = 400
 CAUSES: Final[Mapping[str, str]] = {

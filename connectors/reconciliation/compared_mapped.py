@@ -1,9 +1,9 @@
 """Compared, mapped tables: the partner's own tables, in the columns that the mapping file fills.
 
 The copy has tables of the same names with just these columns and no constraint, filled by the same
-code (`connectors/mapped.py`). A row is compared in the columns that events held now fill; all else
-in it is the partner's. A row nobody told of is the partner's too: only what `nrm_mapped` says, and
-no delivery does, is "added".
+code (`connectors/tables/mapped.py`). A row is compared in the columns that events held now fill;
+all else in it is the partner's. A row nobody told of is the partner's too: only what
+`nrm_mapped` says, and no delivery does, is "added".
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.columns import to_text
 from connectors.database.partner_tables import Partner
-from connectors.mapped import MappedTables
 from connectors.reconciliation.compared import PAGE, Difference, Sides, pages, same
 from connectors.reconciliation.replay import CopySink
+from connectors.tables.columns import to_text
+from connectors.tables.mapped import MappedTables
 
 Key = tuple[str, str]  # table, row_key
 

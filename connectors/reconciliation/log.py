@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.ledger import instant
-from connectors.ledger_tables import BIG, TABLE, TEXT
+from connectors.tables.ledger_tables import BIG, TABLE, TEXT
 
 PASS = "compared"  # noqa: S105 - the cause of a pass's own row
 OUTCOMES = {

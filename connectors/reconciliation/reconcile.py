@@ -25,16 +25,16 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.inbox import Inbox
+from connectors.agency.registry_cache import RegistryCache
 from connectors.errors import RetryError
-from connectors.identity import AgencyIdentity
-from connectors.inbox import Inbox
 from connectors.ledger import Held
 from connectors.mapping import Mapping
 from connectors.reconciliation.compared import Comparison, Difference, Sides
 from connectors.reconciliation.compared_mapped import MappedComparison, make_tables
 from connectors.reconciliation.log import Logged
 from connectors.reconciliation.replay import CopySink, replayed
-from connectors.registry_cache import RegistryCache
 from connectors.sink import RecallPolicy
 from connectors.sql import SqlDatabase, SqlSink
 from schemas.registry import Schemas

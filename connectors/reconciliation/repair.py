@@ -23,10 +23,10 @@ from connectors.reconciliation.compared import Difference
 from connectors.reconciliation.compared_mapped import rows_by_key, typed
 from connectors.reconciliation.log import Logged
 from connectors.reconciliation.reconcile import Reconciliation
-from connectors.row_digest import OWN_CLOCK
 from connectors.sink import ReceiptException, Removal
 from connectors.sql import SqlSink
-from connectors.tables import state_after, table_name
+from connectors.tables.default import state_after, table_name
+from connectors.tables.row_digest import OWN_CLOCK
 
 RECEIPT: Final = "reconciled_"
 _CASE: Final = "nrm_case"

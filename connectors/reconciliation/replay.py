@@ -20,16 +20,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from connectors.bulk import among
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.inbox import Inbox, Sealed
+from connectors.agency.registry_cache import RegistryCache
 from connectors.delivery import Arrived, Poison
 from connectors.errors import StopError
-from connectors.identity import AgencyIdentity
-from connectors.inbox import Inbox, Sealed
 from connectors.mapping import Mapping
-from connectors.registry_cache import RegistryCache
 from connectors.runner import Pace, Runner
 from connectors.sink import Batch, RecallPolicy
 from connectors.sql import SqlSink
+from connectors.tables.bulk import among
 from schemas import wire
 from schemas.avro import AvroError
 from schemas.registry import Schemas

@@ -10,8 +10,8 @@ from typing import Final
 
 from connectors.errors import ConnectorError
 from connectors.findings import Finding
-from connectors.outbound import Outbound
 from connectors.relay.options import Options
+from connectors.remote.outbound import Outbound
 from hub.topics import TopicDeniedError, TopicError
 from hub.topics.compacted import CompactedTopics, Described
 from hub.topics.kafka_settings import KafkaSettings

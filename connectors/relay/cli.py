@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from connectors.agency_cli import reported
+from connectors.commands.agency import reported
 
 
 @reported

@@ -27,14 +27,14 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors import crash
-from connectors.copies import CaseChange, Copies, Kept
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.findings import Finding
 from connectors.kinds import Place
 from connectors.landed import Landed
 from connectors.relay.check import look, unfit
 from connectors.relay.options import Options as Options  # noqa: PLC0414 - a kind's module has it
-from connectors.remote import Recalled, RemoteSink
+from connectors.remote.copies import CaseChange, Copies, Kept
+from connectors.remote.sink import Recalled, RemoteSink
 from hub.topics import MessageTooLargeError, TopicDeniedError, TopicError, UnknownTopicError
 from hub.topics.compacted import CompactedTopics, Keyed, NotForgottenError, TooLargeError
 from hub.topics.kafka_settings import KafkaSettings

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from connectors.agency_cli import reported
-from connectors.printed import console, table
+from connectors.commands.agency import reported
+from connectors.commands.printed import console, table
 
 source = typer.Typer(
     help="Publish from this agency's own systems: outbox, tables, folder.", no_args_is_help=True
@@ -242,7 +242,7 @@ def ddl(
 
 
 def _opened(path: Path) -> tuple[Any, Any, Any]:
-    from connectors.identity import AgencyIdentity
+    from connectors.agency.identity import AgencyIdentity
     from connectors.sources.settings import load_source_settings, open_source
 
     settings = load_source_settings(path)
@@ -251,7 +251,7 @@ def _opened(path: Path) -> tuple[Any, Any, Any]:
 
 
 def _runner(settings: Any, identity: Any, found: Any) -> Any:
-    from connectors.agency_cli import transport_of
+    from connectors.commands.agency import transport_of
     from connectors.sources.runner import SourceRunner
     from connectors.submit import Limits, Publisher
 

@@ -15,7 +15,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.identity import write_whole
+from connectors.agency.identity import write_whole
 from connectors.sources.captured import BOX
 from connectors.sources.folder_reading import head, kind_of, slices
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any, Final
 
-from connectors.documents import event_of
+from connectors.commands.documents import event_of
 from connectors.errors import InvalidEventError
 from connectors.source import SCHEMA_REASONS, Fault, tellable
 from connectors.sources.captured import Found

@@ -23,9 +23,9 @@ from typing import Final
 from uuid import UUID
 
 from connectors import crash
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.outcomes import Outcome
 from connectors.errors import InvalidEventError, RetryError, TransportDownError
-from connectors.identity import AgencyIdentity
-from connectors.outcomes import Outcome
 from connectors.source import (
     SCHEMA_REASONS,
     RowOutcome,

@@ -31,8 +31,8 @@ from pydantic import (
     model_validator,
 )
 
+from connectors.agency.identity import AgencyIdentity
 from connectors.errors import SettingsError
-from connectors.identity import AgencyIdentity
 from connectors.kinds import mistakes
 from connectors.settings import filled
 from connectors.source import Source

@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from connectors.columns import kind_of
 from connectors.database.definitions import REF_LENGTH, Column, Found, Table
 from connectors.event_codes import by_reference, codes_of
 from connectors.mapping.checking import Withheld
+from connectors.tables.columns import kind_of
 from connectors.workbench.codes import Translation, translate
 from connectors.workbench.events_told import ABOUT, FIELDS, GENERIC, KEYS, OCCURRED, OTHERS
 from connectors.workbench.naming import alike, concepts, tokens

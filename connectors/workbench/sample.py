@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from connectors.columns import kind_of
 from connectors.event_codes import codes_of
 from connectors.mapping import EventMap
+from connectors.tables.columns import kind_of
 from schemas.compartments import Field
 from schemas.registry import Schemas
 

@@ -36,7 +36,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 from joserfc.jws import extract_compact, validate_compact
 
-from connectors.http_auth import ALGORITHM, LIFE, TOKEN_TYPE, b64url
+from connectors.agency.http_auth import ALGORITHM, LIFE, TOKEN_TYPE, b64url
 from hub.agencies import Agencies, SigningKeyRecord
 from hub.api.problems import Problem
 from hub.clock import wall_clock

@@ -17,8 +17,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from connectors.enrolment import fingerprint
-from connectors.http import HUB_MESSAGE, HUB_MESSAGES, join_messages
+from connectors.agency.enrolment import fingerprint
+from connectors.agency.http import HUB_MESSAGE, HUB_MESSAGES, join_messages
 from consumers.receipts import ReceiptError
 from hub.api import examples
 from hub.api.desk import Desk

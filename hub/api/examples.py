@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from starlette.responses import JSONResponse, Response
 
-from connectors.http import HUB_MESSAGE, HUB_MESSAGES
+from connectors.agency.http import HUB_MESSAGE, HUB_MESSAGES
 from hub.api.models import ProblemDocument
 from hub.api.problems import KINDS, PROBLEM_JSON, Problem
 from schemas import wire

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request
 
-from connectors.http import HUB_MESSAGE
+from connectors.agency.http import HUB_MESSAGE
 from hub.api import examples
 from hub.api.desk import Desk
 from hub.api.models import PreviewAnswer

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from connectors.row_digest import ERASED
+from connectors.tables.row_digest import ERASED
 from hub.errors import Refused
 
 _KEYS: Final = {"nrm_case": ("case_ref",), "nrm_holding": ("event_ref", "category")}

@@ -2,8 +2,9 @@
 
 What the partner's receipts say it applied, up to a position, less what it answered a recall for.
 The hub opens content in memory only, of what was released to this partner, to put one keyed digest
-in its place (`connectors/row_digest.py`); the partner makes the same lines of its own tables. Case
-by case, so that memory is flat; rows wait in a file of metadata and digests until all are there.
+in its place (`connectors/tables/row_digest.py`); the partner makes the same lines of its own
+tables. Case by case, so that memory is flat; rows wait in a file of metadata and digests until all
+are there.
 
 Where a person was erased, the row says `erased` in place of a digest. Not known to the log: what
 was recalled or erased between marking and sealing was never readable at the partner; until the
@@ -18,13 +19,13 @@ from functools import lru_cache, partial
 from typing import Any, Final
 from uuid import UUID
 
-from connectors import row_digest
 from connectors.delivery import Arrived
 from connectors.landing import correction_parts
 from connectors.ledger import CorrectionPart
-from connectors.opening import content
+from connectors.opening.opener import content
 from connectors.sink import Addition
-from connectors.tables import Layout, extended, state_after
+from connectors.tables import row_digest
+from connectors.tables.default import Layout, extended, state_after
 from hub.audit.delivered import Delivered, Sent
 from hub.audit.erased import destroyed
 from hub.audit.partner_case import Holding, PartnerCase

@@ -21,8 +21,9 @@ from typing import NoReturn, ParamSpec, TypeVar
 
 import typer
 
-from connectors import agency_cli, own_work
-from connectors.cli import connector
+from connectors.commands import agency as agency_cli
+from connectors.commands import own_work
+from connectors.commands.connector import connector
 from connectors.form import cli as form
 from connectors.sources import cli as source_cli
 from hub.cli import (

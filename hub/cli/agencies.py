@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from connectors.agency_cli import reported
+from connectors.commands.agency import reported
 from hub.cli.options import HUB_HOME, AsJson, DecidedBy, HubHome
 from hub.cli.printed import console, lines, table
 
@@ -47,7 +47,7 @@ def approve(
 
     Example: nrm-hub agency approve sh-1-request.json --home hub-home --out sh-1-approval.json
     """
-    from connectors.enrolment import verify_approval, verify_request
+    from connectors.agency.enrolment import verify_approval, verify_request
     from hub.home import Home
     from hub.hub import Hub
 

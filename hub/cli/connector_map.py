@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from connectors.agency_cli import reported
+from connectors.commands.agency import reported
 from hub.cli.printed import console, table
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def map_(
 
 def _place(settings: Path | None, url: str | None) -> tuple[str | None, str | None]:
     """The database's address, and the role of the identity if there is one."""
+    from connectors.agency.identity import AgencyIdentity
     from connectors.errors import ConnectorError, SettingsError
-    from connectors.identity import AgencyIdentity
     from connectors.settings import load_settings
 
     if settings is None:
@@ -229,7 +229,7 @@ def _write(out: Console, proposal: Proposal, found: Found, path: Path, yes: bool
 
 
 def _sample(out: Console, mapping: Mapping) -> None:
-    from connectors.columns import to_text
+    from connectors.tables.columns import to_text
     from connectors.workbench.sample import row
     from schemas.registry import Schemas
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from connectors.agency_cli import reported
+from connectors.commands.agency import reported
 from hub.cli.printed import console, progress, table
 
 if TYPE_CHECKING:
@@ -190,8 +190,8 @@ def _loaded(path: Path | None, scratch: Path) -> PartnerSettings:
 
 
 def _role(settings: PartnerSettings) -> str:
+    from connectors.agency.identity import AgencyIdentity
     from connectors.errors import ConnectorError
-    from connectors.identity import AgencyIdentity
 
     try:
         return AgencyIdentity.load(settings.home).role

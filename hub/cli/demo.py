@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from connectors.agency_cli import reported
+from connectors.commands.agency import reported
 from hub.cli.printed import console, lines, progress, table
 
 if TYPE_CHECKING:

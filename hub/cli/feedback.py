@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import typer
 
-from connectors.agency_cli import reported
+from connectors.commands.agency import reported
 from hub.cli.options import HUB_HOME, AsJson, CaseRef, HubHome
 from hub.errors import NotReady, Refused
 
@@ -90,8 +90,8 @@ class _TakenDown:
 def _by_an_agency(
     place: Path, via: str, url: str | None, case: str, data: dict[str, Any]
 ) -> _TakenDown:
-    from connectors.agency_cli import transport_of
-    from connectors.identity import AgencyIdentity
+    from connectors.agency.identity import AgencyIdentity
+    from connectors.commands.agency import transport_of
     from connectors.submit import Event, Publisher
 
     identity = AgencyIdentity.load(place)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from connectors.agency_cli import reported
+from connectors.commands.agency import reported
 from hub.cli.options import HUB_HOME, AsJson, HubHome, OfficerFile
 from hub.cli.printed import console, table
 
@@ -29,7 +29,7 @@ def create(
 
     Example: nrm-hub officer create justice-legal --out justice-legal.key
     """
-    from connectors.enrolment import fingerprint
+    from connectors.agency.enrolment import fingerprint
     from hub.officer_file import create
     from hub.officers import read_request
 
@@ -62,7 +62,7 @@ def admit(
 
     Example: nrm-hub officer admit a.key.request.json b.key.request.json --home hub-home
     """
-    from connectors.enrolment import fingerprint
+    from connectors.agency.enrolment import fingerprint
     from hub.crypto.envelope import EnvelopeError
     from hub.errors import Refused
     from hub.home import Home
@@ -102,7 +102,7 @@ def list_(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
 
     Example: nrm-hub officer list --home hub-home
     """
-    from connectors.enrolment import fingerprint
+    from connectors.agency.enrolment import fingerprint
     from hub.home import Home
     from hub.hub import Reading
     from hub.publication import officers_of

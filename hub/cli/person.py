@@ -163,7 +163,7 @@ def export(
 
     Example: nrm-hub person export --home hub-home --case C1 --request q1 --out c1-data.json
     """
-    from connectors.identity import write_whole
+    from connectors.agency.identity import write_whole
     from hub.home import Home
     from hub.hub import Hub
     from hub.person.export import export as made_for
@@ -194,7 +194,7 @@ def _in_a_folder(out: Path) -> None:
 
 
 def _hand_out(made: bytes, out: Path | None) -> None:
-    from connectors.identity import write_whole
+    from connectors.agency.identity import write_whole
 
     if out is None:
         sys.stdout.write(made.decode())

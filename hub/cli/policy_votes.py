@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from connectors.agency_cli import reported
+from connectors.commands.agency import reported
 from hub.cli.options import HUB_HOME, AsJson, HubHome, OfficerFile
 from hub.cli.policy import digest_of, tell_changes, warn
 from hub.cli.printed import console, table

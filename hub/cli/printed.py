@@ -1,5 +1,7 @@
-"""How the hub's commands print: as the agencies' and partners' do (connectors/printed.py), and
-progress for a person watching."""
+"""How the hub's commands print, as agencies' and partners' do, and progress for a person watching.
+
+The tables and plain lines are those of `connectors/commands/printed.py`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ import sys
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from connectors.printed import console, table, terminal
+from connectors.commands.printed import console, table, terminal
 
 __all__ = ["console", "lines", "progress", "table", "terminal"]
 

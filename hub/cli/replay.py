@@ -122,7 +122,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
 
 
 def _tables(home: Path, agency: str, tables: frozenset[str], as_of: str | None, out: Path) -> None:
-    from connectors.comparison_key import ComparisonKey, sealed
+    from connectors.agency.comparison_key import ComparisonKey, sealed
     from hub.audit.delivered import Delivered
     from hub.audit.output import Asked, Output
     from hub.audit.partner_tables import PartnerTables

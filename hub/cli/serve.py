@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from connectors.agency_cli import reported
+from connectors.commands.agency import reported
 from hub.cli.options import HUB_HOME, HubHome
 
 PARTS: Final = ("hub", "consumers", "api")

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from connectors.agency_cli import reported
+from connectors.commands.agency import reported
 from hub.cli.options import HUB_HOME, AsJson, HubHome
 from hub.cli.printed import console, progress, table
 from hub.errors import NotReady, Refused
 
 if TYPE_CHECKING:
-    from connectors.identity import AgencyIdentity
+    from connectors.agency.identity import AgencyIdentity
     from hub.exchange import Exchange
     from hub.hub import Hub
     from hub.statistics.editions import Edition
@@ -60,7 +60,7 @@ def publish(
 
     Example: nrm-hub statistics publish all --period 2026-Q1 --by rapporteur-desk --as ca-1
     """
-    from connectors.identity import AgencyIdentity
+    from connectors.agency.identity import AgencyIdentity
     from hub.home import Home
     from hub.hub import Hub
     from hub.statistics import editions

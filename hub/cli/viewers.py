@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from connectors.agency_cli import reported
+from connectors.commands.agency import reported
 from hub.cli.options import HUB_HOME, AsJson, HubHome, OfficerFile
 from hub.cli.printed import console, table
 

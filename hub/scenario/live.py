@@ -23,9 +23,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from connectors.outcomes import Outcome
+from connectors.agency.outcomes import Outcome
+from connectors.agency.transport import TopicTransport
 from connectors.submit import Publisher
-from connectors.transport import TopicTransport
 from hub.publisher import delivery_stream
 from hub.scenario.partners import Names, reader
 from hub.scenario.places import Places

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 from uuid import uuid4
 
-from connectors.identity import AgencyIdentity
+from connectors.agency.identity import AgencyIdentity
 from hub import scenarios
 from hub.publisher import delivery_stream
 from hub.scenario.places import Places

@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from connectors.identity import AgencyIdentity, write_whole
-from connectors.inbox import TopicInbox
-from connectors.outcomes import Outcome
+from connectors.agency.identity import AgencyIdentity, write_whole
+from connectors.agency.inbox import TopicInbox
+from connectors.agency.outcomes import Outcome
+from connectors.agency.transport import TopicTransport
 from connectors.runner import Runner
 from connectors.settings import load_settings, open_sink
 from connectors.sink import Sink
 from connectors.submit import Event, Limits, Publisher
-from connectors.transport import TopicTransport
 from hub import profiles
 from hub.clock import Clock, ScenarioTime
 from hub.errors import HubError, RetryLater

@@ -18,10 +18,10 @@ from typing import Final
 import sqlalchemy as sa
 
 from connectors import landed
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.inbox import TopicInbox
 from connectors.database.engines import read_url
 from connectors.errors import ConnectorError, RetryError, SettingsError, SinkDownError
-from connectors.identity import AgencyIdentity
-from connectors.inbox import TopicInbox
 from connectors.landed import Landed
 from connectors.mapping import Mapping, load_mapping
 from connectors.runner import Runner

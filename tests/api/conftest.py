@@ -10,8 +10,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from connectors.http_auth import RequestSignature, sign_request
-from connectors.identity import AgencyIdentity
+from connectors.agency.http_auth import RequestSignature, sign_request
+from connectors.agency.identity import AgencyIdentity
 from connectors.submit import Event, Publisher
 from hub.api.limits import Limits, Rate
 from hub.api.server import ApiServer, serve_api

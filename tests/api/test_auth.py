@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from connectors.http_auth import b64url, body_digest, request_claims, sign_claims, target_of
+from connectors.agency.http_auth import b64url, body_digest, request_claims, sign_claims, target_of
 from hub.agencies import Agencies, Agency, SigningKeyRecord
 from hub.api.auth import LEEWAY, Authenticator, Caller, UsedTokens
 from hub.api.problems import Problem

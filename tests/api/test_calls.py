@@ -10,16 +10,16 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
-from connectors.http import HUB_MESSAGES, split_messages
-from connectors.http_auth import signed_requests
-from connectors.inbox import HttpInbox
-from connectors.outcomes import read_outcomes
-from connectors.receipts import sign_receipt
+from connectors.agency.http import HUB_MESSAGES, split_messages
+from connectors.agency.http_auth import signed_requests
+from connectors.agency.inbox import HttpInbox
+from connectors.agency.outcomes import read_outcomes
+from connectors.agency.receipts import sign_receipt
+from connectors.agency.transport import HttpTransport
 from connectors.runner import Runner
 from connectors.sink import OwedReceipt
 from connectors.sql import SqlSink
 from connectors.submit import Event, Publisher
-from connectors.transport import HttpTransport
 from hub.crypto import signing
 from schemas import wire
 from tests.api.conftest import MESSAGE, Api

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from connectors.outcomes import read_outcomes
+from connectors.agency.outcomes import read_outcomes
 from tests.api.conftest import Api
 
 PARALLEL = 50

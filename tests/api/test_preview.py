@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from connectors.outcomes import read_outcomes
+from connectors.agency.outcomes import read_outcomes
 from connectors.submit import Event, Publisher
 from hub.domain.reasons import WITHHELD
 from tests.api.conftest import Api

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import structlog
 
-from connectors.http_auth import sign_claims
+from connectors.agency.http_auth import sign_claims
 from hub.api.limits import Limits, Rate
 from tests.api.conftest import GENEROUS, MESSAGE, Api, World
 from tests.api.test_refusals import raw, token

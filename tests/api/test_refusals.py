@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from connectors.http_auth import request_claims, sign_claims, sign_request
+from connectors.agency.http_auth import request_claims, sign_claims, sign_request
 from hub.api.limits import Limits, Rate
 from hub.api.listening import _bind
 from hub.api.problems import KINDS

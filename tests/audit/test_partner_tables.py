@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from connectors import comparison_key
+from connectors.agency import comparison_key
+from connectors.agency.inbox import TopicInbox
 from connectors.errors import UntrustedError
-from connectors.inbox import TopicInbox
-from connectors.row_digest import partner_lines
 from connectors.runner import Runner
 from connectors.sink import RecallPolicy
 from connectors.sql import SqlSink
+from connectors.tables.row_digest import partner_lines
 from hub.audit.delivered import Delivered
 from hub.audit.partner_tables import PartnerTables
 from hub.crypto.signing import SigningKey
@@ -177,8 +177,8 @@ def test_what_lies_in_quarantine_is_not_there_until_it_is_redriven(
     with sink.database.writing() as db:
         db.execute(sa.text("DROP TABLE needs_assessed"))
     sink.tables._ready.clear()
-    from connectors.opening import Opener
-    from connectors.registry_cache import RegistryCache
+    from connectors.agency.registry_cache import RegistryCache
+    from connectors.opening.opener import Opener
     from connectors.runner import redrive
 
     identity = road.identities["SH-1"]

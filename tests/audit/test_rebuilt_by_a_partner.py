@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from connectors.inbox import Sealed, last_sequence
+from connectors.agency.inbox import Sealed, last_sequence
+from connectors.agency.registry_cache import RegistryCache
 from connectors.reconciliation.reconcile import Compared, Reconciliation
-from connectors.registry_cache import RegistryCache
 from hub.hub import Hub
 from tests.audit.test_partner_tables import COSTS, ROLES, WHOLE, case_with_shelter
 from tests.played import play, scenario

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from connectors.identity import AgencyIdentity
+from connectors.agency.identity import AgencyIdentity
 from connectors.submit import Event, Publisher
 from hub.home import Home
 from hub.hub import Hub

@@ -10,8 +10,8 @@ from connectors.case_systems.dhis2_program import FORM
 from connectors.case_systems.filling import written
 from connectors.case_systems.mapping import Filling, parse_case_mapping
 from connectors.conformance import NOW
-from connectors.copies import Kept
 from connectors.errors import SettingsError, SinkRefusedError
+from connectors.remote.copies import Kept
 
 PATH = Path("mapping.toml")
 

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from connectors import crash
+from connectors.agency.http_auth import signed_requests
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.inbox import HttpInbox, Inbox, TopicInbox
 from connectors.errors import StopError
-from connectors.http_auth import signed_requests
-from connectors.identity import AgencyIdentity
-from connectors.inbox import HttpInbox, Inbox, TopicInbox
 from connectors.runner import Pace, Runner
 from connectors.sql import SqlSink
 from hub.topics import TopicUnavailable, open_topics

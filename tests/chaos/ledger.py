@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from uuid import UUID
 
-from connectors.outcomes import Outcome
+from connectors.agency.outcomes import Outcome
 from connectors.submit import Event, Publisher
 from hub.scenario.story import Scenario, ScriptEvent
 

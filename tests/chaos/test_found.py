@@ -11,9 +11,9 @@ from uuid import UUID
 
 import pytest
 
+from connectors.agency.transport import TopicTransport
 from connectors.errors import RetryError
 from connectors.submit import Event, Publisher
-from connectors.transport import TopicTransport
 from consumers.receipts import RECEIPTS_TOPIC
 from hub import publisher as publishing
 from hub.draft import stream_id

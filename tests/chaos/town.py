@@ -15,11 +15,11 @@ from typing import Any
 import httpx2
 import sqlalchemy as sa
 
-from connectors.http_auth import signed_requests
-from connectors.identity import AgencyIdentity
+from connectors.agency.http_auth import signed_requests
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.transport import HttpTransport, TopicTransport, Transport
 from connectors.sql import open_engine
 from connectors.submit import Publisher
-from connectors.transport import HttpTransport, TopicTransport, Transport
 from hub.clock import Clock
 from hub.crypto.pseudonyms import Pseudonyms
 from hub.exchange import Exchange

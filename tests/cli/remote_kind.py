@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from connectors.kinds import Place
 from connectors.landed import Landed
-from connectors.messages import Message, Messages
-from connectors.remote import RemoteSink
+from connectors.remote.messages import Message, Messages
+from connectors.remote.sink import RemoteSink
 from connectors.sink import Sink
 
 

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.inbox import TopicInbox
+from connectors.agency.registry_cache import RegistryCache
 from connectors.errors import RetryError
-from connectors.identity import AgencyIdentity
-from connectors.inbox import TopicInbox
-from connectors.opening import Opener
-from connectors.registry_cache import RegistryCache
+from connectors.opening.opener import Opener
 from connectors.runner import Pace, Runner, redrive
 from connectors.sink import Sink
 from hub.topics import Message, open_topics

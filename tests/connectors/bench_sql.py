@@ -26,11 +26,11 @@ import psycopg
 import sqlalchemy as sa
 
 from connectors import collector
-from connectors.ahead import Ahead
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.inbox import TopicInbox
+from connectors.agency.registry_cache import RegistryCache
 from connectors.database.engines import open_engine
-from connectors.identity import AgencyIdentity
-from connectors.inbox import TopicInbox
-from connectors.registry_cache import RegistryCache
+from connectors.opening.ahead import Ahead
 from connectors.runner import Pace, Progress, Runner
 from connectors.sql import SqlSink
 from connectors.submit import Event

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from connectors.enrolment import TOPIC_NAMES, Approval, HubKey, sign_approval, verify_request
-from connectors.identity import AgencyIdentity
-from connectors.opening import deliveries_info
-from connectors.outcomes import outcomes_to_sign
+from connectors.agency.enrolment import TOPIC_NAMES, Approval, HubKey, sign_approval, verify_request
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.outcomes import outcomes_to_sign
+from connectors.opening.opener import deliveries_info
 from connectors.submit import Event, Publisher
 from hub.crypto import signing
 from hub.crypto.compartment import (

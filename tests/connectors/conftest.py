@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from connectors.identity import AgencyIdentity
-from connectors.registry_cache import RegistryCache
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.registry_cache import RegistryCache
 from tests.connectors.builder import MiniHub
+
+CONNECTOR = [
+    sys.executable,
+    "-c",
+    "from connectors.commands.connector import connector; connector()",
+]
+"""`nrm-hub connector` in a process of its own."""
 
 
 @pytest.fixture

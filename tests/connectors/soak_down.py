@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from connectors import collector
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.inbox import Sealed, TopicInbox
 from connectors.errors import SinkDownError
-from connectors.identity import AgencyIdentity
-from connectors.inbox import Sealed, TopicInbox
 from connectors.runner import Pace, Runner
 from connectors.sql import SqlSink
 from hub.topics import Message, open_topics

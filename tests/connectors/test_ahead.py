@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from connectors.ahead import MESSAGES, Ahead
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.inbox import Sealed, TopicInbox
+from connectors.agency.registry_cache import RegistryCache
 from connectors.errors import RetryError, SinkDownError
-from connectors.identity import AgencyIdentity
-from connectors.inbox import Sealed, TopicInbox
-from connectors.registry_cache import RegistryCache
+from connectors.opening.ahead import MESSAGES, Ahead
 from connectors.runner import Pace, Runner
 from tests.connectors.builder import MiniHub, identity_recorded
 from tests.connectors.test_runner import TO, Flaky, Site

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from connectors.agency.identity import AgencyIdentity
 from connectors.errors import ConnectorError, SettingsError
-from connectors.identity import AgencyIdentity
 from connectors.jsonl import JsonlSink
 from tests.connectors.bad_input import TO, Site
 from tests.connectors.builder import MiniHub

@@ -24,11 +24,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from connectors.agency.identity import AgencyIdentity
 from connectors.errors import SettingsError
-from connectors.identity import AgencyIdentity
-from connectors.messages import Message, Messages
-from connectors.outbound import Outbound
-from connectors.remote import RemoteSink
+from connectors.remote.messages import Message, Messages
+from connectors.remote.outbound import Outbound
+from connectors.remote.sink import RemoteSink
 from connectors.sink import Sink
 from tests.connectors.bad_input import TO, Site
 from tests.connectors.builder import MiniHub

@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from connectors.agency.identity import AgencyIdentity
 from connectors.database.engines import translated
 from connectors.errors import SinkDownError
-from connectors.identity import AgencyIdentity
 from connectors.mapping import load_mapping
 from connectors.sink import Sink
 from connectors.sql import SqlSink, open_engine

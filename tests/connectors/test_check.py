@@ -13,11 +13,11 @@ from types import SimpleNamespace
 import pytest
 import sqlalchemy as sa
 
+from connectors.agency.identity import AgencyIdentity
 from connectors.checks import look
 from connectors.checks.files import disk_findings
 from connectors.checks.hub import _encryption
 from connectors.findings import Finding
-from connectors.identity import AgencyIdentity
 from connectors.settings import load_settings
 from connectors.sql import SqlSink
 from hub.topics import Message, Topics, open_topics

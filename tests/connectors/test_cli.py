@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,10 +18,11 @@ import sqlalchemy as sa
 import typer
 from typer.testing import CliRunner
 
-from connectors.agency_cli import agency, publish
-from connectors.cli import connector
+from connectors.commands.agency import agency, publish
+from connectors.commands.connector import connector
 from hub.topics import Message, Topics, open_topics
 from tests.connectors.builder import MiniHub, case_opened
+from tests.connectors.conftest import CONNECTOR
 
 cli = typer.Typer()
 cli.add_typer(agency, name="agency")
@@ -197,7 +197,7 @@ def partner(hub: MiniHub, topics: Topics, tmp_path: Path) -> Path:
 
 def delivered(hub: MiniHub, topics: Topics, tmp_path: Path, *, spoil: bool = False) -> None:
     home = tmp_path / "SH-1"
-    from connectors.identity import AgencyIdentity
+    from connectors.agency.identity import AgencyIdentity
 
     shelter = AgencyIdentity.load(home) if home.exists() else hub.enrol(tmp_path, "SH-1", "shelter")
     release = hub.release("POL-1", hub.stated(shelter, case_opened())[0])
@@ -236,8 +236,7 @@ def test_a_running_connector_stops_on_a_signal(
     hub: MiniHub, topics: Topics, partner: Path, tmp_path: Path
 ) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", "from connectors.cli import connector; connector()", "run",
-         str(partner)],
+        [*CONNECTOR, "run", str(partner)],
         cwd=Path(__file__).parents[2], env={**os.environ, "PYTHONPATH": "."},
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip

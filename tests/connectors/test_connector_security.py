@@ -25,16 +25,16 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from connectors.cli import connector
+from connectors.agency.http_auth import request_claims, sign_claims
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.inbox import TopicInbox
+from connectors.agency.outcomes import read_outcomes
+from connectors.agency.registry_cache import RegistryCache
+from connectors.commands.connector import connector
 from connectors.conformance import batch, opened_case
 from connectors.errors import SettingsError, UntrustedError
-from connectors.http_auth import request_claims, sign_claims
-from connectors.identity import AgencyIdentity
-from connectors.inbox import TopicInbox
 from connectors.jsonl import JsonlSink
-from connectors.opening import Opener
-from connectors.outcomes import read_outcomes
-from connectors.registry_cache import RegistryCache
+from connectors.opening.opener import Opener
 from connectors.runner import Runner
 from connectors.sql import SqlSink
 from connectors.submit import Publisher
@@ -44,6 +44,7 @@ from tests.api.conftest import Api
 from tests.api.conftest import api as api  # noqa: PLC0414 - a fixture
 from tests.api.conftest import world as world  # noqa: PLC0414 - a fixture
 from tests.connectors.builder import MiniHub, case_opened, identity_recorded
+from tests.connectors.conftest import CONNECTOR
 from tests.connectors.test_cli import said
 
 ROOT = Path(__file__).parents[2]
@@ -274,8 +275,7 @@ def test_no_command_shows_a_secret(
 def test_the_list_of_processes_shows_no_secret(two: Two) -> None:
     two.settings('[sink]\nurl = "postgresql://a:${NRM_TEST_CANARY}@127.0.0.1:1/x"\n')
     process = subprocess.Popen(
-        [sys.executable, "-c", "from connectors.cli import connector; connector()", "run",
-         "partner.toml"],
+        [*CONNECTOR, "run", "partner.toml"],
         cwd=two.folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), "NRM_TEST_CANARY": CANARY},
         stderr=subprocess.PIPE,
@@ -308,7 +308,7 @@ def audit(event, arguments):
     elif event in ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"):
         seen.append([event, str(arguments[0])])
 sys.addaudithook(audit)
-from connectors.cli import connector
+from connectors.commands.connector import connector
 for command in json.loads(sys.argv[1]):
     connector(command, standalone_mode=False)
 print("SEEN " + json.dumps(seen))
@@ -449,8 +449,7 @@ def test_a_database_server_is_the_one_named(two: Two) -> None:
         port = listening.getsockname()[1]
         two.settings(f'[sink]\nurl = "postgresql://nrm@127.0.0.1:{port}/casework"\n')
         process = subprocess.Popen(
-            [sys.executable, "-c", "from connectors.cli import connector; connector()", "run",
-             "partner.toml"],
+            [*CONNECTOR, "run", "partner.toml"],
             cwd=two.folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
             stderr=subprocess.DEVNULL,
         )  # fmt: skip

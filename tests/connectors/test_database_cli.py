@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -13,13 +12,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from connectors.agency.inbox import HttpInbox, Sealed
 from connectors.errors import SettingsError
-from connectors.inbox import HttpInbox, Sealed
 from connectors.lag import Lag, Newest
 from connectors.metrics import ConnectorMetrics, MetricsServer
 from connectors.runner import Progress
 from hub.topics import Topics
 from tests.connectors.builder import MiniHub
+from tests.connectors.conftest import CONNECTOR
 from tests.connectors.test_cli import delivered, hub, partner, said, topics
 
 __all__ = ["hub", "partner", "topics"]  # fixtures
@@ -112,8 +112,7 @@ def test_metrics_of_a_running_connector(
 ) -> None:
     delivered(hub, topics, tmp_path)
     process = subprocess.Popen(
-        [sys.executable, "-c", "from connectors.cli import connector; connector()", "run",
-         str(partner), "--metrics", "127.0.0.1:19461"],
+        [*CONNECTOR, "run", str(partner), "--metrics", "127.0.0.1:19461"],
         cwd=Path(__file__).parents[2], env={**os.environ, "PYTHONPATH": "."},
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
@@ -202,9 +201,9 @@ def test_while_the_partner_is_down_nothing_more_is_read(
     hub: MiniHub, topics: Topics, partner: Path, tmp_path: Path
 ) -> None:
     """However many deliveries wait: one read's worth is held, and not even that for long."""
+    from connectors.agency.identity import AgencyIdentity
+    from connectors.agency.inbox import TopicInbox
     from connectors.errors import RetryError, SinkDownError
-    from connectors.identity import AgencyIdentity
-    from connectors.inbox import TopicInbox
     from connectors.runner import Pace, Runner
     from connectors.sql import SqlSink
     from tests.connectors.test_runner import Flaky

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from connectors import crash
+from connectors.agency.registry_cache import RegistryCache
 from connectors.checks.sink import sink_findings
 from connectors.conformance import (
     CANARY,
@@ -24,8 +25,7 @@ from connectors.conformance import (
 from connectors.dead_letters import DISCARDS, OWNERS, RECALLED_SINCE, SIDES, owner, told
 from connectors.delivery import REASONS
 from connectors.errors import SinkDownError
-from connectors.opening import Opener
-from connectors.registry_cache import RegistryCache
+from connectors.opening.opener import Opener
 from connectors.runner import redrive
 from hub.crypto.sealing import SealingKey
 from tests.connectors.builder import MiniHub

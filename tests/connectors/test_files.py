@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from connectors.agency.identity import AgencyIdentity
 from connectors.conformance import (
     CANARY,
     batch,
@@ -30,7 +31,6 @@ from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.files.folder import Options, open_sink
 from connectors.files.manifest import MEDIA_TYPE
 from connectors.files.seal import Age
-from connectors.identity import AgencyIdentity
 from connectors.kinds import Place
 from connectors.settings import load_settings
 from connectors.settings import open_sink as open_any

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from connectors.commands.group import Group
 from connectors.errors import InvalidEventError, SettingsError
-from connectors.group import Group
 from tests.road import START, Road
 
 DOC = Path(__file__).parents[2] / "docs" / "groups.md"

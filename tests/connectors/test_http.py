@@ -8,12 +8,12 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
+from connectors.agency.http import HUB_MESSAGE, HUB_MESSAGES, join_messages, split_messages
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.inbox import HttpInbox
+from connectors.agency.transport import HttpTransport
 from connectors.errors import StopError, TransportDownError
-from connectors.http import HUB_MESSAGE, HUB_MESSAGES, join_messages, split_messages
-from connectors.identity import AgencyIdentity
-from connectors.inbox import HttpInbox
 from connectors.submit import Publisher
-from connectors.transport import HttpTransport
 from tests.connectors.builder import MiniHub, case_opened
 
 Answer = Callable[[httpx2.Request], httpx2.Response]

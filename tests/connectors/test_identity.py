@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors.enrolment import sign_request, verify_approval, verify_request
+from connectors.agency.enrolment import sign_request, verify_approval, verify_request
+from connectors.agency.identity import AgencyIdentity
 from connectors.errors import IdentityError, UntrustedError
-from connectors.identity import AgencyIdentity
 from tests.connectors.builder import MiniHub
 
 

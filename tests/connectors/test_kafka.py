@@ -8,12 +8,12 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from connectors.identity import AgencyIdentity
-from connectors.inbox import TopicInbox
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.inbox import TopicInbox
+from connectors.agency.transport import TopicTransport
 from connectors.runner import Runner
 from connectors.sql import SqlSink
 from connectors.submit import Publisher
-from connectors.transport import TopicTransport
 from hub.topics import Message, open_topics
 from tests.connectors.builder import MiniHub, identity_recorded
 

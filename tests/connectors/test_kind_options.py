@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel
 
-from connectors import webhook
 from connectors.files import folder, sftp
 from connectors.notice import NoticeSettings
+from connectors.remote import webhook
 from tests.cli.programs import ROOT
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from connectors.commands.new import Family
 from connectors.errors import SettingsError
 from connectors.kit.new import FAMILIES, new_connector
-from connectors.new_cli import Family
 from hub.topics import Message, open_topics
 from tests.connectors.builder import MiniHub, case_opened
 from tests.connectors.test_cli import said
@@ -129,7 +129,9 @@ def test_installed_tested_checked_and_run(tmp_path: Path) -> None:
     (tmp_path / "partner.toml").write_text(example.replace('home = "agency"', 'home = "POL-1"'))
 
     def connector(*arguments: str, code: int = 0) -> str:
-        called = f"from connectors.cli import connector; connector({list(arguments)!r})"
+        called = (
+            f"from connectors.commands.connector import connector; connector({list(arguments)!r})"
+        )
         return python("-c", called, folder=tmp_path, path=site, code=code)
 
     checked = connector("check", "partner.toml")

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.bulk import among, insert_all
-from connectors.columns import AMOUNT, JSON, Instant
 from connectors.database.engines import open_engine
 from connectors.delivery import Arrived, BadMessage, Disclosed, Evidence, Opened, Poison, Recall
-from connectors.evidence import EVIDENCE, statement
-from connectors.handing_over import Result, handed_over, taken_over
+from connectors.opening.evidence import EVIDENCE, statement
+from connectors.opening.handing_over import Result, handed_over, taken_over
+from connectors.tables.bulk import among, insert_all
+from connectors.tables.columns import AMOUNT, JSON, Instant
 from schemas.avro import DEFAULT_LIMIT, AvroError
 
 NOW = datetime(2026, 11, 24, 9, 30, 0, 7, tzinfo=UTC)

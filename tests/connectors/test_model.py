@@ -26,16 +26,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from connectors import crash
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.inbox import Sealed
+from connectors.agency.registry_cache import RegistryCache
 from connectors.conformance.made import NOW, released
 from connectors.conformance.made import recalled as recall_of
-from connectors.copies import CaseChange, Copies
 from connectors.delivery import Arrived, Disclosed, Opened, Poison
 from connectors.errors import FencedError, RetryError, SinkDownError, SinkRefusedError
-from connectors.identity import AgencyIdentity
-from connectors.inbox import Sealed
-from connectors.messages import Message, Messages
-from connectors.registry_cache import RegistryCache
-from connectors.remote import RemoteSink
+from connectors.remote.copies import CaseChange, Copies
+from connectors.remote.messages import Message, Messages
+from connectors.remote.sink import RemoteSink
 from connectors.runner import Pace, Runner, redrive
 from connectors.sink import RecallPolicy
 from connectors.sql import SqlSink

@@ -16,10 +16,10 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from pydantic import ValidationError
 
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.inbox import TopicInbox
 from connectors.checks import look
 from connectors.errors import SettingsError
-from connectors.identity import AgencyIdentity
-from connectors.inbox import TopicInbox
 from connectors.notice import Notices, NoticeSettings
 from connectors.runner import Pace, Runner
 from connectors.settings import load_settings, open_notices

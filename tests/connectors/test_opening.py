@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.registry_cache import RegistryCache
 from connectors.delivery import REASONS, Arrived, BadMessage, Opened, Poison
 from connectors.errors import UntrustedError
-from connectors.identity import AgencyIdentity
-from connectors.opening import Opener
-from connectors.registry_cache import RegistryCache
+from connectors.opening.opener import Opener
 from connectors.submit import Event
 from hub.crypto.sealing import SealingKey
 from hub.crypto.signing import SigningKey

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import SettingsError, SinkDownError
-from connectors.outbound import Outbound
+from connectors.remote.outbound import Outbound
 from connectors.secret import Secret
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"

@@ -18,11 +18,11 @@ import pytest
 
 from connectors import landing
 from connectors.conformance import OutageConformance, SinkConformance
-from connectors.copies import Copies
 from connectors.delivery import Poison
 from connectors.errors import ConnectorError, SinkDownError
 from connectors.landing import LandingSink
 from connectors.ledger import Ledger
+from connectors.remote.copies import Copies
 from connectors.sink import Position, RecallPolicy
 from schemas.registry import Schemas
 from tests.connectors.test_remote import Bench, Partner

@@ -23,6 +23,8 @@ import pytest
 import sqlalchemy as sa
 
 from connectors import crash
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.inbox import HttpInbox
 from connectors.conformance import (
     CANARY,
     NOW,
@@ -36,8 +38,6 @@ from connectors.conformance import (
 )
 from connectors.delivery import Arrived, Poison
 from connectors.errors import SinkDownError, SinkRefusedError, TransportDownError
-from connectors.identity import AgencyIdentity
-from connectors.inbox import HttpInbox
 from connectors.mapping import load_mapping
 from connectors.runner import Pace
 from connectors.sql import SqlSink

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.inbox import TopicInbox
 from connectors.errors import RetryError, StopError
-from connectors.identity import AgencyIdentity
-from connectors.inbox import TopicInbox
 from connectors.mapping import load_mapping
 from connectors.reconciliation import compared, compared_mapped, reconcile
 from connectors.reconciliation.reconcile import Compared, Reconciliation

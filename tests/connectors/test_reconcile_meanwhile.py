@@ -8,8 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from connectors.agency.inbox import TopicInbox
 from connectors.errors import RetryError
-from connectors.inbox import TopicInbox
 from connectors.reconciliation.repair import Repair
 from connectors.runner import Runner
 from connectors.sql import SqlSink

@@ -29,10 +29,10 @@ from connectors.conformance import (
     poison,
     recalled,
 )
-from connectors.copies import CaseChange, Copies, Kept
 from connectors.errors import SinkDownError, SinkRefusedError
-from connectors.messages import Message, Messages
-from connectors.remote import RemoteSink
+from connectors.remote.copies import CaseChange, Copies, Kept
+from connectors.remote.messages import Message, Messages
+from connectors.remote.sink import RemoteSink
 from connectors.sink import RecallPolicy
 from schemas.registry import Schemas
 

@@ -14,12 +14,12 @@ import pytest
 import sqlalchemy as sa
 
 from connectors import crash
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.inbox import TopicInbox
+from connectors.agency.registry_cache import RegistryCache
 from connectors.delivery import Arrived
 from connectors.errors import FencedError, RetryError, SinkDownError, SinkRefusedError
-from connectors.identity import AgencyIdentity
-from connectors.inbox import TopicInbox
-from connectors.opening import Opener
-from connectors.registry_cache import RegistryCache
+from connectors.opening.opener import Opener
 from connectors.runner import ALARMS, Alarm, Pace, Runner, redrive
 from connectors.sink import Batch
 from connectors.sql import SqlSink

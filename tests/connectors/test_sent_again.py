@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from connectors.agency.identity import AgencyIdentity
 from connectors.errors import SinkDownError
-from connectors.identity import AgencyIdentity
 from tests.connectors.builder import MiniHub, identity_recorded
 from tests.connectors.test_runner import TO, Flaky, Site
 

@@ -9,10 +9,10 @@ import pytest
 from pydantic import BaseModel
 
 from connectors import settings as module
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.inbox import HttpInbox, TopicInbox
 from connectors.delivery import REASONS
 from connectors.errors import SettingsError
-from connectors.identity import AgencyIdentity
-from connectors.inbox import HttpInbox, TopicInbox
 from connectors.jsonl import JsonlSink
 from connectors.runner import ALARMS
 from connectors.settings import PartnerSettings, load_settings, open_inbox, open_sink
@@ -129,7 +129,7 @@ def test_every_setting_reason_and_alarm_is_documented() -> None:
 def test_every_error_in_the_code_uses_a_known_reason() -> None:
     folder = Path(module.__file__).parent
     used: set[str] = set()
-    for path in folder.glob("*.py"):
+    for path in folder.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         used |= set(re.findall(r'(?:Unreadable|NotOurs|SinkRefusedError)\(\s*"([a-z_]+)"', text))
     assert used

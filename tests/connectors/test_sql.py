@@ -10,7 +10,6 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from connectors.columns import targets
 from connectors.conformance import (
     batch,
     identity,
@@ -19,10 +18,11 @@ from connectors.conformance import (
     released,
 )
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
-from connectors.evidence import EVIDENCE
+from connectors.opening.evidence import EVIDENCE
 from connectors.sources.database import SourceDatabase
 from connectors.sql import SqlSink
-from connectors.tables import PROVENANCE, table_name
+from connectors.tables.columns import targets
+from connectors.tables.default import PROVENANCE, table_name
 from schemas.registry import Schemas
 
 

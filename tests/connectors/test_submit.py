@@ -10,8 +10,8 @@ from uuid import UUID
 
 import pytest
 
+from connectors.agency.identity import AgencyIdentity
 from connectors.errors import InvalidEventError, TransportDownError, UntrustedError
-from connectors.identity import AgencyIdentity
 from connectors.submit import Event, Limits, Publisher
 from schemas import wire
 from tests.connectors.builder import NOW, MiniHub, case_opened, correction, identity_recorded

@@ -31,8 +31,14 @@ from connectors.conformance import (
 )
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.kinds import Place
+from connectors.remote.webhook import (
+    Ed25519Signature,
+    Options,
+    WebhookSink,
+    open_sink,
+    signature_of,
+)
 from connectors.sink import RecallPolicy
-from connectors.webhook import Ed25519Signature, Options, WebhookSink, open_sink, signature_of
 from tests.connectors.receiver import SECRET, Receiver
 from tests.connectors.test_webhook_conformance import WebhookBench, receiver
 

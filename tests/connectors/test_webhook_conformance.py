@@ -20,8 +20,8 @@ from connectors.conformance import (
     recalled,
 )
 from connectors.kinds import Place
+from connectors.remote.webhook import Options, WebhookSink, open_sink
 from connectors.sink import RecallPolicy
-from connectors.webhook import Options, WebhookSink, open_sink
 from tests.connectors.file_bench import schemas
 from tests.connectors.receiver import SECRET, Receiver
 

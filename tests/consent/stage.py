@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors.inbox import TopicInbox
+from connectors.agency.inbox import TopicInbox
+from connectors.agency.outcomes import Outcome
 from connectors.jsonl import JsonlSink
-from connectors.outcomes import Outcome
 from connectors.runner import Runner
 from connectors.sink import RecallPolicy, Sink
 from connectors.sql import SqlSink

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from connectors.outcomes import Outcome, read_outcomes
+from connectors.agency.outcomes import Outcome, read_outcomes
 from connectors.submit import Publisher
 from hub.consent.reading import consent_records
 from hub.in_flight import MOST_TOLD

@@ -16,12 +16,12 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
+from connectors.agency.http_auth import signed_requests
+from connectors.agency.inbox import HttpInbox
+from connectors.agency.registry_cache import RegistryCache
 from connectors.delivery import Arrived, Opened
-from connectors.http_auth import signed_requests
-from connectors.inbox import HttpInbox
 from connectors.ledger import Ledger
-from connectors.opening import Opener
-from connectors.registry_cache import RegistryCache
+from connectors.opening.opener import Opener
 from connectors.runner import Runner, redrive
 from connectors.sink import Sink
 from connectors.sql import open_engine

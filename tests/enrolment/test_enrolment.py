@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors.enrolment import EnrolmentRequest, sign_request, verify_approval
+from connectors.agency.enrolment import EnrolmentRequest, sign_request, verify_approval
+from connectors.agency.identity import AgencyIdentity
 from connectors.errors import UntrustedError
-from connectors.identity import AgencyIdentity
 from connectors.submit import Publisher
 from hub.crypto.sealing import SealingKey
 from hub.crypto.signing import SMALL_ORDER, SigningKey

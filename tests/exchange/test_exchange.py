@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from connectors.agency.registry_cache import RegistryCache
 from connectors.delivery import Arrived, BadMessage
-from connectors.opening import Opener
-from connectors.registry_cache import RegistryCache
+from connectors.opening.opener import Opener
 from connectors.submit import Publisher
 from hub.cases import fold
 from hub.draft import stream_id

@@ -16,11 +16,11 @@ import httpx2
 import pytest
 import uvicorn
 
-from connectors.agency_cli import transport_of
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.outcomes import read_outcomes
+from connectors.commands.agency import transport_of
 from connectors.form.app import Desk, create_form, publish_with
 from connectors.form.foretold import foretold
-from connectors.identity import AgencyIdentity
-from connectors.outcomes import read_outcomes
 from connectors.submit import Event, Limits, Publisher
 from hub.api.limits import Limits as ApiLimits
 from hub.api.limits import Rate

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from connectors.outcomes import Outcome
+from connectors.agency.outcomes import Outcome
 from connectors.submit import Event
 from tests.road import CONSENT, Road
 

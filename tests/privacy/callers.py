@@ -11,9 +11,9 @@ from uuid import UUID
 
 import httpx2
 
-from connectors.http import HUB_MESSAGES, split_messages
-from connectors.http_auth import sign_request
-from connectors.identity import AgencyIdentity
+from connectors.agency.http import HUB_MESSAGES, split_messages
+from connectors.agency.http_auth import sign_request
+from connectors.agency.identity import AgencyIdentity
 from hub.crypto.compartment import ATTESTED_ID, CompartmentError, open_compartment
 from hub.crypto.sealing import SealError
 from schemas import wire

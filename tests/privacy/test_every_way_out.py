@@ -27,7 +27,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.routing import Route
 
-from connectors.http_auth import request_claims, sign_claims
+from connectors.agency.http_auth import request_claims, sign_claims
 from connectors.submit import Event, Publisher
 from hub import parts, publisher
 from hub.api.app import create_app, create_operator_app

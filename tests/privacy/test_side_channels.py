@@ -23,10 +23,10 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from connectors.http_auth import sign_request
-from connectors.identity import AgencyIdentity
-from connectors.opening import Opener
-from connectors.registry_cache import RegistryCache
+from connectors.agency.http_auth import sign_request
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.registry_cache import RegistryCache
+from connectors.opening.opener import Opener
 from hub.api.limits import Limits, Rate
 from hub.api.server import serve_api
 from hub.topics.port import Message

@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest
 
-from connectors.opening import Opener
-from connectors.registry_cache import RegistryCache
+from connectors.agency.registry_cache import RegistryCache
+from connectors.opening.opener import Opener
 from schemas import wire
 from tests.privacy.told import Told, noted, values
 from tests.road import CONSENT

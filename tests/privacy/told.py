@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from connectors.outcomes import Outcome
+from connectors.agency.outcomes import Outcome
 from connectors.submit import Event
 from hub.topics.port import Message
 from tests.road import CONSENT, Road

@@ -9,7 +9,7 @@ import pytest
 from avro.errors import AvroException
 from cryptography.exceptions import InvalidSignature, InvalidTag
 
-from connectors.identity import AgencyIdentity
+from connectors.agency.identity import AgencyIdentity
 from hub.registry import signed_registry
 from tests.road import CONSENT, Road
 from tests.schemas import outsider

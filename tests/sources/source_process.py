@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from connectors import crash
-from connectors.agency_cli import transport_of
-from connectors.identity import AgencyIdentity
+from connectors.agency.identity import AgencyIdentity
+from connectors.commands.agency import transport_of
 from connectors.sources.runner import SourceRunner
 from connectors.sources.settings import load_source_settings, open_source
 from connectors.submit import Limits, Publisher

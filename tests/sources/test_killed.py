@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.identity import AgencyIdentity
+from connectors.agency.identity import AgencyIdentity
 from connectors.source import SourceStatus
 from connectors.sources.database import SourceDatabase
 from connectors.sources.settings import load_source_settings, open_source

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from connectors.agency.identity import AgencyIdentity
 from connectors.errors import SettingsError
-from connectors.identity import AgencyIdentity
 from connectors.source import REASONS, SCHEMA_REASONS
 from connectors.sources.runner import ALARMS
 from connectors.sources.settings import SOURCES, SourceSettings, load_source_settings, open_source

@@ -17,7 +17,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from connectors.identity import AgencyIdentity
+from connectors.agency.identity import AgencyIdentity
 from hub.clock import Clock, ScenarioTime
 from hub.domain.facts import has_small_cells
 from hub.home import Home

@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from connectors.http_auth import sign_request
+from connectors.agency.http_auth import sign_request
 from connectors.submit import Publisher
 from consumers.raising import raise_item
 from hub.api.server import serve_api

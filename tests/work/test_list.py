@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.receipts import sign_receipt
+from connectors.agency.receipts import sign_receipt
 from connectors.sink import OwedReceipt, ReceiptException
 from consumers.raising import close_item, raise_item
 from consumers.work import WorkList

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from connectors.columns import kind_of
 from connectors.errors import SettingsError
 from connectors.mapping import EventMap, load_mapping, parse_mapping
 from connectors.mapping import Mapping as MappingFile
+from connectors.tables.columns import kind_of
 from hub.audit.questions.answer import Column, Found, Row
 from hub.audit.questions.asking import Asked, Parameter, Question
 from hub.errors import Refused

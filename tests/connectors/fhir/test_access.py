@@ -16,7 +16,7 @@ from connectors.errors import SettingsError, SinkDownError
 from connectors.fhir import Options, open_sink
 from connectors.fhir.access import Fixed, Smart, read_key
 from connectors.kinds import Place, open_kind
-from connectors.outbound import Outbound, basic
+from connectors.remote.outbound import Outbound, basic
 from connectors.sink import RecallPolicy
 from tests.connectors.test_outbound import answering
 from tests.console.certified import provider

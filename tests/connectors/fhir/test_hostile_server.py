@@ -17,7 +17,7 @@ from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.fhir import FhirSink, Options, checking, open_sink
 from connectors.fhir.server import FhirServer
 from connectors.kinds import Place
-from connectors.outbound import Answer
+from connectors.remote.outbound import Answer
 from connectors.sink import RecallPolicy
 
 GOOD = {

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.copies import Kept
 from connectors.fhir import coverage, stated
 from connectors.fhir.coverage import NAMES
 from connectors.fhir.events import event_resource
 from connectors.fhir.names import Resource
 from connectors.fhir.ownership import HISTORY, emptied, first, merged, purged, shell
 from connectors.fhir.person import patient
+from connectors.remote.copies import Kept
 from schemas.registry import Schemas
 
 SCHEMAS = Schemas.load()

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.copies import Kept
 from connectors.fhir import coverage, stated
 from connectors.fhir.coverage import NAMES, event, resources
 from connectors.fhir.events import event_resource, provenance
 from connectors.fhir.names import Resource
 from connectors.fhir.ownership import first
 from connectors.fhir.person import episode, patient
+from connectors.remote.copies import Kept
 from schemas.registry import Schemas
 
 SCHEMAS = Schemas.load()

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from connectors.mapped import MappedTables
 from connectors.mapping import load_mapping
 from connectors.mapping.checking import check
 from connectors.sql import SqlDatabase
+from connectors.tables.mapped import MappedTables
 from connectors.workbench.lookups import MOST_ROWS
 from connectors.workbench.proposing import alternatives, propose
 from connectors.workbench.writing import unused, written

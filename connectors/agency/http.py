@@ -1,0 +1,77 @@
+"""HTTP with the hub: media types, and what the hub's refusals mean for the caller.
+
+How a request proves who sends it is in `connectors/agency/http_auth.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx2
+
+from connectors.errors import StopError, TransportDownError
+
+HUB_MESSAGE: Final = "application/vnd.nrm.message.v1"
+"""One message, single-object encoded Avro."""
+
+HUB_MESSAGES: Final = "application/vnd.nrm.messages.v1"
+"""A sequence of messages, each behind its length as four bytes, big-endian."""
+
+Auth = Callable[[str, str, bytes], Mapping[str, str]]
+"""(method, path with query, body) → headers that authenticate the request."""
+
+_TRY_AGAIN: Final = frozenset({408, 425, 429})
+
+
+def place(url: str) -> str:
+    """An address as it may be shown: without user, password and query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def no_auth(method: str, path: str, body: bytes) -> Mapping[str, str]:  # noqa: ARG001
+    """For a hub behind a gateway that authenticates by other means."""
+    return {}
+
+
+def check(response: httpx2.Response) -> None:
+    """Raise what a refusal means: TransportDownError to try again, StopError for an operator.
+
+    The hub's problem document (RFC 9457) has a stable `code` and in `next` what to do; both are
+    the hub's own words and hold no content.
+    """
+    status = response.status_code
+    if status >= 500 or status in _TRY_AGAIN:
+        raise TransportDownError(f"the hub answered {status}{_problem(response)}")
+    if status >= 400:
+        raise StopError(f"the hub refuses this agency's request: {status}{_problem(response)}")
+
+
+def _problem(response: httpx2.Response) -> str:
+    try:
+        problem = json.loads(response.content[:10_000])
+        return f" {problem['code']}: {problem['next']}"
+    except (ValueError, KeyError, TypeError):
+        return ": check the URL, and that nothing between here and the hub answers in its place"
+
+
+def split_messages(body: bytes) -> list[bytes]:
+    """The messages of a `HUB_MESSAGES` body; ValueError if it is cut short."""
+    messages = []
+    at = 0
+    while at < len(body):
+        size = int.from_bytes(body[at : at + 4], "big")
+        message = body[at + 4 : at + 4 + size]
+        if len(message) != size or at + 4 > len(body):
+            raise ValueError("the response is cut short")
+        messages.append(message)
+        at += 4 + size
+    return messages
+
+
+def join_messages(messages: list[bytes]) -> bytes:
+    """The counterpart of `split_messages`."""
+    return b"".join(len(message).to_bytes(4, "big") + message for message in messages)

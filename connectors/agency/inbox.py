@@ -1,0 +1,242 @@
+"""Inbox: where sealed messages of the hub come from, and where receipts go back.
+
+Topics and HTTP carry the same bytes. Nothing here verifies or opens anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import httpx2
+
+from connectors.agency.http import HUB_MESSAGE, Auth, check, no_auth, place, split_messages
+from connectors.agency.identity import AgencyIdentity
+from connectors.errors import StopError, TransportDownError
+from hub.topics import Message, TopicError, Topics, TopicUnavailable
+from schemas import wire
+from schemas.avro import AvroError
+
+DELIVERIES_PATH = "/v1/deliveries"
+RECEIPTS_PATH = "/v1/receipts"
+REGISTRY_PATH = "/v1/registry"
+_LOOK_BACK = 5  # messages
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A message as it lay there. `cursor`: where to go on after it; opaque to everyone else."""
+
+    value: bytes
+    cursor: str
+
+
+class Inbox(Protocol):
+    """Sealed messages in the hub's order, and the way back.
+
+    start() says where to go on: a cursor kept with the last applied sequence ("" at first), and
+    that sequence, which wins where the two disagree. read() waits up to `timeout` seconds and
+    returns messages in order; some may come twice. rewind() goes back to where the message with
+    `sequence` should be; False if this inbox cannot. emptied(): nothing is here to be read;
+    whether the message with `sequence`, which should come next, lay here once and was taken away,
+    because a receipt for it was had. All raise TransportDownError while the hub is away.
+    send_receipts() is durable on return; a receipt may be sent twice.
+    """
+
+    def start(self, cursor: str, sequence: int) -> None: ...
+
+    def read(self, limit: int, timeout: float) -> list[Sealed]: ...
+
+    def rewind(self, sequence: int) -> bool: ...
+
+    def emptied(self, sequence: int) -> bool: ...
+
+    def send_receipts(self, receipts: Sequence[bytes]) -> None: ...
+
+    def registry(self) -> bytes | None:
+        """The newest SignedRegistry the hub has published; None if there is none yet."""
+
+    def close(self) -> None: ...
+
+
+class TopicInbox:
+    """This agency's delivery topic. The cursor is "topic life:offset to read next"."""
+
+    def __init__(self, topics: Topics, identity: AgencyIdentity) -> None:
+        names = identity.hub.topics
+        self._topics = topics
+        self._deliveries = names["deliveries"]
+        self._receipts = names["receipts"]
+        self._registry = names["registry"]
+        self._offset: int | None = None
+        self._life = ""
+
+    def start(self, cursor: str, sequence: int) -> None:  # noqa: ARG002 - runner skips what it has
+        life, _, offset = cursor.rpartition(":")
+        with _topics_up():
+            self._life = self._topics.identity(self._deliveries)
+        # A topic that was made again starts anew: read all of it, sequences tell what is new.
+        self._offset = int(offset) if offset.isdigit() and life == self._life else None
+
+    def read(self, limit: int, timeout: float) -> list[Sealed]:
+        with _topics_up():
+            messages = self._topics.read(self._deliveries, self._offset, limit, timeout)
+            if not messages:
+                life = self._topics.identity(self._deliveries)
+                if life != self._life:
+                    self._life, self._offset = life, None
+                return []
+        self._offset = messages[-1].offset + 1
+        return [Sealed(m.value, f"{self._life}:{m.offset + 1}") for m in messages]
+
+    def rewind(self, sequence: int) -> bool:  # noqa: ARG002 - only the messages know sequences
+        self._offset = None
+        return True
+
+    def emptied(self, sequence: int) -> bool:
+        if self._offset is None and sequence > 1:
+            return False  # its books were kept with another inbox: the topic cannot tell
+        with _topics_up():
+            end = self._topics.end(self._deliveries)
+            # Read after the end was asked for: what comes in between is there to be read.
+            return end > (self._offset or 0) and not self._topics.read(
+                self._deliveries, self._offset, 1, 0.0
+            )
+
+    def newest(self, after: int) -> int:
+        """The last sequence on the topic, or `after`; see connectors/lag.py."""
+        with _topics_up():
+            end = self._topics.end(self._deliveries)
+            # What is sent again bears an old sequence, so the very last may not be the newest.
+            messages = self._topics.read(self._deliveries, max(0, end - _LOOK_BACK), _LOOK_BACK, 0)
+        return max([after, *(last_sequence(message.value) for message in messages)])
+
+    def send_receipts(self, receipts: Sequence[bytes]) -> None:
+        with _topics_up():
+            self._topics.append(self._receipts, [Message(receipt) for receipt in receipts])
+
+    def registry(self) -> bytes | None:
+        with _topics_up():
+            end = self._topics.end(self._registry)
+            if end == 0:
+                return None
+            messages = self._topics.read(self._registry, end - 1, 1, 0.0)
+        return messages[-1].value if messages else None
+
+    def close(self) -> None:
+        self._topics.close()
+
+
+class HttpInbox:
+    """The hub's HTTP API. The cursor is the last sequence read; the hub answers from its log."""
+
+    def __init__(
+        self,
+        base_url: str,
+        auth: Auth = no_auth,
+        *,
+        client: httpx2.Client | None = None,
+        timeout: float = 30.0,
+    ) -> None:
+        self._base = base_url.rstrip("/")
+        self._auth = auth
+        self._timeout = timeout
+        self._client = client or httpx2.Client(timeout=timeout, trust_env=False)
+        self._after = 0
+
+    def start(self, cursor: str, sequence: int) -> None:  # noqa: ARG002
+        self._after = sequence
+
+    def read(self, limit: int, timeout: float) -> list[Sealed]:
+        wait = min(timeout, self._timeout / 2)
+        path = f"{DELIVERIES_PATH}?after={self._after}&limit={limit}&wait={wait:g}"
+        response = self._request("GET", path)
+        if response.status_code == 204:
+            return []
+        try:
+            values = split_messages(response.content)
+        except ValueError as cut:
+            raise TransportDownError(str(cut)) from None
+        for value in values:
+            # A hint only: if it lies, the runner sees a gap and comes back with rewind().
+            with contextlib.suppress(AvroError):
+                self._after = int(wire.SEALED_DELIVERIES.unsingle(value)["last_sequence"])
+        return [Sealed(value, "") for value in values]
+
+    def rewind(self, sequence: int) -> bool:
+        self._after = sequence - 1
+        return True
+
+    def emptied(self, sequence: int) -> bool:  # noqa: ARG002 - the hub's log has everything
+        return False
+
+    def newest(self, after: int) -> int:
+        """The last sequence in the hub's log, or `after`: steps that double, then halve."""
+        known, step = after, 1
+        beyond: int | None = None
+        while True:
+            asked = known + step - 1 if beyond is None else (known + beyond) // 2
+            found = self._first_after(asked)
+            if found is None:
+                if asked == known:
+                    return known
+                beyond = asked
+            else:
+                known, step = max(known, found), step * 2
+
+    def _first_after(self, sequence: int) -> int | None:
+        """The last sequence of the first message behind this one; None if there is none."""
+        path = f"{DELIVERIES_PATH}?after={sequence}&limit=1&wait=0"
+        response = self._request("GET", path)
+        if response.status_code == 204:
+            return None
+        try:
+            values = split_messages(response.content)
+        except ValueError as cut:
+            raise TransportDownError(str(cut)) from None
+        return max((last_sequence(value) for value in values), default=None)
+
+    def send_receipts(self, receipts: Sequence[bytes]) -> None:
+        for receipt in receipts:
+            self._request("POST", RECEIPTS_PATH, receipt)
+
+    def registry(self) -> bytes | None:
+        response = self._request("GET", REGISTRY_PATH)
+        return response.content if response.status_code == 200 else None
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _request(self, method: str, path: str, body: bytes = b"") -> httpx2.Response:
+        headers = {"content-type": HUB_MESSAGE, **self._auth(method, path, body)}
+        try:
+            response = self._client.request(
+                method, self._base + path, content=body or None, headers=headers
+            )
+        except httpx2.HTTPError as down:
+            raise TransportDownError(f"the hub does not answer at {place(self._base)}") from down
+        check(response)
+        return response
+
+
+def last_sequence(value: bytes) -> int:
+    """The last sequence a message says it holds; 0 if it is none."""
+    try:
+        return int(wire.SEALED_DELIVERIES.unsingle(value)["last_sequence"])
+    except AvroError:
+        return 0
+
+
+class _topics_up:
+    """Turns what topics raise into what a runner knows: wait, or stop."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, wrong: BaseException | None, trace: object) -> None:
+        if isinstance(wrong, TopicUnavailable):
+            raise TransportDownError(f"the hub's topics cannot be reached: {wrong}") from wrong
+        if isinstance(wrong, TopicError):
+            raise StopError(str(wrong)) from wrong

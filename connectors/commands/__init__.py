@@ -1,0 +1,1 @@
+"""The commands of an agency and of a partner's connector."""

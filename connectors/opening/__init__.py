@@ -1,0 +1,1 @@
+"""A sealed message of the hub becomes deliveries to be trusted, here or in another process."""

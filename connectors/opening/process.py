@@ -1,0 +1,59 @@
+"""The process that opens ahead: `python -m connectors.opening.process HOME FROM TO`.
+
+Started by `connectors/opening/ahead.py` alone, with two pipes: messages come in, what the opener
+says of each goes out, in order. It loads what opening needs and no database, so it stays small.
+
+    in    event schemas as JSON (null: those shipped), then registry position (8 bytes) + message
+    out   nothing (ready), then `connectors/opening/handing_over.py` of each
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from connectors import collector
+from connectors.agency.identity import AgencyIdentity
+from connectors.agency.registry_cache import RegistryCache
+from connectors.opening.handing_over import Result, handed_over
+from connectors.opening.opener import Opener
+from schemas.registry import Schemas
+
+
+def opens(home: Path, coming: Connection, going: Connection) -> None:
+    """Open what comes, in order, until nothing comes any more."""
+    documents = json.loads(coming.recv_bytes())
+    identity = AgencyIdentity.load(home)
+    schemas = Schemas.load() if documents is None else Schemas(documents)
+    unknown = [False]
+
+    def refresh() -> bool:
+        unknown[0] = True  # the hub is asked by the runner, not here
+        return False
+
+    registry = RegistryCache(identity)
+    opener = Opener(identity, registry, schemas, refresh=refresh)
+    collector.rest()
+    going.send_bytes(b"")
+    while raw := coming.recv_bytes():
+        position = int.from_bytes(raw[:8], "big", signed=True)
+        if registry.position != position:  # written before the runner's own was changed
+            registry = RegistryCache(identity)
+            opener = Opener(identity, registry, schemas, refresh=refresh)
+        unknown[0] = False
+        result: Result = opener.open(raw[8:])
+        going.send_bytes(handed_over(registry.position, None if unknown[0] else result))
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the connector ends it
+    with contextlib.suppress(OSError, EOFError):
+        opens(
+            Path(sys.argv[1]),
+            Connection(int(sys.argv[2]), writable=False),
+            Connection(int(sys.argv[3]), readable=False),
+        )

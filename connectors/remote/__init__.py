@@ -1,0 +1,1 @@
+"""Sinks over systems that cannot hold our books: told of states or of messages, mostly by HTTP."""

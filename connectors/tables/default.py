@@ -1,0 +1,477 @@
+"""Default tables: one per event type, a timeline, and the state of each case.
+
+    case_opened, referral_made, …   one row per event: its fields, and where it comes from
+    nrm_timeline                    one row per event of any type, in order of sequence
+    nrm_case                        one row per case: status, last event
+
+Made on first use, so a partner sees data without configuring anything. A later schema of a type
+adds its columns. Every row says where it comes from: event_ref, case_ref, subject_ref, agency,
+occurred_at, received_at, sequence, categories held and their bases.
+
+Promises: an event is one row however many deliveries it came in; a category fills its own columns
+and touches no other; a recalled category leaves NULL, the last one takes the row with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from connectors.database.ddl import ensure
+from connectors.errors import SinkRefusedError
+from connectors.landing import Database
+from connectors.ledger import Held
+from connectors.sink import Addition, Correction, Removal
+from connectors.tables.bulk import among, insert_all
+from connectors.tables.columns import JSON, READY, Instant, Take, Target, targets
+from connectors.tables.ledger_tables import TABLE
+from schemas.registry import EventSchema, Schemas
+
+PROVENANCE: Final = (
+    "event_ref",
+    "case_ref",
+    "subject_ref",
+    "agency",
+    "occurred_at",
+    "received_at",
+    "sequence",
+    "categories",
+    "bases",
+)
+_STATUS: Final = {"CaseOpened": "open", "CaseReopened": "open", "CaseClosed": "closed"}
+_INHERIT: Final = "inherit"
+
+
+def table_name(event_type: str) -> str:
+    """CaseOpened → case_opened."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", event_type).lower()
+
+
+_CHUNK: Final = 500  # event references in one statement
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The table of one event type, as far as its schemas are known here."""
+
+    table: sa.Table
+    columns: Mapping[str, Sequence[Target]]  # field → its columns
+    category: Mapping[str, str]  # field → its category, or "inherit"
+    blank: Mapping[str, None]  # every column of a field
+    plan: Mapping[str, Sequence[tuple[str, type | None, Take]]]
+    """field → its columns: name, type of the values that are taken as they are, how others are"""
+
+    def values(self, addition: Addition, category: str) -> dict[str, Any]:
+        """Column values of one delivered category. SinkRefusedError if one does not fit."""
+        row: dict[str, Any] = {}
+        plan, name, none = self.plan, "", ()
+        try:
+            for name, value in addition.event.fields[category].items():
+                for column, ready, take in plan.get(name, none):  # none of one that copies another
+                    as_is = value is None or type(value) is ready
+                    row[column] = value if as_is else take(value)
+        except (ValueError, TypeError, KeyError):
+            raise SinkRefusedError(
+                "value_unsuitable",
+                f"{addition.event.event_type}.{name} does not fit its column",
+                addition.event.sequence,
+            ) from None
+        return row
+
+    def columns_of(
+        self, categories: Iterable[str], left: Iterable[str]
+    ) -> dict[str, Sequence[Target]]:
+        """field → columns that go when these categories go and `left` stay."""
+        gone = set(categories)
+        declared = set(self.category.values())
+        # The inherited field is in the one category the type does not declare, or in none such.
+        inherited_stays = any(category not in declared for category in left)
+        return {
+            name: self.columns[name]
+            for name, category in self.category.items()
+            if category in gone
+            or (category == _INHERIT and (gone - declared or not inherited_stays))
+        }
+
+
+def extended(known: Layout | None, schema: EventSchema, db_schema: str | None = None) -> Layout:
+    """The table of an event type with this schema's fields added to those known before."""
+    columns = dict(known.columns) if known else {}
+    category = dict(known.category) if known else {}
+    for field in schema.fields:
+        if field.copies:
+            continue
+        name = f"{field.name}_stated" if field.name in PROVENANCE else field.name
+        columns.setdefault(field.name, targets(name, field.avro))
+        category.setdefault(field.name, field.category or "")
+    ref = sa.String(100)
+    table = sa.Table(
+        table_name(schema.type),
+        sa.MetaData(schema=db_schema),
+        sa.Column("event_ref", ref, primary_key=True),
+        sa.Column("case_ref", ref, nullable=False, index=True),
+        sa.Column("subject_ref", ref, nullable=False, index=True),
+        sa.Column("agency", ref),
+        sa.Column("occurred_at", Instant, nullable=False),
+        sa.Column("received_at", Instant, nullable=False),
+        sa.Column("sequence", sa.BigInteger, nullable=False),
+        sa.Column("categories", JSON, nullable=False),
+        sa.Column("bases", JSON, nullable=False),
+        *(sa.Column(t.column, t.type) for parts in columns.values() for t in parts),
+        **TABLE,
+    )
+    parts = [target for several in columns.values() for target in several]
+    plan = {
+        name: [(t.column, READY.get(t.take), t.take) for t in several]
+        for name, several in columns.items()
+    }
+    return Layout(table, columns, category, {t.column: None for t in parts}, plan)
+
+
+class DefaultTables:
+    """Projection into default tables. `types`: only these event types; None for all."""
+
+    def __init__(
+        self,
+        database: Database,
+        metadata: sa.MetaData,
+        schemas: Schemas,
+        *,
+        leave_out: Iterable[str] = (),
+    ) -> None:
+        """leave_out: event types that have no table of their own (they are mapped elsewhere)."""
+        self._database = database
+        self._schemas = schemas
+        self._db_schema = metadata.schema
+        self._leave_out = frozenset(leave_out)
+        self._layouts: dict[str, Layout] = {}
+        self._ready: set[tuple[str, bytes]] = set()
+        ref, name = sa.String(100), sa.String(64)
+        self.timeline = sa.Table(
+            "nrm_timeline",
+            metadata,
+            sa.Column("event_ref", ref, primary_key=True),
+            sa.Column("case_ref", ref, nullable=False, index=True),
+            sa.Column("subject_ref", ref, nullable=False, index=True),
+            sa.Column("sequence", sa.BigInteger, nullable=False),
+            sa.Column("event_type", name, nullable=False),
+            sa.Column("agency", ref),
+            sa.Column("occurred_at", Instant, nullable=False),
+            sa.Column("received_at", Instant, nullable=False),
+            sa.Column("categories", JSON, nullable=False),
+            **TABLE,
+        )
+        self.case = sa.Table(
+            "nrm_case",
+            metadata,
+            sa.Column("case_ref", ref, primary_key=True),
+            sa.Column("subject_ref", ref, nullable=False, index=True),
+            sa.Column("status", sa.String(16)),
+            sa.Column("status_at", Instant),
+            sa.Column("events", sa.Integer, nullable=False),
+            sa.Column("last_event_ref", ref, nullable=False),
+            sa.Column("last_event_type", name, nullable=False),
+            sa.Column("last_occurred_at", Instant, nullable=False),
+            sa.Column("last_sequence", sa.BigInteger, nullable=False),
+            **TABLE,
+        )
+
+    # -- making tables ---------------------------------------------------------------------
+
+    def ready(self, schemas: Iterable[tuple[str, bytes]]) -> None:
+        for event_type, schema_id in sorted(set(schemas) - self._ready):
+            if event_type not in self._leave_out:
+                known = self._schemas.by_id(schema_id)
+                assert known is not None  # it was opened with this schema
+                with self._database.writing() as db:
+                    self._make(db, event_type, known)
+            self._ready.add((event_type, schema_id))
+
+    def _make(self, db: Connection, event_type: str, schema: EventSchema) -> None:
+        ensure(db, [self._extend(event_type, schema).table])
+
+    def _layout(self, event_type: str) -> Layout:
+        known = self._layouts.get(event_type)
+        return known or self._extend(event_type, self._schemas.by_type(event_type))
+
+    def _extend(self, event_type: str, schema: EventSchema) -> Layout:
+        """The layout with this schema's fields added to those known before."""
+        known = self._layouts.get(event_type)
+        layout = self._layouts[event_type] = extended(known, schema, self._db_schema)
+        return layout
+
+    def has(self, event_type: str) -> bool:
+        """Whether this event type has a default table here."""
+        return event_type not in self._leave_out
+
+    def kinds(self) -> list[str]:
+        """Event types that have a default table here."""
+        return [kind for kind in self._schemas.types() if self.has(kind)]
+
+    def whole_layout(self, event_type: str) -> Layout:
+        """The layout with the fields of every version of the type."""
+        for schema in self._schemas.versions(event_type):
+            self._extend(event_type, schema)
+        return self._layouts[event_type]
+
+    # -- adding ----------------------------------------------------------------------------
+
+    def add(self, db: Connection, additions: Sequence[Addition]) -> None:
+        new: dict[str, dict[str, Any]] = {}
+        types: dict[str, str] = {}
+        first: dict[str, int] = {}  # the timeline's place of an event: its first delivery
+        fills: list[Addition] = []
+        for addition in additions:
+            event = addition.event
+            if event.event_ref in new:
+                self._merge(new[event.event_ref], addition)
+            elif addition.before:
+                fills.append(addition)
+            else:
+                new[event.event_ref] = self._row(addition)
+                types[event.event_ref] = event.event_type
+                first[event.event_ref] = event.sequence
+        by_type: dict[str, list[dict[str, Any]]] = {}
+        for ref, row in new.items():
+            by_type.setdefault(types[ref], []).append(row)
+        for event_type, rows in by_type.items():
+            if event_type not in self._leave_out:
+                insert_all(db, self._layout(event_type).table, rows)
+        if new:
+            self._enter(db, new, types, first)
+        self._fill(db, fills)
+
+    def _row(self, addition: Addition) -> dict[str, Any]:
+        event = addition.event
+        layout = self._layout(event.event_type)
+        row: dict[str, Any] = {
+            **layout.blank,
+            "event_ref": event.event_ref,
+            "case_ref": event.case_ref,
+            "subject_ref": event.subject_ref,
+            "agency": event.agency,
+            "occurred_at": event.occurred_at,
+            "received_at": addition.received_at,
+        }
+        self._merge(row, addition)
+        return row
+
+    def _merge(self, row: dict[str, Any], addition: Addition) -> None:
+        layout = self._layout(addition.event.event_type)
+        for category in addition.categories:
+            row.update(layout.values(addition, category))
+        row["sequence"] = addition.event.sequence
+        row["bases"] = bases = addition.bases
+        row["categories"] = sorted(bases)
+
+    def _fill(self, db: Connection, fills: Sequence[Addition]) -> None:
+        """Further categories of events already there: their columns and nothing else."""
+        alike: dict[tuple[str, ...], tuple[sa.Table, list[dict[str, Any]]]] = {}
+        for addition in fills:
+            layout = self._layout(addition.event.event_type)
+            row: dict[str, Any] = {}
+            self._merge(row, addition)
+            key = (addition.event.event_type, *sorted(row))
+            rows = alike.setdefault(key, (layout.table, []))[1]
+            rows.append({"_ref": addition.event.event_ref, **{f"_{k}": row[k] for k in row}})
+        for (event_type, *names), (table, rows) in alike.items():
+            if event_type not in self._leave_out:
+                db.execute(
+                    table.update()
+                    .where(table.c.event_ref == sa.bindparam("_ref"))
+                    .values(
+                        {name: sa.bindparam(f"_{name}", type_=table.c[name].type) for name in names}
+                    ),
+                    rows,
+                )
+        if fills:
+            timeline = self.timeline
+            db.execute(
+                timeline.update()
+                .where(timeline.c.event_ref == sa.bindparam("_ref"))
+                .values(categories=sa.bindparam("_categories", type_=JSON)),
+                [{"_ref": a.event.event_ref, "_categories": sorted(a.bases)} for a in fills],
+            )
+
+    def _enter(
+        self,
+        db: Connection,
+        new: Mapping[str, Mapping[str, Any]],
+        types: Mapping[str, str],
+        first: Mapping[str, int],
+    ) -> None:
+        """Timeline and case state of events that are new here."""
+        entries = [
+            {
+                "event_ref": ref,
+                "event_type": types[ref],
+                "sequence": first[ref],
+                **{
+                    name: row[name]
+                    for name in (
+                        "case_ref",
+                        "subject_ref",
+                        "agency",
+                        "occurred_at",
+                        "received_at",
+                        "categories",
+                    )
+                },
+            }
+            for ref, row in new.items()
+        ]
+        insert_all(db, self.timeline, entries)
+        states: dict[str, dict[str, Any]] = {}
+        for these in among(db, self.case.c.case_ref, (entry["case_ref"] for entry in entries)):
+            query = sa.select(self.case).where(these)
+            states.update({row.case_ref: dict(row._mapping) for row in db.execute(query)})
+        there = set(states)
+        for entry in entries:
+            states[entry["case_ref"]] = state_after(states.get(entry["case_ref"]), entry)
+        fresh = [state for ref, state in states.items() if ref not in there]
+        insert_all(db, self.case, fresh)
+        changed = [
+            {f"_{name}": value for name, value in state.items()}
+            for ref, state in states.items()
+            if ref in there
+        ]
+        if changed:
+            db.execute(
+                self.case.update()
+                .where(self.case.c.case_ref == sa.bindparam("_case_ref"))
+                .values(
+                    {
+                        c.name: sa.bindparam(f"_{c.name}", type_=c.type)
+                        for c in self.case.columns
+                        if c.name != "case_ref"
+                    }
+                ),
+                changed,
+            )
+
+    # -- removing and correcting -----------------------------------------------------------
+
+    def read(self, db: Connection, removal: Removal) -> Mapping[str, Mapping[str, Any]]:
+        if removal.event_type in self._leave_out:
+            return {}
+        layout = self._layout(removal.event_type)
+        query = sa.select(layout.table).where(layout.table.c.event_ref == removal.event_ref)
+        row = db.execute(query).mappings().one_or_none()
+        if row is None:
+            return {}
+        return {
+            category: {
+                t.column: row[t.column]
+                for parts in layout.columns_of([category], removal.left).values()
+                for t in parts
+                if t.column in row
+            }
+            for category in removal.categories
+        }
+
+    def shown(self, db: Connection, refs: Iterable[str]) -> dict[str, Held]:
+        """These events as the timeline shows them, which knows no bases."""
+        t, found, wanted = self.timeline.c, {}, sorted(set(refs))
+        query = sa.select(t.event_ref, t.event_type, t.case_ref, t.categories, t.sequence)
+        for at in range(0, len(wanted), _CHUNK):
+            chunk = wanted[at : at + _CHUNK]
+            for ref, kind, case, names, since in db.execute(query.where(t.event_ref.in_(chunk))):
+                found[ref] = Held(
+                    kind, case, dict.fromkeys(names, ""), dict.fromkeys(names, int(since))
+                )
+        return found
+
+    def remove(self, db: Connection, removal: Removal) -> None:
+        mine = self.timeline.c.event_ref == removal.event_ref
+        if removal.left:
+            kept = sorted(removal.left)
+            db.execute(self.timeline.update().where(mine).values(categories=kept))
+        else:
+            db.execute(self.timeline.delete().where(mine))
+            self._recount(db, removal.case_ref)
+        if removal.event_type in self._leave_out:
+            return
+        layout = self._layout(removal.event_type)
+        row = layout.table.c.event_ref == removal.event_ref
+        if not removal.left:
+            db.execute(layout.table.delete().where(row))
+            return
+        gone = {
+            t.column: None
+            for parts in layout.columns_of(removal.categories, removal.left).values()
+            for t in parts
+        }
+        db.execute(
+            layout.table.update()
+            .where(row)
+            .values({**gone, "categories": sorted(removal.left), "bases": dict(removal.left)})
+        )
+
+    def correct(self, db: Connection, correction: Correction) -> None:
+        if correction.event_type in self._leave_out:
+            return
+        layout = self._layout(correction.event_type)
+        row: dict[str, Any] = {}
+        for target in layout.columns.get(correction.field, ()):
+            try:
+                value = correction.value
+                row[target.column] = None if value is None else target.take(value)
+            except (ValueError, TypeError, KeyError):
+                raise SinkRefusedError(
+                    "value_unsuitable",
+                    f"the corrected value does not fit {correction.event_type}.{correction.field}",
+                    correction.sequence or None,
+                ) from None
+        if row:
+            db.execute(
+                layout.table.update()
+                .where(layout.table.c.event_ref == correction.event_ref)
+                .values(row)
+            )
+
+    def _recount(self, db: Connection, case_ref: str) -> None:
+        """The case's state from what is left of its timeline."""
+        query = sa.select(self.timeline).where(self.timeline.c.case_ref == case_ref)
+        state: dict[str, Any] | None = None
+        for row in db.execute(query.order_by(self.timeline.c.sequence)):
+            state = state_after(state, dict(row._mapping))
+        mine = self.case.c.case_ref == case_ref
+        if state is None:
+            db.execute(self.case.delete().where(mine))
+        else:
+            db.execute(self.case.update().where(mine).values(state))
+
+
+def state_after(state: dict[str, Any] | None, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A case's state after one more event. Events may be told late: the time they occurred
+    decides which is the last, the sequence where that is equal."""
+    at: datetime = entry["occurred_at"]
+    if state is None:
+        state = {
+            "case_ref": entry["case_ref"],
+            "subject_ref": entry["subject_ref"],
+            "status": None,
+            "status_at": None,
+            "events": 0,
+        }
+    state = {**state, "events": state["events"] + 1}
+    if "last_sequence" not in state or (at, entry["sequence"]) >= (
+        state["last_occurred_at"],
+        state["last_sequence"],
+    ):
+        state.update(
+            last_event_ref=entry["event_ref"],
+            last_event_type=entry["event_type"],
+            last_occurred_at=at,
+            last_sequence=entry["sequence"],
+        )
+    status = _STATUS.get(entry["event_type"])
+    if status is not None and (state["status_at"] is None or at >= state["status_at"]):
+        state.update(status=status, status_at=at)
+    return state
