@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hub.console import serving
 from hub.console.attempts import LIFE, Attempt, Attempts, own_path
 from hub.console.desk import COOKIE
 from hub.console.entrance import TRIES
@@ -284,16 +286,16 @@ def test_headers_cannot_be_written_through_a_language_or_a_path(
     assert "set-cookie" not in answer.headers
 
 
-def test_a_body_that_does_not_come_is_given_up(server: ConsoleServer) -> None:
+def test_a_body_that_does_not_come_is_given_up(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 
-    from hub.console.serving import LIMITS
-
-    assert LIMITS.body_seconds <= 30
-    host, port = "127.0.0.1", server._listener.port
-    with socket.create_connection((host, port), timeout=LIMITS.body_seconds + 10) as slow:
-        slow.sendall(
-            b"POST /sign-in/passkey HTTP/1.1\r\nHost: localhost\r\n"
-            b"Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{"
-        )
-        assert slow.recv(100).startswith(b"HTTP/1.1 408 ")
+    assert serving.LIMITS.body_seconds <= 30
+    monkeypatch.setattr(serving, "LIMITS", replace(serving.LIMITS, body_seconds=1.0))
+    with served(home) as server:
+        port = server._listener.port
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as slow:
+            slow.sendall(
+                b"POST /sign-in/passkey HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{"
+            )
+            assert slow.recv(100).startswith(b"HTTP/1.1 408 ")

@@ -86,7 +86,8 @@ def test_a_key_that_is_not_registered_is_an_outage(token_url: str) -> None:
     ],
 )
 def test_an_answer_that_is_no_token(body: bytes) -> None:
-    answer = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+    head = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+    answer = head % len(body) + body
     with answering(answer) as (url, _), smart(url) as access, pytest.raises(SinkDownError):
         access.headers()
 
@@ -103,7 +104,8 @@ def test_a_refused_assertion_says_what_to_check() -> None:
 
 def test_the_assertion_goes_to_the_endpoint_named_and_nowhere_else() -> None:
     body = b'{"access_token": "t", "token_type": "Bearer", "expires_in": 99999999}'
-    answer = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+    head = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+    answer = head % len(body) + body
     clock = Clock(1_000_000.0)
     with answering(answer) as (url, asked), smart(f"{url}/token", clock=clock) as access:
         assert access.headers() == {"authorization": "Bearer t"}
