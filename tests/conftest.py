@@ -7,7 +7,12 @@ from pathlib import Path
 
 from hypothesis import settings
 
-pytest_plugins = ["tests.servers", "tests.mariadb", "tests.case_systems.serving"]
+pytest_plugins = [
+    "tests.scheduling",
+    "tests.servers",
+    "tests.mariadb",
+    "tests.case_systems.serving",
+]
 
 # A law holds or not; how long one example takes on a busy machine is no part of it.
 settings.register_profile("laws", deadline=None)
