@@ -36,7 +36,8 @@ setup: $(VENV)/.developer
 demo: $(VENV)/$(if $(KAFKA),.developer,.user)
 	$(BIN)/nrm-hub demo --fresh $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(KAFKA),--kafka)
 
-test: $(VENV)/.developer test-services static
+test: $(VENV)/.developer
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-services static
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 check: $(VENV)/.developer static
