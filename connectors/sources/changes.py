@@ -29,7 +29,6 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.errors import SettingsError
 from connectors.findings import Finding
 from connectors.source import SCHEMA_REASONS, Fault, RowOutcome
 from connectors.sources.captured import BOX, Found, write
@@ -82,12 +81,10 @@ class ChangesCapture:
 
     def prepare(self, db: Connection) -> None:
         self._books.prepare(db)
-        if self._log is not None:
-            self._log.prepare(db)
-            for one in self._log.findings():
-                if one.level == "wrong":
-                    raise SettingsError(f"{one.text}: {one.fix}")
         with self._database.reading() as theirs:
+            if self._log is not None:
+                self._log.prepare(db)
+                self._log.must_be_right(theirs)
             for table in self._tables:
                 table.check(theirs)
 
@@ -134,7 +131,7 @@ class ChangesCapture:
         self._books.under_way(db, sa.select(BOX.c.row_key).where(BOX.c.status == "ready"))
 
     def busy(self) -> bool:
-        return bool(self._scans or self._sweeps)
+        return bool(self._scans or self._sweeps or (self._log is not None and self._log.behind))
 
     def notes(self, db: Connection) -> Sequence[str]:
         maps = [f"{one.map.label}: on = {one.map.on}" for one in self._tables]

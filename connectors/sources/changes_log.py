@@ -32,11 +32,12 @@ from psycopg.pq import Format
 from sqlalchemy import Connection
 
 from connectors import crash
+from connectors.errors import SettingsError
 from connectors.findings import Finding
 from connectors.sources.changes_mapping import ChangesMapping, EventMap
 from connectors.sources.changes_messages import Begun, Committed, Emptied, Touched, changes
 from connectors.sources.changes_slot import Slot, Standing
-from connectors.sources.changes_slot_check import KEPT_FIX, MIB, kept_text, slot_findings
+from connectors.sources.changes_slot_check import KEPT_FIX, MIB, kept_text, slot_findings, too_much
 from connectors.sources.changes_slot_ddl import quoted
 from connectors.sources.database import SourceDatabase
 
@@ -62,7 +63,7 @@ _SLOT: Final = sa.Table(
     _META,
     sa.Column("slot", sa.Text, primary_key=True),
     sa.Column("taken", sa.BigInteger, nullable=False),
-    sa.Column("server", sa.Text, nullable=False),
+    sa.Column("tells", sa.Text, nullable=False),
 )
 
 
@@ -86,6 +87,7 @@ class ChangeLog:
         self._most_kept = most_kept
         self._messages = messages
         self._standing: Standing | None = None
+        self.behind = False  # whether there is more log than one peek takes
         self._read_to = (-1, -1)  # ends of the log and of what was kept of it, when all was read
 
     @staticmethod
@@ -94,41 +96,50 @@ class ChangeLog:
 
     def findings(self) -> list[Finding]:
         with self._database.reading() as theirs:
-            return list(slot_findings(theirs, self._slot, self._mapping, self._most_kept))
+            return self._findings(theirs)
+
+    def must_be_right(self, theirs: Connection) -> None:
+        """SettingsError with the first thing that is missing."""
+        for one in self._findings(theirs):
+            if one.level == "wrong":
+                raise SettingsError(f"{one.text}: {one.fix}")
+
+    def _findings(self, theirs: Connection) -> list[Finding]:
+        return list(slot_findings(theirs, self._slot, self._mapping, self._most_kept))
 
     def advance(self, db: Connection) -> None:
         """Move the slot behind what is in the state file."""
-        taken, server = self._place(db)
-        if server:
+        taken, tells = self._place(db)
+        if tells:
             with self._database.writing() as theirs:
                 standing = self._slot.standing(theirs)
-                if standing.server == server and standing.confirmed < taken <= standing.flushed:
+                if standing.tells == tells and standing.confirmed < taken <= standing.flushed:
                     self._slot.advance(theirs, taken)
                     crash.point("source_after_advance")
 
     def listen(self, db: Connection, theirs: Connection) -> list[str]:
         """Note what was touched; the maps of which all rows have to be compared."""
         standing = self._standing = self._slot.standing(theirs)
-        taken, server = self._place(db)
+        taken, tells = self._place(db)
         compare: set[str] = set()
-        if server != standing.server or not standing.confirmed <= taken <= standing.flushed:
-            if server:
-                log.warning(
-                    "%s stands where it was not left: all rows are compared", self._slot.name
-                )
+        if tells != standing.tells or not standing.confirmed <= taken <= standing.flushed:
+            if tells:
+                log.warning("%s is not as it was left: all rows are compared", self._slot.name)
+                self.must_be_right(theirs)
             compare.update(one.label for one in self._mapping.maps)
             taken = standing.confirmed
-            self._keep_place(db, taken, standing.server)
+            self._keep_place(db, taken, standing.tells)
         if self._read_to == (standing.flushed, taken):  # nothing was written since
             return sorted(compare)
         reading = _Reading(db, theirs, self._mapping.maps, standing)
         reached = reading.all(self._slot.peek(theirs, standing.flushed, self._messages))
-        whole = not reading.unseen and reading.count < self._messages
+        self.behind = not reading.unseen and reading.count >= self._messages
+        whole = not reading.unseen and not self.behind
         apart = 0 if standing.kept > self._most_kept else _APART
         if whole and standing.flushed - max(taken, reached) > apart:
             reached = standing.flushed
         taken = max(taken, reached)
-        self._keep_place(db, taken, standing.server)
+        self._keep_place(db, taken, standing.tells)
         if whole:
             self._read_to = (standing.flushed, taken)
         crash.point("source_after_listen")
@@ -155,20 +166,20 @@ class ChangeLog:
 
     def alarms(self) -> Mapping[str, str]:
         found = self._standing
-        if found is None or found.kept <= self._most_kept:
+        if found is None or not too_much(found, self._most_kept):
             return {}
         return {"log_kept": f"{kept_text(self._slot.name, found)}: {KEPT_FIX}"}
 
     def _place(self, db: Connection) -> tuple[int, str]:
-        """How far the log is in the state file, and of which server; "" before the first time."""
+        """How far the log is in the state file, and what told it; "" before the first time."""
         row = db.execute(sa.select(_SLOT).where(_SLOT.c.slot == self._slot.name)).one_or_none()
-        return (row.taken, row.server) if row is not None else (0, "")
+        return (row.taken, row.tells) if row is not None else (0, "")
 
-    def _keep_place(self, db: Connection, taken: int, server: str) -> None:
-        if self._place(db) == (taken, server):
+    def _keep_place(self, db: Connection, taken: int, tells: str) -> None:
+        if self._place(db) == (taken, tells):
             return
         db.execute(sa.delete(_SLOT).where(_SLOT.c.slot == self._slot.name))
-        db.execute(sa.insert(_SLOT).values(slot=self._slot.name, taken=taken, server=server))
+        db.execute(sa.insert(_SLOT).values(slot=self._slot.name, taken=taken, tells=tells))
 
 
 class _Reading:

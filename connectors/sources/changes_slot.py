@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, exc
 
 from connectors.errors import SettingsError
 from connectors.sources.changes_slot_ddl import anew, create_slot
@@ -25,12 +25,16 @@ _STANDS: Final = sa.text("""
            confirmed_flush_lsn - '0/0'::pg_lsn AS confirmed,
            pg_current_wal_flush_lsn() - '0/0'::pg_lsn AS flushed,
            pg_current_wal_lsn() - restart_lsn AS kept, safe_wal_size AS room,
-           (SELECT system_identifier FROM pg_control_system()) AS server,
-           (SELECT timeline_id FROM pg_control_checkpoint()) AS timeline,
+           concat_ws(' ', (SELECT system_identifier FROM pg_control_system()),
+             (SELECT timeline_id FROM pg_control_checkpoint()),
+             (SELECT concat_ws(' ', p.oid, p.xmin, string_agg(r.oid::text, ' ' ORDER BY r.oid))
+              FROM pg_publication p LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid
+              WHERE p.pubname = :slot GROUP BY p.oid, p.xmin)) AS tells,
            pg_current_snapshot()::text AS snapshot
     FROM pg_replication_slots WHERE slot_name = :slot AND NOT pg_is_in_recovery()
 """)
 _STREAMED: Final = 500  # messages fetched at once
+_NO_SUCH_THING: Final = "42704"
 _XIDS: Final = 2**32
 
 
@@ -40,7 +44,8 @@ class Standing:
 
     confirmed: what is behind it never comes again. flushed: end of the log. kept, room: bytes of
     log kept for the slot, and that may still come until it is lost (None: no bound is set).
-    server: changes when the database is put back from a copy or another server takes over.
+    tells: changes when the database is put back from a copy, when another server takes over, when
+    the publication is changed or loses a table: from then on the log may have told less.
     """
 
     plugin: str
@@ -50,7 +55,7 @@ class Standing:
     flushed: int
     kept: int
     room: int | None
-    server: str
+    tells: str
     snapshot: str
 
     def sees(self, xid: int) -> bool:
@@ -85,7 +90,7 @@ class Slot:
             flushed=int(row["flushed"]),
             kept=int(row["kept"] or 0),
             room=int(row["room"]) if row["room"] is not None else None,
-            server=f"{row['server']}/{row['timeline']}",
+            tells=row["tells"],
             snapshot=row["snapshot"],
         )
 
@@ -125,7 +130,15 @@ class Slot:
         begin once there were `most`. They stay until advance()."""
         options = {"yield_per": _STREAMED}
         asked = {"upto": lsn(upto), "most": most}
-        found = db.execute(self._peek, asked, execution_options=options)
+        try:
+            found = db.execute(self._peek, asked, execution_options=options)
+        except exc.ProgrammingError as wrong:
+            if getattr(wrong.orig, "sqlstate", None) != _NO_SUCH_THING:
+                raise
+            raise SettingsError(
+                f"the slot {self.name} stands before its publication was made, and cannot be read: "
+                f"make it anew: {anew(self.name)}; then run again: all rows are compared once"
+            ) from None
         try:
             for data in found.scalars():
                 yield bytes(data)

@@ -142,7 +142,7 @@ def _readable(db: Connection, mapping: ChangesMapping) -> Iterator[Finding]:
 
 def _kept(db: Connection, slot: str, found: Standing, most: int) -> Iterator[Finding]:
     told = kept_text(slot, found)
-    if found.kept > most:
+    if too_much(found, most):
         yield Finding("warning", "log", told, KEPT_FIX)
     else:
         yield Finding("ok", "log", told)
@@ -156,6 +156,11 @@ KEPT_FIX: Final = (
     "let the source run, and end transactions that stand open for long: "
     "SELECT pid, xact_start, state FROM pg_stat_activity ORDER BY xact_start LIMIT 5;"
 )
+
+
+def too_much(found: Standing, most: int) -> bool:
+    """Whether somebody has to look: more than `most` bytes are kept, or the slot is nearly lost."""
+    return found.kept > most or found.wal_status == "unreserved"
 
 
 def kept_text(slot: str, found: Standing) -> str:

@@ -117,6 +117,19 @@ def test_a_change_while_its_event_is_under_way_waits_for_the_answer(
     assert site.types() == ["CaseOpened", "RecordCorrected"]
 
 
+def test_a_row_that_goes_while_its_event_is_under_way(site: Site, agency: Followed) -> None:
+    agency.follow(MAPPING)
+    source = agency.open(MAPPING, site.identity.salt_secret)
+    agency.do(client(1), stay(1, 1))
+    assert len(source.read(10)) == 2
+    agency.do("DELETE FROM stay")
+    assert site.run(source).accepted == 3
+    agency.do(stay(1, 1))  # as before, but it was gone
+    assert site.run(source).accepted == 1
+    placed, ended = "AccommodationPlaced", "AccommodationEnded"
+    assert site.types() == ["CaseOpened", placed, ended, placed]
+
+
 def test_while_the_hub_is_away_the_server_keeps_no_log_for_it(site: Site, agency: Followed) -> None:
     """Each touched row waits once in the state file, however often it is touched."""
     agency.follow(MAPPING)
@@ -293,6 +306,34 @@ def test_books_from_an_older_copy_and_a_slot_that_somebody_moved(
     assert len(site.recorded()) == 3
 
 
+def test_a_table_that_leaves_the_publication_while_it_runs(site: Site, agency: Followed) -> None:
+    """What came before it is back is found by comparing."""
+    agency.follow(MAPPING)
+    source = agency.open(MAPPING, site.identity.salt_secret)
+    assert site.run(source).idle
+    agency.do("DROP TABLE client", TABLES["postgres"], client(1))
+    with pytest.raises(SettingsError, match="does not hold client") as stopped:
+        source.read(10)
+    agency.mend(str(stopped.value))
+    with pytest.raises(SettingsError, match="may not read client") as stopped:
+        source.read(10)
+    agency.mend(str(stopped.value))
+    assert site.run(source).accepted == 1
+
+
+def test_a_publication_that_was_made_again(site: Site, agency: Followed) -> None:
+    """What was committed without one cannot be told by the slot."""
+    agency.follow(MAPPING)
+    source = agency.open(MAPPING, site.identity.salt_secret)
+    assert site.run(source).idle
+    agency.do(f"DROP PUBLICATION {agency.slot}", client(1))
+    for told in ("no publication", "stands before its publication"):
+        with pytest.raises(SettingsError, match=told) as stopped:
+            source.read(10)
+        agency.mend(str(stopped.value))
+    assert site.run(source).accepted == 1
+
+
 def test_the_sources_user_has_no_right_over_replication(agency: Followed) -> None:
     agency.follow(MAPPING)
     assert agency.ask(
@@ -339,10 +380,10 @@ def test_a_table_that_publishing_would_lock_is_refused(agency: Followed) -> None
     ],
 )
 def test_what_is_missing_is_named_with_what_mends_it(
-    site: Site, agency: Followed, broken: str, told: str
+    agency: Followed, broken: str, told: str
 ) -> None:
     agency.follow(MAPPING)
-    source = agency.open(MAPPING, site.identity.salt_secret)
+    source = agency.open(MAPPING, b"secret")
     agency.do(broken.format(slot=agency.slot, user=agency.user))
     [wrong] = [one for one in source.check() if one.level == "wrong"]
     assert told in wrong.text
