@@ -36,6 +36,7 @@ class Followed:
     slot: str = ""
     now: float = 1_000_000.0
     opened: list[CapturedSource] = field(default_factory=list)
+    _session: psycopg.Connection[Any] | None = None
 
     def __post_init__(self) -> None:
         number = next(_NUMBERS)
@@ -47,18 +48,23 @@ class Followed:
         rest = self.admin.partition("@")[2]
         return f"postgresql://{self.user}:{PASSWORD}@{rest}"
 
+    @property
+    def session(self) -> psycopg.Connection[Any]:
+        """The administrator's, kept open: each new one costs a password's hashing."""
+        if self._session is None or self._session.closed:
+            self._session = psycopg.connect(self.admin, autocommit=True)
+        return self._session
+
     def do(self, *statements: str) -> None:
-        with psycopg.connect(self.admin, autocommit=True) as db:
-            for one in statements:
-                db.execute(one.encode())
+        for one in statements:
+            self.session.execute(one.encode())
 
     def mend(self, told: str) -> None:
         """Run the SQL that a message says to run."""
         self.do(*re.findall(r"(?:ALTER|CREATE|GRANT|SELECT)[^;]*;", told))
 
     def ask(self, query: str) -> Any:
-        with psycopg.connect(self.admin, autocommit=True) as db:
-            row = db.execute(query.encode()).fetchone()
+        row = self.session.execute(query.encode()).fetchone()
         return row[0] if row else None
 
     def mapping(self, text: str) -> ChangesMapping:
@@ -68,7 +74,8 @@ class Followed:
 
     def follow(self, mapping: str) -> None:
         """What the administrator does once."""
-        self.do(slot_ddl(self.mapping(mapping), self.slot, self.user))
+        with psycopg.connect(self.admin, autocommit=True) as db:
+            db.execute(slot_ddl(self.mapping(mapping), self.slot, self.user).encode())
 
     def open(self, mapping: str, secret: bytes, **options: Any) -> CapturedSource:
         """A source over the same state file, as a new process would."""
@@ -88,16 +95,15 @@ class Followed:
 
     def position(self) -> Mapping[str, Any]:
         """How the server says the slot stands."""
-        with psycopg.connect(self.admin, row_factory=psycopg.rows.dict_row) as db:
-            query = f"SELECT * FROM pg_replication_slots WHERE slot_name = '{self.slot}'"
-            found = db.execute(query.encode()).fetchone()
-        assert found is not None
+        query = f"SELECT to_jsonb(s) FROM pg_replication_slots s WHERE slot_name = '{self.slot}'"
+        found: Mapping[str, Any] = self.ask(query)
         return found
 
     @contextmanager
     def away(self) -> Any:
         """Nobody gets a session in this database."""
         server, _, name = self.admin.rpartition("/")
+        self.session.close()
         with psycopg.connect(f"{server}/postgres", autocommit=True) as db:
             db.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
             db.execute(
@@ -113,3 +119,4 @@ class Followed:
             f"SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "
             f"WHERE slot_name = '{self.slot}'"
         )
+        self.session.close()

@@ -39,6 +39,11 @@ def stay(number: int, of: int) -> str:
     return f"INSERT INTO stay VALUES ({number}, {of}, 'safe_house', 'Elm 1', 1)"
 
 
+def _committed(url: str, statement: str) -> None:
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute(statement.encode())
+
+
 def test_what_was_there_what_changes_and_what_goes(site: Site, agency: Followed) -> None:
     agency.do(client(1), stay(1, 1))
     agency.follow(MAPPING)
@@ -90,7 +95,7 @@ def test_a_commit_that_reads_do_not_see_yet_waits(site: Site, agency: Followed) 
     agency.do("ALTER SYSTEM SET synchronous_standby_names = 'nobody'", "SELECT pg_reload_conf()")
     try:
         agency.ask("SELECT pg_sleep(0.2)")
-        waiting = threading.Thread(target=agency.do, args=(client(1),))
+        waiting = threading.Thread(target=_committed, args=(agency.admin, client(1)))
         waiting.start()
         until = time.monotonic() + 10
         held = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"

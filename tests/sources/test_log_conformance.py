@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg import sql
 
@@ -52,8 +51,7 @@ class LogBench:
             sql.SQL(", ").join(map(sql.Identifier, cells)),
             sql.SQL(", ").join(sql.Placeholder() * len(cells)),
         )
-        with psycopg.connect(self.followed.admin) as db:
-            db.execute(query, list(cells.values()))
+        self.followed.session.execute(query, list(cells.values()))
 
     def mend(self, case: str) -> None:
         self.followed.do(f"UPDATE client SET channel = 'helpline' WHERE case_no = '{case}'")

@@ -178,6 +178,10 @@ def test_following_the_log_from_nothing(
     assert nrm("source", "run", settings, "--once").out == "1 accepted, 0 refused\n"
     assert "log kept; 0 touched rows wait" in nrm("source", "status", settings).out
     assert nrm("source", "ddl", "sqlite", "--slot", settings).code == 1
+    page = (Path(__file__).parents[2] / "docs" / "publish-changes.md").read_text("utf-8")
+    [ending] = re.findall("```sql\n(.*?)```", page, re.DOTALL)
+    agency.do(*ending.replace("nrm_changes", agency.slot).strip().split("\n"))
+    assert agency.ask(f"SELECT count(*) FROM pg_roles WHERE rolname = '{agency.slot}_owner'") == 0
     agency.close()
 
 
