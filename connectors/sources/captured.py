@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from connectors.errors import SourceDownError
 from connectors.findings import Finding
 from connectors.source import Fault, RowOutcome, SourceRow, SourceStatus
 from connectors.sources.database import SourceDatabase
@@ -130,10 +132,12 @@ class CapturedSource:
 
     def read(self, limit: int) -> Sequence[SourceRow]:
         found = self._outbox.read(limit)
-        with self._state.writing() as db:
-            if len(found) >= limit:
+        if len(found) >= limit:
+            # What is here can go, also while the agency's system is away.
+            with suppress(SourceDownError), self._state.writing() as db:
                 self._capture.listen(db)
-                return found
+            return found
+        with self._state.writing() as db:
             self._capture.take(db, limit)
         return self._outbox.read(limit)
 
