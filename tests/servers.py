@@ -199,7 +199,7 @@ class PostgresServer:
                 [str(programs / "postgres"), "-D", str(self._data), "-p", str(self._port),
                  "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self._home}",
                  "-c", "fsync=on", "-c", "synchronous_commit=on", "-c", "shared_buffers=64MB",
-                 "-c", "max_connections=100"],
+                 "-c", "max_connections=100", "-c", "wal_level=logical"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 user=self._user, cwd=self._home, start_new_session=True,
             )  # fmt: skip

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from connectors.errors import SourceDownError
+from connectors.findings import Finding
 from connectors.source import Fault, RowOutcome, SourceRow, SourceStatus
 from connectors.sources.database import SourceDatabase
 from connectors.sources.outbox import OutboxSource, outbox_table
@@ -59,18 +62,21 @@ class Found:
 
 
 class Capture(Protocol):
-    """Finds rows. Every call but the last two is inside a transaction of the state file.
+    """Finds rows. Calls with `db` are inside a transaction of the state file.
 
     prepare() makes its own tables there. take() writes at most about `room` rows with `write`, in
-    the order in which they are to be stated, and notes how far it came. answered() is told what
-    became of rows. release() is asked to look again at what it could not read. notes(): for people.
-    busy(): more comes without anybody's doing. unread: rows and files that could not be read since
-    it was opened.
+    the order in which they are to be stated, and notes how far it came. listen() is called in its
+    place while there is no room, for what must not wait. answered() is told what became of rows.
+    release() is asked to look again at what it could not read. notes(): for people. findings():
+    what is missing in the agency's system. alarms(): reason → detail. busy(): more comes without
+    anybody's doing. unread: rows and files that could not be read since it was opened.
     """
 
     unread: int
 
     def prepare(self, db: Connection) -> None: ...
+
+    def listen(self, db: Connection) -> None: ...
 
     def take(self, db: Connection, room: int) -> None: ...
 
@@ -79,6 +85,10 @@ class Capture(Protocol):
     def release(self, db: Connection) -> None: ...
 
     def notes(self, db: Connection) -> Sequence[str]: ...
+
+    def findings(self) -> list[Finding]: ...
+
+    def alarms(self) -> Mapping[str, str]: ...
 
     def busy(self) -> bool: ...
 
@@ -122,11 +132,14 @@ class CapturedSource:
 
     def read(self, limit: int) -> Sequence[SourceRow]:
         found = self._outbox.read(limit)
-        if len(found) < limit:
-            with self._state.writing() as db:
-                self._capture.take(db, limit)
-            found = self._outbox.read(limit)
-        return found
+        if len(found) >= limit:
+            # What is here can go, also while the agency's system is away.
+            with suppress(SourceDownError), self._state.writing() as db:
+                self._capture.listen(db)
+            return found
+        with self._state.writing() as db:
+            self._capture.take(db, limit)
+        return self._outbox.read(limit)
 
     def answered(self, outcomes: Sequence[RowOutcome]) -> None:
         with self._state.writing() as db:
@@ -158,6 +171,14 @@ class CapturedSource:
     def unread(self) -> int:
         """Rows and whole files that were refused because they could not be read, since opened."""
         return self._capture.unread
+
+    def check(self) -> list[Finding]:
+        """What is missing in the agency's system, and how to mend it. Changes nothing."""
+        return self._capture.findings()
+
+    def alarms(self) -> Mapping[str, str]:
+        """What somebody should look at while rows flow, by the runner's names of alarms."""
+        return self._capture.alarms()
 
     def busy(self) -> bool:
         """Whether more comes without anybody's doing: a file is half read, or not settled yet."""

@@ -4,11 +4,15 @@
     changed row             → corrections of that event, field by field, or the event again
     row that is gone        → the event of a map that waits for it
 
+Which rows to look at is told by a column that grows (`changed`), or by PostgreSQL's log, where a
+slot is named (`changes_log.py`).
+
 Promises
 - What was last stated of a row is known by digest: a row that says the same states nothing.
-- The watermark makes it quick, the sweep makes it complete. Reading starts some time before the
+- Watermark or log make it quick, the sweep makes it complete. Reading starts some time before the
   highest change seen (`overlap`), for rows that commit late or share a time; and every so often all
-  rows are looked at, which also finds what changed without its `changed` and what is gone.
+  rows are looked at, which also finds what changed without its `changed` and what is gone. The log
+  tells both at once; the sweep is for rows that were there before the slot.
 - One row's events are stated one after the other: a change waits until what went before is
   answered. A refused row that is changed is stated anew in its new form.
 """
@@ -19,16 +23,19 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from connectors.findings import Finding
 from connectors.source import SCHEMA_REASONS, Fault, RowOutcome
 from connectors.sources.captured import BOX, Found, write
 from connectors.sources.changes_books import Books, Kept
-from connectors.sources.changes_mapping import ChangesMapping, EventMap, FieldFrom
+from connectors.sources.changes_log import ChangeLog
+from connectors.sources.changes_mapping import ChangesMapping, EventMap
+from connectors.sources.changes_reading import cells, moment, read_row, wanted
 from connectors.sources.changes_tables import (
     CASE,
     MappedTable,
@@ -38,7 +45,6 @@ from connectors.sources.changes_tables import (
     text_earlier,
 )
 from connectors.sources.database import SourceDatabase
-from connectors.sources.stating import CellError, instant_text, stated
 from schemas.compartments import SchemaError
 
 OVERLAP: Final = 300.0  # seconds, or numbers where `changed` is one
@@ -56,14 +62,17 @@ class ChangesCapture:
         *,
         overlap: float = OVERLAP,
         sweep_seconds: float = SWEEP,
+        log: ChangeLog | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """secret: keys digests and row keys; the identity's salt secret."""
+        """secret: keys digests and row keys; the identity's salt secret. log: in place of the maps'
+        `changed`."""
         self._database = database
         self._mapping = mapping
         self._books = Books(secret)
         self._overlap = overlap
         self._sweep_seconds = sweep_seconds
+        self._log = log
         self._clock = clock
         self._tables = [MappedTable(one) for one in mapping.maps]
         self._scans: dict[str, Sequence[Any]] = {}  # where an unfinished scan goes on
@@ -72,20 +81,35 @@ class ChangesCapture:
 
     def prepare(self, db: Connection) -> None:
         self._books.prepare(db)
-        self.check()
-
-    def check(self) -> None:
-        """SettingsError if a table or column of the mapping is not there, or may not be read."""
         with self._database.reading() as theirs:
+            if self._log is not None:
+                self._log.prepare(db)
+                self._log.must_be_right(theirs)
             for table in self._tables:
                 table.check(theirs)
 
+    def findings(self) -> list[Finding]:
+        """What is missing in the agency's database for following its log."""
+        return self._log.findings() if self._log is not None else []
+
+    def listen(self, db: Connection) -> None:
+        if self._log is not None:
+            self._log.advance(db)
+            with self._database.reading() as theirs:
+                self._listen(db, theirs, self._log)
+
     def take(self, db: Connection, room: int) -> None:
         """In the order of the maps: a later map waits until an earlier one is read to its end."""
+        if self._log is not None:
+            self._log.advance(db)
         with self._database.reading() as theirs:
+            if self._log is not None:
+                self._listen(db, theirs, self._log)
             for table in self._tables:
                 room = self._again(db, theirs, table, room)
-                if room > 0 and table.map.changed:
+                if room > 0 and self._log is not None:
+                    room = self._touched(db, theirs, table, room, self._log)
+                elif room > 0 and table.map.changed:
                     room = self._scan(db, theirs, table, room)
                 if room > 0:
                     room = self._sweep(db, theirs, table, room)
@@ -107,10 +131,14 @@ class ChangesCapture:
         self._books.under_way(db, sa.select(BOX.c.row_key).where(BOX.c.status == "ready"))
 
     def busy(self) -> bool:
-        return bool(self._scans or self._sweeps)
+        return bool(self._scans or self._sweeps or (self._log is not None and self._log.behind))
 
-    def notes(self, db: Connection) -> Sequence[str]:  # noqa: ARG002
-        return [f"{one.map.label}: on = {one.map.on}" for one in self._tables]
+    def notes(self, db: Connection) -> Sequence[str]:
+        maps = [f"{one.map.label}: on = {one.map.on}" for one in self._tables]
+        return maps if self._log is None else [*maps, self._log.note(db)]
+
+    def alarms(self) -> Mapping[str, str]:
+        return self._log.alarms() if self._log is not None else {}
 
     def close(self) -> None:
         self._database.close()
@@ -123,6 +151,30 @@ class ChangesCapture:
             row = table.one(theirs, json.loads(kept.pk))
             if row is not None:
                 room -= self._row(db, table.map, row, kept.seen)
+            else:
+                room -= self._gone(db, table.map, replace(kept, again=False))
+        return room
+
+    def _listen(self, db: Connection, theirs: Connection, log: ChangeLog) -> None:
+        for label in log.listen(db, theirs):
+            self._sweeps.pop(label, None)  # one that began before may have passed a row by
+            self._books.set_mark(db, label, replace(self._books.mark(db, label), swept_at=0.0))
+
+    def _touched(
+        self, db: Connection, theirs: Connection, table: MappedTable, room: int, log: ChangeLog
+    ) -> int:
+        one = table.map
+        sweep = self._books.mark(db, one.label).sweep
+        while room > 0 and (touched := log.waiting(db, one.label, room)):
+            for pk, at in touched:
+                row = table.one(theirs, json.loads(pk))
+                kept = self._books.row(db, one.label, pk)
+                if row is not None:
+                    room -= self._row(db, one, row, sweep, at)
+                elif kept is not None and kept.state == "pending":
+                    self._books.keep(db, one.label, replace(kept, again=True))
+                elif kept is not None and kept.state != "gone":
+                    room -= self._gone(db, one, kept, at)
         return room
 
     def _scan(self, db: Connection, theirs: Connection, table: MappedTable, room: int) -> int:
@@ -155,7 +207,8 @@ class ChangesCapture:
         mark = self._books.mark(db, one.label)
         resume = self._sweeps.pop(one.label, None)
         if resume is None:
-            if one.changed and self._clock() - mark.swept_at < self._sweep_seconds:
+            quick = one.changed or self._log is not None
+            if quick and self._clock() - mark.swept_at < self._sweep_seconds:
                 return room
             mark = replace(mark, sweep=mark.sweep + 1)
             self._books.set_mark(db, one.label, mark)
@@ -176,8 +229,15 @@ class ChangesCapture:
 
     # -- one row -----------------------------------------------------------------------------
 
-    def _row(self, db: Connection, one: EventMap, row: Mapping[str, Any], sweep: int) -> int:
-        """How many rows it put into the outbox."""
+    def _row(
+        self,
+        db: Connection,
+        one: EventMap,
+        row: Mapping[str, Any],
+        sweep: int,
+        at: datetime | None = None,
+    ) -> int:
+        """How many rows it put into the outbox. at: when it was touched, if that is known."""
         key = [row[name] for name in one.key]
         if any(value is None for value in key):
             return 0
@@ -193,17 +253,17 @@ class ChangesCapture:
                 watched = Kept(pk, case, "present", version=version, seen=sweep)
                 self._books.keep(db, one.label, watched)
             return 0
-        if not _wanted(one, row):
+        if not wanted(one, row):
             return 0
-        read = self._read(one, row, case)
-        digest = self._books.digest(case, read if isinstance(read, dict) else _cells(one, row))
+        read = read_row(self._mapping, one, row, case)
+        digest = self._books.digest(case, read if isinstance(read, dict) else cells(one, row))
         if kept is not None and kept.digest == digest and kept.state != "gone":
             return 0
         if kept is not None and kept.state == "pending":
             self._books.keep(db, one.label, replace(kept, again=True))
             return 0
         version = kept.version + 1 if kept is not None else 0
-        found = self._found(one, row, case, pk, version)
+        found = self._found(one, row, case, pk, version, at)
         stands = kept is not None and kept.state == "published"
         self._drop_refused(db, one, pk, () if stands and one.on == "first" else None)
         if isinstance(read, Fault):
@@ -213,7 +273,7 @@ class ChangesCapture:
             return 1
         fields = {name: self._books.digest(name, value) for name, value in read.items()}
         if kept is not None and stands and one.on == "first":
-            changed_at = self._moment(row, one.changed)
+            changed_at = moment(self._mapping, row, one.changed) or at
             written = self._corrected(db, one, kept, found, read, fields, changed_at)
             changed = replace(kept, digest=digest, fields=fields, version=version)
             self._books.keep(db, one.label, changed)
@@ -267,14 +327,14 @@ class ChangesCapture:
             self._write(db, correction)
         return len(changed)
 
-    def _gone(self, db: Connection, one: EventMap, kept: Kept) -> int:
+    def _gone(self, db: Connection, one: EventMap, kept: Kept, at: datetime | None = None) -> int:
         self._drop_refused(db, one, kept.pk, None)
         key = dict(zip(one.key, json.loads(kept.pk), strict=True))
         self._books.keep(db, one.label, replace(kept, state="gone", digest=""))
         if one.on != "delete":
             return 0
-        read = self._read(one, {**key, CASE: kept.case}, kept.case)
-        found = self._found(one, key, kept.case, kept.pk, kept.version)
+        read = read_row(self._mapping, one, {**key, CASE: kept.case}, kept.case)
+        found = self._found(one, key, kept.case, kept.pk, kept.version, at)
         stated = {"fault": read} if isinstance(read, Fault) else {"data": read}
         self._write(db, replace(found, **stated))
         return 1
@@ -284,7 +344,13 @@ class ChangesCapture:
         write(db, found)
 
     def _found(
-        self, one: EventMap, row: Mapping[str, Any], case: str, pk: str, version: int
+        self,
+        one: EventMap,
+        row: Mapping[str, Any],
+        case: str,
+        pk: str,
+        version: int,
+        at: datetime | None,
     ) -> Found:
         """The row as one to be sent, but for what it says."""
         return Found(
@@ -295,46 +361,8 @@ class ChangesCapture:
             type=one.event,
             case=case,
             subject=str(row[one.subject]) if one.subject and row.get(one.subject) else None,
-            occurred_at=self._moment(row, one.at or one.changed),
+            occurred_at=moment(self._mapping, row, one.at or one.changed) or at,
         )
-
-    def _moment(self, row: Mapping[str, Any], column: str | None) -> datetime | None:
-        """A column's time; None where there is none, and then the time of capture stands."""
-        value = row.get(column) if column else None
-        if value is None or isinstance(value, int):
-            return None
-        try:
-            return datetime.fromisoformat(instant_text(value, self._mapping.zone or UTC))
-        except CellError:
-            return None
-
-    def _read(self, one: EventMap, row: Mapping[str, Any], case: str) -> dict[str, Any] | Fault:
-        """The event's data, or why the row states none."""
-        if not case:
-            return Fault("missing_column", one.case.column, "give the row its case")
-        schema = self._mapping.schema(one)
-        data: dict[str, Any] = {}
-        for name, where in one.fields.items():
-            try:
-                cell = self._translated(where, where.filled(row))
-                value = stated(schema[name], cell, self._mapping.zone)
-            except CellError as wrong:
-                fix = SCHEMA_REASONS.get(wrong.reason, "add the code to the mapping, then retry")
-                return Fault(wrong.reason, where.column or name, fix)
-            if value is not None:
-                data[name] = value
-        return data
-
-    def _translated(self, where: FieldFrom, cell: Any) -> Any:
-        if where.codes is None or cell in (None, ""):
-            return cell
-        codes = self._mapping.codes[where.codes]
-        text = str(cell).strip()
-        if text in codes:
-            return codes[text]
-        if "*" in codes:
-            return codes["*"]
-        raise CellError("code_not_translated")
 
     @staticmethod
     def _drop_refused(
@@ -347,22 +375,6 @@ class ChangesCapture:
         if corrections is not None:
             this &= BOX.c.origin_field.in_(["", *corrections])
         db.execute(sa.delete(BOX).where(this & (BOX.c.status == "refused")))
-
-
-def _wanted(one: EventMap, row: Mapping[str, Any]) -> bool:
-    for name, value in one.when.items():
-        wanted = value if isinstance(value, list) else [value]
-        if row[name] is None or str(row[name]) not in [_said(each) for each in wanted]:
-            return False
-    return all(row[name] not in (None, "") for name in one.present)
-
-
-def _said(value: Any) -> str:
-    return str(int(value)) if isinstance(value, bool) else str(value)
-
-
-def _cells(one: EventMap, row: Mapping[str, Any]) -> list[str]:
-    return [str(row[name]) for where in one.fields.values() for name in where.columns]
 
 
 def _place(one: EventMap, pk: str, books: Books) -> str:

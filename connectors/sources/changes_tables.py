@@ -62,8 +62,13 @@ class MappedTable:
         return self._rows(db, query.order_by(*self._key))
 
     def one(self, db: Connection, key: Sequence[Any]) -> dict[str, Any] | None:
+        """key: as the books have it. A text goes to the database without a type, so that it is
+        taken as the column's: a UUID, a date."""
         query = self._query.where(
-            *(column == value for column, value in zip(self._key, key, strict=True))
+            *(
+                column == sa.bindparam(None, value, type_=sa.types.NULLTYPE, unique=True)
+                for column, value in zip(self._key, key, strict=True)
+            )
         )
         return next(self._rows(db, query.limit(1)), None)
 

@@ -22,6 +22,7 @@ source = typer.Typer(
 )
 
 _PROGRESS_SECONDS = 5.0
+_MARKS = {"ok": "ok", "warning": "!!", "wrong": "WRONG"}
 
 File = Annotated[Path, typer.Argument(help="Settings of the source: source.toml.")]
 
@@ -103,11 +104,23 @@ def _remedy(loaded: Any, settings: Path) -> str:
 def check(settings: File) -> None:
     """Check settings, identity, the agency's system and the way to the hub. Sends nothing.
 
+    Exit status 1 if something is missing, so that nothing would flow.
+
     Example: nrm-hub source check source.toml
     """
+    from connectors.findings import Checkable
+
     loaded, identity, found = _opened(settings)
     typer.echo(f"ok  settings  {settings}")
     typer.echo(f"ok  identity  {identity.agency} ({identity.role}) at hub {identity.hub.hub}")
+    told = found.check() if isinstance(found, Checkable) else []
+    for one in told:
+        typer.echo(f"{_MARKS[one.level]:5} {one.subject:9} {one.text}")
+        if one.fix:
+            typer.echo(f"      {'':9} -> {one.fix}")
+    if any(one.level == "wrong" for one in told):
+        found.close()
+        raise typer.Exit(1)
     found.prepare()
     status = found.status()
     typer.echo(f"ok  source    {loaded.kind}: {status.ready} ready, {status.held} held")
@@ -228,17 +241,40 @@ def ddl(
     example: Annotated[
         bool, typer.Option("--trigger", help="Add a trigger as an example.")
     ] = False,
+    slot: Annotated[
+        Path | None,
+        typer.Option("--slot", help="Not the outbox: what these settings need to follow the log."),
+    ] = None,
 ) -> None:
-    """Print the statements that make the outbox table.
+    """Print the statements that make the outbox table, or what following the log needs.
 
     Example: nrm-hub source ddl postgresql > nrm_outbox.sql
     """
+    if slot is not None:
+        typer.echo(_slot_ddl(dialect, slot), nl=False)
+        return
     from connectors.sources.outbox_ddl import ddl as statements
     from connectors.sources.outbox_ddl import trigger
 
     typer.echo(statements(dialect, name), nl=False)
     if example:
         typer.echo(trigger(dialect, name), nl=False)
+
+
+def _slot_ddl(dialect: str, path: Path) -> str:
+    from connectors.database.engines import read_url
+    from connectors.errors import SettingsError
+    from connectors.sources.changes_mapping import load_changes_mapping
+    from connectors.sources.changes_slot_ddl import slot_ddl
+    from connectors.sources.settings import load_source_settings
+
+    given = load_source_settings(path).database
+    if dialect != "postgresql" or given is None or given.slot is None or given.mapping is None:
+        raise SettingsError(
+            '--slot is for postgresql, and for settings with kind = "changes" and database.slot'
+        )
+    user = read_url(str(given.url), "database.url").username or "nrm_source"
+    return slot_ddl(load_changes_mapping(given.mapping), given.slot, user)
 
 
 def _opened(path: Path) -> tuple[Any, Any, Any]:

@@ -26,6 +26,12 @@ _MISSING: Final = {
     "1146": "a table is missing",
     "1054": "a column is missing",
     "1049": "the database is missing",
+    "42883": "a function is missing",
+}
+_WAITS: Final = {
+    "55006": "another session reads the slot: does a second source run on it?",
+    "57014": "statement_timeout ends what the source asks: raise it for its user",
+    "53400": "temp_file_limit ends what the source asks: raise it for its user",
 }
 _FORBIDDEN: Final = ("42501", "1142", "1143", "1044")
 
@@ -120,6 +126,8 @@ def _errors() -> Iterator[None]:
                 f"the agency's database says {code}: its user may not read or write a table; "
                 "docs/publish-outbox.md lists the rights it needs"
             ) from None
+        if code in _WAITS:
+            raise SourceDownError(f"the agency's database says {code}: {_WAITS[code]}") from None
         raise SourceDownError(
             f"the agency's database does not work ({code}): does it run, and are database.url, "
             "user and password right?"

@@ -35,6 +35,7 @@ from sqlalchemy import Connection
 
 from connectors import crash
 from connectors.errors import SettingsError
+from connectors.findings import Finding
 from connectors.source import Fault, RowOutcome
 from connectors.sources.captured import BOX, Found, write
 from connectors.sources.folder_reading import FileFault, head, kind_of, records
@@ -118,6 +119,9 @@ class FolderCapture:
                 f"folder.encoding: there is no encoding {self._encoding!r}"
             ) from None
 
+    def listen(self, db: Connection) -> None:
+        """Files wait where they are."""
+
     def take(self, db: Connection, room: int) -> None:
         """Reads on until there is a row to send, or no file that is whole."""
         while (file := self._open(db)) is not None:
@@ -138,6 +142,12 @@ class FolderCapture:
 
     def release(self, db: Connection) -> None:
         """Nothing: what was refused is in the rest file, to be dropped again."""
+
+    def findings(self) -> list[Finding]:
+        return []
+
+    def alarms(self) -> Mapping[str, str]:
+        return {}
 
     def busy(self) -> bool:
         return self._reading or self._unsettled

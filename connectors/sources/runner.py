@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
@@ -43,7 +43,9 @@ ALARMS: Final = {
     "hub_unreachable": "the hub does not answer; rows wait",
     "source_down": "the agency's own system does not answer; rows wait",
     "agency_refused": "the hub takes nothing from this agency for now; rows wait",
+    "log_kept": "the agency's database keeps much of its log for this source; it fills the disk",
 }
+_OF_THE_SOURCE: Final = ("log_kept",)
 _OF_THE_AGENCY: Final = 3  # refusals up to this admission step are about the sender, not the row
 _OF_THE_ROW: Final = ("too_large",)
 _CHANGED: Final = "the row was changed after it was sent once: state what changed in a new row"
@@ -128,6 +130,7 @@ class SourceRunner:
         """One batch. SourceDownError if the source is away; a hub that is away is `waiting`."""
         rows = self._source.read(self._pace.rows)
         crash.point("source_after_read")
+        self._source_alarms()
         if not rows:
             return SourceProgress()
         if self._source.holds_cases:
@@ -188,6 +191,15 @@ class SourceRunner:
             # Two rows that say they are one event go in two rounds: the second gets its answer.
             events.setdefault(event_id, (row, replace(row.event, event_id=event_id)))
         return refused, list(events.values())
+
+    def _source_alarms(self) -> None:
+        """What the source tells of itself, if it tells anything."""
+        told: Mapping[str, str] = getattr(self._source, "alarms", dict)()
+        for reason in _OF_THE_SOURCE:
+            if reason in told:
+                self._raise(reason, told[reason])
+            else:
+                self._over(reason)
 
     def _agency_alarm(self, answers: Sequence[Outcome]) -> None:
         for answer in answers:

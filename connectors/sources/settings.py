@@ -28,6 +28,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -36,6 +37,7 @@ from connectors.errors import SettingsError
 from connectors.kinds import mistakes
 from connectors.settings import filled
 from connectors.source import Source
+from connectors.sources.changes_slot_ddl import SLOT_NAME
 from connectors.sources.outbox_ddl import TABLE
 from connectors.sources.runner import SourcePace
 
@@ -91,6 +93,19 @@ class DatabaseSettings(_Part):
 
     sweep_seconds: PositiveFloat = 21_600.0
     """changes: between two looks at all rows."""
+
+    slot: str | None = None
+    """changes, PostgreSQL: follow the server's log by this slot, instead of the maps' `changed`."""
+
+    log_kept_mb: PositiveInt = 1024
+    """changes, with slot: an alarm when the server keeps more of its log for it."""
+
+    @field_validator("slot")
+    @classmethod
+    def named(cls, slot: str | None) -> str | None:
+        if slot is not None and not SLOT_NAME.fullmatch(slot):
+            raise ValueError("a slot's name is nrm_ and small letters, digits and _: nrm_changes")
+        return slot
 
     @model_validator(mode="after")
     def complete(self) -> DatabaseSettings:
@@ -232,21 +247,7 @@ def open_source(settings: SourceSettings, identity: AgencyIdentity) -> Source:
             holds_cases=holds,
         )
     if settings.kind == "changes":
-        from connectors.sources.captured import CapturedSource
-        from connectors.sources.changes import ChangesCapture
-        from connectors.sources.changes_mapping import load_changes_mapping
-        from connectors.sources.database import SourceDatabase
-
-        given = _database(settings)
-        assert given.mapping is not None
-        capture = ChangesCapture(
-            SourceDatabase(str(given.url)),
-            load_changes_mapping(given.mapping),
-            identity.salt_secret,
-            overlap=given.overlap,
-            sweep_seconds=given.sweep_seconds,
-        )
-        return CapturedSource(capture, _state(settings), name=name, holds_cases=holds)
+        return _changes_source(settings, identity)
     if settings.kind == "folder":
         return _folder_source(settings, identity)
     for entry in entry_points(group=SOURCES):
@@ -255,6 +256,35 @@ def open_source(settings: SourceSettings, identity: AgencyIdentity) -> Source:
             return source
     known = ["outbox", "changes", "folder", *(one.name for one in entry_points(group=SOURCES))]
     raise SettingsError(f"kind: there is no source {settings.kind!r}; known are {', '.join(known)}")
+
+
+def _changes_source(settings: SourceSettings, identity: AgencyIdentity) -> Source:
+    from connectors.sources.captured import CapturedSource
+    from connectors.sources.changes import ChangesCapture
+    from connectors.sources.changes_log import ChangeLog
+    from connectors.sources.changes_mapping import load_changes_mapping
+    from connectors.sources.database import SourceDatabase
+
+    given = _database(settings)
+    assert given.mapping is not None
+    database = SourceDatabase(str(given.url))
+    mapping = load_changes_mapping(given.mapping)
+    log = None
+    if given.slot is not None:
+        if database.dialect != "postgresql":
+            raise SettingsError("database.slot is for PostgreSQL: leave it out")
+        most_kept = given.log_kept_mb * 2**20
+        log = ChangeLog(database, mapping, given.slot, most_kept=most_kept)
+    capture = ChangesCapture(
+        database,
+        mapping,
+        identity.salt_secret,
+        overlap=given.overlap,
+        sweep_seconds=given.sweep_seconds,
+        log=log,
+    )
+    holds = settings.after_refusal == "hold"
+    return CapturedSource(capture, _state(settings), name=settings.source_name, holds_cases=holds)
 
 
 def _folder_source(settings: SourceSettings, identity: AgencyIdentity) -> Source:

@@ -56,6 +56,7 @@ ELSEWHERE = {
     # tests/sources/test_killed.py
     *("source_after_read", "source_before_send", "source_after_answer", "source_after_mark"),
     *("source_after_claim", "source_after_rows", "source_before_move", "source_after_move"),
+    *("source_after_listen", "source_after_advance"),
 }
 PLACES = ["embedded", SERVERS]
 ROOT = Path(__file__).resolve().parents[2]

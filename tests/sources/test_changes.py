@@ -308,6 +308,26 @@ def test_the_state_file_holds_no_content_once_it_is_accepted(site: Site, tables:
     assert b"CaseOpened" in left
 
 
+def test_a_row_whose_key_is_no_number_is_found_again(site: Site, tables: Tables) -> None:
+    """Its key is in the books as text; the database has it as a UUID and a date."""
+    uuid = "0b0cfd34-5d8d-4d3f-9d57-4c8d6a3a7c1e"
+    kind = "UUID" if tables.database.dialect == "postgresql" else "VARCHAR(40)"
+    tables.do(
+        "DROP TABLE stay",
+        f"CREATE TABLE stay (id {kind}, client_id INTEGER, kind VARCHAR(40), "
+        "address VARCHAR(80), rev DATE, PRIMARY KEY (id, rev))",
+        f"INSERT INTO stay VALUES ('{uuid}', 1, 'safe_house', 'Elm 1', '2026-03-02')",
+    )
+    head, _, stays = MAPPING.partition('[[map]]\nevent = "AccommodationPlaced"')
+    stays = '[[map]]\nevent = "AccommodationPlaced"' + stays.replace('["id"]', '["id", "rev"]')
+    tables.client(1, "C-1")
+    source = tables.open(head + stays.replace('changed = "rev"\n', ""))
+    assert site.run(source).accepted == 2
+    tables.do("DELETE FROM stay")
+    assert site.run(source).accepted == 1
+    assert site.types()[2:] == ["AccommodationEnded"]
+
+
 def test_a_missing_table_or_column_is_named(tables: Tables) -> None:
     with pytest.raises(SettingsError, match="a table is missing"):
         tables.open(MAPPING.replace('table = "stay"', 'table = "stays"'))

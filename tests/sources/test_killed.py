@@ -22,6 +22,7 @@ from tests.chaos import hub_process
 from tests.chaos.processes import CRASHED, Child
 from tests.road import Road
 from tests.sources import source_process
+from tests.sources.followed import Followed
 from tests.sources.site import AT, make_outbox
 from tests.sources.test_folder import HEADER, row
 from tests.sources.test_outbox import put
@@ -31,6 +32,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 RUNNER = ("source_after_read", "source_before_send", "source_after_answer", "source_after_mark")
 FOLDER = ("source_after_claim", "source_after_rows", "source_before_move", "source_after_move")
+LOG = ("source_after_listen", "source_after_advance")
 PACE = (
     "[pace]\nrows = 4\npoll_seconds = 0.05\npause_first_seconds = 0.05\npause_most_seconds = 0.2\n"
 )
@@ -57,6 +59,7 @@ class Place:
     kind: str
     settings: Path
     hub: Child
+    followed: Followed | None = None
     given: int = 0
     opened: list[Child] = field(default_factory=list)
 
@@ -78,6 +81,13 @@ class Place:
             part = self.folder / "drop" / ".part"
             part.write_text(HEADER + "".join(map(row, names)), encoding="utf-8")
             part.rename(self.folder / "drop" / f"{self.given:05}.csv")
+        elif self.followed is not None:
+            self.followed.do(
+                *(
+                    f"INSERT INTO client VALUES ({number}, '{name}', 'adult', '{AT}')"
+                    for number, name in enumerate(names, start=self.given)
+                )
+            )
         else:
             database = SourceDatabase(f"sqlite:///{self.folder / 'casework.db'}")
             with database.writing() as db:
@@ -121,12 +131,21 @@ def _hub(folder: Path) -> Child:
 
 @pytest.fixture
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    kind = request.param
+    kind, followed = request.param, None
     Road.open(tmp_path, {"NGO-1": "ngo_support"}).close()
-    text = f'home = "NGO-1"\nkind = "{kind}"\n{PACE}'
+    kind_of = "changes" if kind == "postgres log" else kind
+    text = f'home = "NGO-1"\nkind = "{kind_of}"\n{PACE}'
     if kind == "folder":
         (tmp_path / "drop").mkdir()
         text += '[folder]\npath = "drop"\nevent = "CaseOpened"\nsettle_seconds = 0.1\n'
+    elif kind == "postgres log":
+        made: Callable[[], str] = request.getfixturevalue("new_postgres_database")
+        followed = Followed(made(), tmp_path)
+        columns = "id INTEGER PRIMARY KEY, case_no TEXT, age TEXT, updated_at TEXT"
+        followed.do(f"CREATE TABLE client ({columns})")
+        followed.follow(CHANGES)
+        text += f'[database]\nurl = "{followed.url}"\nmapping = "changes.toml"\n'
+        text += f'slot = "{followed.slot}"\n'
     else:
         database = make_outbox(f"sqlite:///{tmp_path / 'casework.db'}")
         with database.writing() as db:
@@ -138,11 +157,13 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     (tmp_path / "changes.toml").write_text(CHANGES, encoding="utf-8")
     settings = tmp_path / "source.toml"
     settings.write_text(text, encoding="utf-8")
-    found = Place(tmp_path, kind, settings, _hub(tmp_path))
+    found = Place(tmp_path, kind, settings, _hub(tmp_path), followed)
     yield found
     for child in found.opened:
         child.kill()
     found.hub.kill()
+    if followed is not None:
+        followed.close()
 
 
 def judge(place: Place) -> None:
@@ -159,9 +180,9 @@ def judge(place: Place) -> None:
     assert not [one for one in events if isinstance(one, stored.Refused)]
 
 
-@pytest.mark.parametrize("place", ["outbox", "changes", "folder"], indirect=True)
+@pytest.mark.parametrize("place", ["outbox", "changes", "folder", "postgres log"], indirect=True)
 def test_killed_at_every_point(place: Place) -> None:
-    for point in (*RUNNER, *(FOLDER if place.kind == "folder" else ())):
+    for point in (*RUNNER, *{"folder": FOLDER, "postgres log": LOG}.get(place.kind, ())):
         child = place.start(point)
         place.give(3)
         assert child.wait(30) == CRASHED, (point, child.last_words())
@@ -192,4 +213,4 @@ def test_every_crash_point_of_sources_is_tried() -> None:
     named = set()
     for path in (ROOT / "connectors").rglob("*.py"):
         named |= set(re.findall(r'crash\.point\("(source_\w+)"\)', path.read_text("utf-8")))
-    assert named == {*RUNNER, *FOLDER}
+    assert named == {*RUNNER, *FOLDER, *LOG}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from hub.api.server import serve_api
 from hub.home import Home
 from hub.hub import Hub
 from tests.cli.programs import nrm
+from tests.sources.followed import Followed
 from tests.sources.site import AT, OPENED
+from tests.sources.test_changes import MAPPING, STAY, TABLES
 
 CANARY = "Zlatanova-Canary"
 
@@ -150,6 +153,38 @@ def test_a_source_of_another_package(
     assert made == ("ledger", "NGO-1", {"year": 2026})
 
 
+def test_following_the_log_from_nothing(
+    running: Path, new_postgres_database: Callable[[], str]
+) -> None:
+    """As docs/publish-changes.md has it: what is missing is named, printed, run; then it flows."""
+    agency = Followed(new_postgres_database(), running)
+    agency.do(TABLES["postgres"], STAY)
+    (running / "changes.toml").write_text(MAPPING, encoding="utf-8")
+    settings = running / "log.toml"
+    text = f'home = "NGO-1"\nkind = "changes"\n[database]\nurl = "{agency.url}"\n'
+    text += f'mapping = "changes.toml"\nslot = "{agency.slot}"\n[hub]\ngive_up_seconds = 20\n'
+    settings.write_text(text, encoding="utf-8")
+    checked = nrm("source", "check", settings)
+    assert checked.code == 1
+    for missing in ("no publication", "functions", "no slot"):
+        assert re.search(f"^WRONG log .*{missing}", checked.out, re.MULTILINE), checked.out
+    refused = nrm("source", "run", settings, "--once")
+    assert (refused.code, "no publication" in refused.err) == (1, True)
+    agency.do(nrm("source", "ddl", "postgresql", "--slot", settings).out)
+    agency.do("INSERT INTO client VALUES (1, 'LOG-1', 'outreach', 'A', NULL, NULL, now(), now())")
+    checked = nrm("source", "check", settings)
+    assert checked.code == 0, checked.out
+    assert re.search("^ok +log +slot nrm_.*0 MiB of the server's log kept", checked.out, re.M)
+    assert nrm("source", "run", settings, "--once").out == "1 accepted, 0 refused\n"
+    assert "log kept; 0 touched rows wait" in nrm("source", "status", settings).out
+    assert nrm("source", "ddl", "sqlite", "--slot", settings).code == 1
+    page = (Path(__file__).parents[2] / "docs" / "publish-changes.md").read_text("utf-8")
+    [ending] = re.findall("```sql\n(.*?)```", page, re.DOTALL)
+    agency.do(*ending.replace("nrm_changes", agency.slot).strip().split("\n"))
+    assert agency.ask(f"SELECT count(*) FROM pg_roles WHERE rolname = '{agency.slot}_owner'") == 0
+    agency.close()
+
+
 def opened_by_entry(settings: SourceSettings, identity: AgencyIdentity) -> Any:
     return settings.source_name, identity.agency, settings.options
 
@@ -171,6 +206,7 @@ def test_ddl_for_every_database() -> None:
         ('home = "a"\nkind = "changes"\n[database]\nurl = "sqlite:///x"', "mapping is needed"),
         ('home = "a"\nkind = "outbox"\n[database]\ntable = "x"', "one of url and url_file"),
         ('home = "a"\nkind = "x"\nnam = "y"', "nam"),
+        ('home = "a"\nkind = "changes"\n[database]\nurl = "x"\nslot = "Y"', "slot's name is nrm_"),
         ('home = "a"\nkind = "x"\nname = "ä"', "name"),
         ('home = "a"\nkind = "outbox"\n[database]\nurl_file = "no"', "url_file cannot be read"),
         ('home = "a"\nkind = "${NO_SUCH_VARIABLE}"', "NO_SUCH_VARIABLE is not set"),
