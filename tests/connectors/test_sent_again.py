@@ -90,6 +90,23 @@ def test_what_still_cannot_be_opened_stays_and_is_told_again(site: Site) -> None
     assert "quarantined" in runner.alarms
 
 
+def test_sealed_together_with_what_is_new_it_is_no_less_sent_again(site: Site) -> None:
+    """The hub lacks receipts, and has more to send by the time it sends their messages again."""
+    good = set_aside(site)
+    runner = site.runner()
+    runner.run_once()
+    new = site.release(site.events(1, 4)[0])
+    site.append("deliveries", site.hub.message(TO, [*good, new], first=1))
+    assert runner.run_once().applied == 2
+    assert site.sequences() == [1, 2, 3, 4]
+    assert "quarantined" not in runner.alarms
+    assert sorted(told(site, 1)) == [
+        (1, 3, [(2, "quarantined")]),
+        (2, 2, [(2, "applied")]),
+        (4, 4, []),
+    ]
+
+
 def test_what_was_applied_is_never_applied_again(site: Site) -> None:
     """A message of another content under a sequence that was applied changes nothing."""
     set_aside(site)
