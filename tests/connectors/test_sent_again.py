@@ -78,6 +78,26 @@ def test_sent_more_often_it_is_applied_once(site: Site, times: int) -> None:
     assert told(site)[-1] == (2, 2, [(2, "applied")])
 
 
+def test_a_receipt_repeated_for_one_says_the_end_of_all_it_is_about(site: Site) -> None:
+    """Two are set aside together and made good one by one; then the second is sent once more."""
+    good = [site.release(event) for event in site.events(2)]
+    bad = [{**one, "compartments": [{**one["compartments"][0], "key": bytes(32)}]} for one in good]
+    site.deliver(*bad)
+    runner = site.runner()
+    runner.run_once()
+    again(site, 1, good[0])
+    again(site, 2, good[1])
+    runner.run_once()
+    before = len(told(site))
+    again(site, 2, good[1])
+    runner.run_once()
+    assert told(site, before) == [
+        (1, 2, [(1, "quarantined"), (2, "quarantined")]),
+        (1, 1, [(1, "applied")]),
+        (2, 2, [(2, "applied")]),
+    ]
+
+
 def test_what_still_cannot_be_opened_stays_and_is_told_again(site: Site) -> None:
     good = set_aside(site)
     runner = site.runner()
