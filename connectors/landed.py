@@ -1,22 +1,20 @@
 """What landed: a partner's system read back, for somebody who tries a connector out.
 
-Rows of default and mapped tables, lines of a file. A sink of another kind may have a method
-`landed() -> list[Landed]` that asks its system; where it has none, only the books can be told. Its
-system has been asked before the recall: what was seen then is looked for again.
+Rows of default and mapped tables, lines of a file. A sink of another kind may be `Showing`; where
+it is not, only the books can be told.
 
-Also how a try is undone: `undo` takes the books and what they say was filled away again; a sink may
-have `withdraw()` for what else it has put somewhere. It does so only where all books are of
-practice hubs.
+Also how a try is undone: `undo` takes the books and what they say was filled away again, and has a
+`Withdrawing` sink take away the rest. It does so only where all books are of practice hubs.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -44,6 +42,35 @@ class Landed:
     content: Mapping[str, Any] = field(default_factory=dict)
 
 
+@runtime_checkable
+class Showing(Protocol):
+    """A sink whose system can be asked. landed(): what is there of deliveries now; what was seen
+    before a recall is looked for again after it."""
+
+    def landed(self) -> Sequence[Landed]: ...
+
+
+@runtime_checkable
+class Leaving(Protocol):
+    """A sink whose system keeps something of what was recalled. leaves: what, as a part of a
+    sentence; "" if nothing."""
+
+    @property
+    def leaves(self) -> str: ...
+
+
+@runtime_checkable
+class Withdrawing(Protocol):
+    """A sink that has put somewhere what no recall removes. withdraw() takes it away."""
+
+    def withdraw(self) -> None: ...
+
+
+@runtime_checkable
+class _Booked(Protocol):
+    database: SqlDatabase
+
+
 def landed(sink: Sink, types: Collection[str] = ()) -> list[Landed] | None:
     """What is there of deliveries; None if this kind of sink cannot show its system.
 
@@ -59,13 +86,12 @@ def landed(sink: Sink, types: Collection[str] = ()) -> list[Landed] | None:
             for one in map(json.loads, lines)
             if not types or one["event_type"] in types
         ]
-    show = getattr(sink, "landed", None)
-    return None if show is None else list(show())
+    return list(sink.landed()) if isinstance(sink, Showing) else None
 
 
 def leaves(sink: Sink) -> str:
     """What the sink's system keeps of what was recalled, as a part of a sentence; "" if nothing."""
-    return str(getattr(sink, "leaves", ""))
+    return sink.leaves if isinstance(sink, Leaving) else ""
 
 
 def holdings(sink: Sink) -> dict[tuple[str, str], dict[str, str]] | None:
@@ -123,9 +149,8 @@ def undo(sink: Sink, rows: Collection[tuple[str, str]]) -> None:
         sink.database.wipe(True)
     elif (database := _books(sink)) is not None:
         books = Path(str(database.engine.url.database))
-        withdraw = getattr(sink, "withdraw", None)
-        if withdraw is not None and books.exists():
-            withdraw()
+        if isinstance(sink, Withdrawing) and books.exists():
+            sink.withdraw()
         sink.close()
         # Logs and journals lie beside the books under their name; the lines' file has none.
         files = [books, *books.parent.glob(f"{escape(books.name)}[.-]*")]
@@ -153,8 +178,9 @@ def emptied(sink: Sink, rows: Collection[tuple[str, str]]) -> list[Landed]:
 
 
 def _books(sink: Sink) -> SqlDatabase | None:
-    database = getattr(sink, "database", None)
-    return database if isinstance(database, SqlDatabase) else None
+    if isinstance(sink, _Booked) and isinstance(sink.database, SqlDatabase):
+        return sink.database
+    return None
 
 
 def _schema(sink: Sink) -> str | None:

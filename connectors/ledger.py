@@ -188,12 +188,20 @@ class Ledger(LedgerTables):
         )
 
     def owe_again(self, db: Connection, first: int, last: int) -> None:
-        """The hub sent these again, so it lacks their receipts."""
-        db.execute(
-            self.outbox.update()
-            .where(self.outbox.c.first_sequence <= last, self.outbox.c.last_sequence >= first)
-            .values(sent_at=None)
-        )
+        """The hub sent these again, so it lacks their receipts.
+
+        A receipt is of a run of deliveries. With it go those that tell what became of any of the
+        run since: else the hub would hear once more that one was set aside, and not of the end.
+        """
+        mine = self.outbox.c
+        while True:
+            among = (mine.first_sequence <= last, mine.last_sequence >= first)
+            runs = sa.func.min(mine.first_sequence), sa.func.max(mine.last_sequence)
+            lowest, highest = db.execute(sa.select(*runs).where(*among)).one()
+            if lowest is None or (lowest >= first and highest <= last):
+                break
+            first, last = min(first, lowest), max(last, highest)
+        db.execute(self.outbox.update().where(*among).values(sent_at=None))
 
     def owed(self, db: Connection, limit: int) -> list[OwedReceipt]:
         rows = db.execute(

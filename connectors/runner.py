@@ -272,6 +272,8 @@ class Runner:
                 f"sequence {read.expected} is missing, there is {opened.first} already",
             )
         elif opened.last >= read.expected:
+            if opened.first < read.expected:  # what was had and what is new, sealed together
+                self._take_again(message, replace(opened, last=read.expected - 1), read)
             read.items += [item for item in opened.items if item.sequence >= read.expected]
             read.expected = opened.last + 1
         else:

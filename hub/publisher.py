@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -119,7 +119,7 @@ def _turn(item: Owed, event_id: str, case: Case) -> int:
 
 
 class Publisher:
-    """Marks and sends for one hub, in one thread; only `sealed_after` is for any thread."""
+    """Marks and sends for one hub, in one thread; `sealed_after` and `sent_again` are for any."""
 
     def __init__(self, exchange: Exchange, topics: Topics, hub_id: str, key: SigningKey) -> None:
         self._exchange = exchange
@@ -140,6 +140,7 @@ class Publisher:
         self._shut_out: set[str] = set()  # recipients whose keys are revoked, once seen to
         self._epoch = exchange.secrets.epoch
         self._redriven = exchange.log.tracking(redrives.FOLLOWER)
+        self.carried_out = redrives.CarriedOut(exchange.log)
 
     def step(self) -> int:
         """Mark and send what is there; returns how much was done (0: nothing to do)."""
@@ -470,26 +471,56 @@ class Publisher:
         known = self._exchange.agencies.get(agency)
         if known is None or known.shut_out:
             return True  # nothing is sealed to it; back with new keys it gets all it lacks
-        sending = redrives.delivery(self._exchange, agency, sequence)
-        self._exchange.catch_up()  # no send starts on what was withdrawn before this moment
-        marked = self._exchange.last_version(delivery_stream(agency))
-        recalled = self._recalled.since(agency, sequence, marked)
-
-        def asked(draft: Draft) -> tuple[frozenset[str], bool]:
-            gone = redrives.ended(self._exchange, sending, recalled, draft.now)
-            return gone, self._marked_to < draft.head
-
-        gone, behind = self._exchange.commit(asked)
-        if gone and behind:
+        asked, recalled = self._asked_again(agency, [sequence])
+        if sequence in asked.early:
             return False
-        if gone:
+        if sequence not in asked.stand:
             log.warning("redrive_no_longer_stands", agency=agency, sequence=sequence)
             return True
         crash.point("before_redrive")
-        sealed = self._messages(agency, known.sealing_public, [sending], recalled)
+        sealed = self._messages(agency, known.sealing_public, [asked.stand[sequence]], recalled)
         self._topics.append(self._exchange.pseudonyms.topic("nrm.d", agency), sealed)
         crash.point("after_redrive")
         return True
+
+    def _asked_again(
+        self, agency: str, sequences: Collection[int]
+    ) -> tuple[redrives.Asked, Mapping[Item, int]]:
+        """What of these deliveries stands now, and what was recalled since the first of them."""
+        # In this order: a recall marked in between counts as one that is not marked yet.
+        marked_to = max(self._marked_to, self._exchange.log.tracking(FOLLOWER))
+        recalled = self._recalled.since(agency, min(sequences))
+        return redrives.ask(self._exchange, agency, sequences, recalled, marked_to), recalled
+
+    def sent_again(
+        self, agency: str, again: int, after: int, limit: int, size: int
+    ) -> tuple[list[bytes], int]:
+        """What a recipient that asks over HTTP was sent again, sealed at this moment; any thread.
+
+        again: how many of the orders for it, in `carried_out`, it has seen; returned with the
+        messages is how many it has seen then. Only deliveries up to `after`: the later ones it is
+        handed in their turn. Ends before an order whose recall is not marked yet.
+        """
+        known = self._exchange.agencies.get(agency)
+        assert known is not None
+        messages: list[bytes] = []
+        while not messages and (orders := self.carried_out.after(agency, again, limit)):
+            sequences = sorted({one for one in orders if one <= after})
+            if not sequences:
+                again += len(orders)
+                continue
+            asked, recalled = self._asked_again(agency, sequences)
+            left = dict(asked.stand)  # ordered more than once, it is sealed once
+            for sequence in orders:
+                if sequence in asked.early or size <= 0:
+                    return messages, again
+                again += 1
+                sending = left.pop(sequence, None)
+                if sending is not None:
+                    sealed = self._messages(agency, known.sealing_public, [sending], recalled)
+                    messages += [one.value for one in sealed]
+                    size -= len(messages[-1])
+        return messages, again
 
     def _due_for(self, agency: str) -> OrderedDict[int, stored.Sending]:
         """Marked and not yet sent, from memory where it continues there, else from the log."""

@@ -8,12 +8,15 @@ ended without a recall, as a break-glass window does, is not sent on again. The 
 connector applies it in place of what it set aside, or leaves it where it is; a sequence it has
 applied is never applied again (docs/adr/0035).
 
-A recipient that asks over HTTP asks for what comes next only; it redrives at its own side.
+A recipient that asks over HTTP is handed the same: it says how many of the orders for it it has
+seen, and each later one is asked again and sealed at that moment (docs/adr/0049).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -26,10 +29,14 @@ from hub.exchange import Exchange
 from hub.recalled import Item, Recalled, left_of
 from hub.release import standing
 from hub.store import events as stored
+from hub.store.log import HubLog
 
 STREAM: Final = stream_id("redrives", "all")
 FOLLOWER: Final = "redrives"  # how many of the stream's orders were carried out
 MOST_BY: Final = 100  # characters that say who ordered it
+PAGE: Final = 500  # orders read at once
+
+_SETTLED: Final = frozenset({stored.Settled.TOPIC})
 
 
 def order(exchange: Exchange, agency: str, sequence: int, *, by: str) -> int:
@@ -92,3 +99,75 @@ def ended(
     parties, profile = exchange.agencies.parties(), exchange.policy()
     stands = standing(case, sending.agency, event_id, left, parties, profile, now)
     return frozenset(left) - frozenset(stands)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What became of deliveries that are to be sent again, as of one moment.
+
+    stand: may be sealed. early: something of them was withdrawn whose recall is not marked yet, so
+    they wait for it. The others rest on nothing any more and are not sent.
+    """
+
+    stand: Mapping[int, stored.Sending]
+    early: frozenset[int]
+
+
+def ask(
+    exchange: Exchange,
+    agency: str,
+    sequences: Collection[int],
+    recalled: Mapping[Item, int],
+    marked_to: int,
+) -> Asked:
+    """Which of these deliveries stand now. No send starts on what was withdrawn before this call.
+
+    recalled: what was taken back after the first of them. marked_to: the log position up to which
+    decisions were marked for sending.
+    """
+    sendings = {sequence: delivery(exchange, agency, sequence) for sequence in sequences}
+    exchange.catch_up()
+
+    def work(draft: Draft) -> Asked:
+        gone = frozenset(
+            sequence
+            for sequence, sending in sendings.items()
+            if ended(exchange, sending, recalled, draft.now)
+        )
+        stand = {at: sending for at, sending in sendings.items() if at not in gone}
+        behind = bool(gone) and bool(exchange.log.read(marked_to, 1, _SETTLED))
+        return Asked(stand, gone if behind else frozenset())
+
+    return exchange.commit(work)
+
+
+class CarriedOut:
+    """Orders that were carried out, by recipient and in order. For any thread.
+
+    A recipient that asks over HTTP keeps how many it has seen. It counts its own only: a place
+    among all orders, or in the log, would tell what was done for others. Each row is read once.
+    """
+
+    def __init__(self, log: HubLog) -> None:
+        self._log = log
+        self._lock = threading.Lock()
+        self._read = 0
+        self._sequences: dict[str, list[int]] = {}
+
+    def look(self, done: int) -> None:
+        """Take note of the orders up to the `done`th of all: the position of FOLLOWER."""
+        with self._lock:
+            while self._read < done:
+                for one in self._log.stream(STREAM, self._read, min(PAGE, done - self._read)):
+                    order = one.event
+                    assert isinstance(order, stored.RedriveOrdered)
+                    self._sequences.setdefault(order.agency, []).append(order.sequence)
+                    self._read = order.originator_version
+
+    def count(self, agency: str) -> int:
+        """How many there are for this recipient."""
+        return len(self._sequences.get(agency, ()))
+
+    def after(self, agency: str, count: int, most: int) -> list[int]:
+        """Sequences that were ordered after its first `count` orders, `most` of them."""
+        return self._sequences.get(agency, [])[count : count + most]

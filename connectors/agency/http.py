@@ -1,4 +1,4 @@
-"""HTTP with the hub: media types, and what the hub's refusals mean for the caller.
+"""HTTP with the hub: how it is called, media types, and what its refusals mean for the caller.
 
 How a request proves who sends it is in `connectors/agency/http_auth.py`.
 """
@@ -20,6 +20,12 @@ HUB_MESSAGE: Final = "application/vnd.nrm.message.v1"
 HUB_MESSAGES: Final = "application/vnd.nrm.messages.v1"
 """A sequence of messages, each behind its length as four bytes, big-endian."""
 
+AGAIN: Final = "NRM-Again"
+"""How many orders to send something again the caller has seen, with an answer's messages."""
+
+ANSWERED: Final = "NRM-Answered"
+"""The last sequence up to which the hub has the caller's receipts."""
+
 Auth = Callable[[str, str, bytes], Mapping[str, str]]
 """(method, path with query, body) → headers that authenticate the request."""
 
@@ -35,6 +41,37 @@ def place(url: str) -> str:
 def no_auth(method: str, path: str, body: bytes) -> Mapping[str, str]:  # noqa: ARG001
     """For a hub behind a gateway that authenticates by other means."""
     return {}
+
+
+class HubCalls:
+    """Calls of one agency to the hub's HTTP API. They raise TransportDownError and StopError."""
+
+    def __init__(
+        self,
+        base_url: str,
+        auth: Auth = no_auth,
+        *,
+        client: httpx2.Client | None = None,
+        timeout: float = 30.0,
+    ) -> None:
+        self._base = base_url.rstrip("/")
+        self._auth = auth
+        self._timeout = timeout
+        self._client = client or httpx2.Client(timeout=timeout, trust_env=False)
+
+    def _request(self, method: str, path: str, body: bytes = b"") -> httpx2.Response:
+        headers = {"content-type": HUB_MESSAGE, **self._auth(method, path, body)}
+        try:
+            response = self._client.request(
+                method, self._base + path, content=body or None, headers=headers
+            )
+        except httpx2.HTTPError as down:
+            raise TransportDownError(f"the hub does not answer at {place(self._base)}") from down
+        check(response)
+        return response
+
+    def close(self) -> None:
+        self._client.close()
 
 
 def check(response: httpx2.Response) -> None:

@@ -5,14 +5,13 @@ Topics and HTTP carry the same bytes. Nothing here verifies or opens anything.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import httpx2
 
-from connectors.agency.http import HUB_MESSAGE, Auth, check, no_auth, place, split_messages
+from connectors.agency.http import AGAIN, ANSWERED, HubCalls, split_messages
 from connectors.agency.identity import AgencyIdentity
 from connectors.errors import StopError, TransportDownError
 from hub.topics import Message, TopicError, Topics, TopicUnavailable
@@ -37,12 +36,13 @@ class Inbox(Protocol):
     """Sealed messages in the hub's order, and the way back.
 
     start() says where to go on: a cursor kept with the last applied sequence ("" at first), and
-    that sequence, which wins where the two disagree. read() waits up to `timeout` seconds and
-    returns messages in order; some may come twice. rewind() goes back to where the message with
-    `sequence` should be; False if this inbox cannot. emptied(): nothing is here to be read;
-    whether the message with `sequence`, which should come next, lay here once and was taken away,
-    because a receipt for it was had. All raise TransportDownError while the hub is away.
-    send_receipts() is durable on return; a receipt may be sent twice.
+    that sequence, which wins where the two disagree; receipts up to it are sent before read() is
+    called. read() waits up to `timeout` seconds and returns messages in order; some may come
+    twice, and what the hub sends once more comes under its old sequence. rewind() goes back to
+    where the message with `sequence` should be; False if this inbox cannot. emptied(): nothing is
+    here to be read; whether the message with `sequence`, which should come next, lay here once and
+    was taken away, because a receipt for it was had. All raise TransportDownError while the hub is
+    away. send_receipts() is durable on return; a receipt may be sent twice.
     """
 
     def start(self, cursor: str, sequence: int) -> None: ...
@@ -129,41 +129,43 @@ class TopicInbox:
         self._topics.close()
 
 
-class HttpInbox:
-    """The hub's HTTP API. The cursor is the last sequence read; the hub answers from its log."""
+class HttpInbox(HubCalls):
+    """The hub's HTTP API, which answers from its log. The cursor is "again:" and how many orders
+    to send something again were seen; where to go on in the sequence the sink itself knows.
+    """
 
-    def __init__(
-        self,
-        base_url: str,
-        auth: Auth = no_auth,
-        *,
-        client: httpx2.Client | None = None,
-        timeout: float = 30.0,
-    ) -> None:
-        self._base = base_url.rstrip("/")
-        self._auth = auth
-        self._timeout = timeout
-        self._client = client or httpx2.Client(timeout=timeout, trust_env=False)
-        self._after = 0
+    _after = 0
+    _again = 0
+    _started: int | None = None  # the sequence it was started at; None: compared with the hub's
 
-    def start(self, cursor: str, sequence: int) -> None:  # noqa: ARG002
-        self._after = sequence
+    def start(self, cursor: str, sequence: int) -> None:
+        kind, _, count = cursor.partition(":")
+        self._again = int(count) if kind == "again" and count.isdigit() else 0
+        self._after = self._started = sequence
 
     def read(self, limit: int, timeout: float) -> list[Sealed]:
         wait = min(timeout, self._timeout / 2)
         path = f"{DELIVERIES_PATH}?after={self._after}&limit={limit}&wait={wait:g}"
-        response = self._request("GET", path)
-        if response.status_code == 204:
-            return []
-        try:
-            values = split_messages(response.content)
-        except ValueError as cut:
-            raise TransportDownError(str(cut)) from None
+        response = self._request("GET", f"{path}&again={self._again}")
+        if self._unanswered(response):
+            return self.read(limit, timeout)
+        values = _messages(response)
         for value in values:
-            # A hint only: if it lies, the runner sees a gap and comes back with rewind().
-            with contextlib.suppress(AvroError):
-                self._after = int(wire.SEALED_DELIVERIES.unsingle(value)["last_sequence"])
-        return [Sealed(value, "") for value in values]
+            # A hint only: if it lies, the runner sees a gap and comes back with rewind(). What is
+            # sent again comes first, under sequences of before.
+            self._after = max(self._after, last_sequence(value))
+        self._again = _count(response, AGAIN, self._again)
+        return [Sealed(value, f"again:{self._again}") for value in values]
+
+    def _unanswered(self, response: httpx2.Response) -> bool:
+        """Once after each start: whether the hub lacks receipts that were sent before; then the
+        messages they were for are read once more, as a topic would have brought them again."""
+        started, self._started = self._started, None
+        if started is None:
+            return False
+        answered = _count(response, ANSWERED, started)
+        self._after = min(started, answered)
+        return answered < started
 
     def rewind(self, sequence: int) -> bool:
         self._after = sequence - 1
@@ -189,14 +191,7 @@ class HttpInbox:
     def _first_after(self, sequence: int) -> int | None:
         """The last sequence of the first message behind this one; None if there is none."""
         path = f"{DELIVERIES_PATH}?after={sequence}&limit=1&wait=0"
-        response = self._request("GET", path)
-        if response.status_code == 204:
-            return None
-        try:
-            values = split_messages(response.content)
-        except ValueError as cut:
-            raise TransportDownError(str(cut)) from None
-        return max((last_sequence(value) for value in values), default=None)
+        return max(map(last_sequence, _messages(self._request("GET", path))), default=None)
 
     def send_receipts(self, receipts: Sequence[bytes]) -> None:
         for receipt in receipts:
@@ -206,19 +201,19 @@ class HttpInbox:
         response = self._request("GET", REGISTRY_PATH)
         return response.content if response.status_code == 200 else None
 
-    def close(self) -> None:
-        self._client.close()
 
-    def _request(self, method: str, path: str, body: bytes = b"") -> httpx2.Response:
-        headers = {"content-type": HUB_MESSAGE, **self._auth(method, path, body)}
-        try:
-            response = self._client.request(
-                method, self._base + path, content=body or None, headers=headers
-            )
-        except httpx2.HTTPError as down:
-            raise TransportDownError(f"the hub does not answer at {place(self._base)}") from down
-        check(response)
-        return response
+def _messages(response: httpx2.Response) -> list[bytes]:
+    """Those of an answer; none of one that has nothing."""
+    try:
+        return [] if response.status_code == 204 else split_messages(response.content)
+    except ValueError as cut:
+        raise TransportDownError(str(cut)) from None
+
+
+def _count(response: httpx2.Response, header: str, unknown: int) -> int:
+    """A header of an answer; an older hub does not tell it."""
+    told = str(response.headers.get(header, ""))
+    return int(told) if told.isascii() and told.isdigit() else unknown
 
 
 def last_sequence(value: bytes) -> int:

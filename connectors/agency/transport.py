@@ -7,12 +7,9 @@ is the same, sealed and signed, so neither has to be trusted with content.
 from __future__ import annotations
 
 import time
-from collections import deque
 from typing import Protocol
 
-import httpx2
-
-from connectors.agency.http import HUB_MESSAGE, Auth, check, no_auth, place
+from connectors.agency.http import HubCalls
 from connectors.agency.identity import AgencyIdentity
 from connectors.errors import StopError, TransportDownError
 from hub.topics import Message, TopicError, Topics, TopicUnavailable
@@ -68,39 +65,17 @@ class TopicTransport:
         return [message.value for message in messages]
 
 
-class HttpTransport:
+class HttpTransport(HubCalls):
     """Over HTTP: POST the sealed bytes; the response is the signed OutcomeBatch."""
 
-    def __init__(
-        self,
-        base_url: str,
-        auth: Auth = no_auth,
-        *,
-        client: httpx2.Client | None = None,
-        timeout: float = 30.0,
-    ) -> None:
-        self._base = base_url.rstrip("/")
-        self._auth = auth
-        self._client = client or httpx2.Client(timeout=timeout, trust_env=False)
-        self._answers: deque[bytes] = deque()
+    _answers: tuple[bytes, ...] = ()
 
     def send(self, sealed: bytes) -> None:
-        headers = {
-            "content-type": HUB_MESSAGE,
-            **self._auth("POST", SUBMISSIONS_PATH, sealed),
-        }
-        try:
-            response = self._client.post(
-                self._base + SUBMISSIONS_PATH, content=sealed, headers=headers
-            )
-        except httpx2.HTTPError as down:
-            raise TransportDownError(f"the hub does not answer at {place(self._base)}") from down
-        check(response)
-        self._answers.append(response.content)
+        response = self._request("POST", SUBMISSIONS_PATH, sealed)
+        self._answers = (*self._answers, response.content)
 
     def outcomes(self, timeout: float) -> list[bytes]:
         if not self._answers:  # answers come with send(), so waiting longer brings none
             time.sleep(min(timeout, 0.05))
-        answers = list(self._answers)
-        self._answers.clear()
-        return answers
+        answers, self._answers = self._answers, ()
+        return list(answers)

@@ -127,8 +127,7 @@ def _waiting_by_http(
         return []
     inbox = HttpInbox(url, signed_requests(identity), timeout=seconds)
     try:
-        inbox.start("", position.sequence)
-        waits = len(inbox.read(1, 0.0))
+        waits = inbox.newest(position.sequence) > position.sequence
     finally:
         inbox.close()
     text = "deliveries wait to be fetched" if waits else "nothing waits at the hub"

@@ -16,6 +16,7 @@ from connectors.commands.check import check
 from connectors.commands.discard import discard
 from connectors.commands.new import new
 from connectors.commands.printed import console, table
+from connectors.commands.site import looked
 from connectors.commands.site import opened as _opened
 from connectors.database import cli as database_cli
 from connectors.relay.cli import registry
@@ -138,10 +139,10 @@ def quarantine(
     from schemas import wire
 
     _, _, sink = _opened(settings)
-    sink.prepare()
+    rows = looked(sink, lambda: sink.quarantine(waiting_only=not all_))
     shown = table(">row", ">sequence", "reason", "what it means", "who acts", "since", "state")
     meanings = {**REASONS, **{wire.DISCARDED + code: text for code, text in DISCARDS.items()}}
-    for row in sink.quarantine(waiting_only=not all_):
+    for row in rows:
         shown.add_row(
             str(row.id),
             "-" if row.sequence is None else str(row.sequence),

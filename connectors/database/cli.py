@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from connectors.commands.agency import reported
 from connectors.commands.printed import console, table
+
+if TYPE_CHECKING:
+    from connectors.sink import Quarantined, Sink
 
 File = Annotated[Path, typer.Argument(help="Settings of the connector: partner.toml.")]
 Via = Annotated[
@@ -162,6 +165,7 @@ def status(settings: File) -> None:
     Example: nrm-hub connector status partner.toml
     """
     from connectors.agency.identity import AgencyIdentity
+    from connectors.commands.site import looked
     from connectors.errors import TransportDownError
     from connectors.lag import Newest
     from connectors.settings import load_settings, open_inbox, open_sink
@@ -169,12 +173,11 @@ def status(settings: File) -> None:
     loaded = load_settings(settings)
     identity = AgencyIdentity.load(loaded.home)
     sink = open_sink(loaded, identity)
-    sink.prepare()
-    position = sink.position().sequence
-    waiting = [row for row in sink.quarantine() if row.sequence is not None]
+    position, rows, owed, when = looked(sink, lambda: _books(sink))
+    waiting = [row for row in rows if row.sequence is not None]
     typer.echo(f"position    delivery {position} of {identity.hub.hub} to {identity.agency}")
     since = None
-    if (when := getattr(sink, "last_success", lambda: None)()) is not None:
+    if when is not None:
         since = (datetime.now(UTC) - when).total_seconds()
         typer.echo(f"applied     last {when.isoformat(timespec='seconds')}, {since:.0f} s ago")
     behind = 0
@@ -187,10 +190,18 @@ def status(settings: File) -> None:
     except TransportDownError as away:
         typer.echo(f"behind      not known: {away}")
     typer.echo(f"quarantine  {len(waiting)} waiting")
-    typer.echo(f"receipts    {len(sink.owed(1_000))} not with the hub yet")
+    typer.echo(f"receipts    {owed} not with the hub yet")
     sink.close()
     if waiting or (behind and (since is None or since > STALLED)):
         raise typer.Exit(3)
+
+
+def _books(sink: Sink) -> tuple[int, list[Quarantined], int, datetime | None]:
+    """Last sequence, what waits, how many receipts are owed, and when something was applied."""
+    from connectors.landing import LandingSink
+
+    last = sink.last_success() if isinstance(sink, LandingSink) else None
+    return sink.position().sequence, sink.quarantine(), len(sink.owed(1_000)), last
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse
 
 from hub.api import pages
 from hub.api.calls import agency_calls, public_calls
+from hub.api.deliveries import delivery_calls
 from hub.api.desk import Desk
 from hub.api.edge import Edge
 from hub.api.limits import Limits
@@ -54,7 +55,8 @@ def create_app(hub: Hub, limits: Limits | None = None, *, metrics: bool = True) 
     Submissions need the hub's loops (`Hub.start`); everything else answers without them.
     """
     limits = limits or Limits()
-    desk, books, watch = Desk(hub, limits), Metrics(hub), DeliveryWatch(hub.exchange)
+    desk, books = Desk(hub, limits), Metrics(hub)
+    watch = DeliveryWatch(hub.exchange, hub.publisher.carried_out)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
@@ -76,7 +78,8 @@ def create_app(hub: Hub, limits: Limits | None = None, *, metrics: bool = True) 
     )
     app.state.watch = watch
     app.state.metrics = books
-    app.include_router(agency_calls(desk, watch))
+    app.include_router(agency_calls(desk))
+    app.include_router(delivery_calls(desk, watch))
     app.include_router(work_calls(desk))
     app.include_router(preview_calls(desk))
     app.include_router(public_calls(desk))

@@ -1,4 +1,5 @@
-"""The calls: what an agency can ask over HTTP. Same bytes, same keys as over topics.
+"""The calls: what an agency can ask over HTTP. Same bytes, same keys as over topics. What it is
+sent is in `deliveries.py`.
 
 A submission is answered 200 with signed outcomes whatever became of its events: a refusal is an
 answer of the hub, and evidence. Even a message the hub cannot read gets a signed outcome (with no
@@ -15,32 +16,28 @@ from importlib import resources
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from connectors.agency.enrolment import fingerprint
-from connectors.agency.http import HUB_MESSAGE, HUB_MESSAGES, join_messages
+from connectors.agency.http import HUB_MESSAGE
 from consumers.receipts import ReceiptError
 from hub.api import examples
 from hub.api.desk import Desk
 from hub.api.models import HubIdentity, SchemaList
 from hub.api.problems import Problem
-from hub.api.waiting import DeliveryWatch
 from hub.crypto.sealing import sealing_key_id
 from hub.hub import Hub
 from hub.outcomes import outcome_batch
-from hub.publisher import delivery_stream
 from hub.registry import signed_registry
 from schemas import wire
 from schemas.avro import AvroError
 from schemas.registry import Schemas
 
 ANSWER_SECONDS: Final = 25.0  # a submission that is not committed by then is told to come again
-SLICE = 100  # deliveries sealed together
 AVRO_SCHEMA: Final = "application/vnd.apache.avro+json"
-MAX_MESSAGES: Final = 500
 
 
-def agency_calls(desk: Desk, watch: DeliveryWatch) -> APIRouter:
+def agency_calls(desk: Desk) -> APIRouter:
     """The calls that need a signed request."""
     calls = APIRouter(prefix="/v1", tags=["agencies"])
     hub = desk.hub
@@ -80,42 +77,6 @@ def agency_calls(desk: Desk, watch: DeliveryWatch) -> APIRouter:
         return Response(
             outcome_batch(hub.settings.hub_id, hub.keys.signing, [facts]), media_type=HUB_MESSAGE
         )
-
-    @calls.get("/deliveries", **examples.DELIVERIES)
-    async def deliveries(
-        request: Request,
-        after: Annotated[
-            int, Query(ge=0, le=2**53, description="Last sequence the caller has applied.")
-        ] = 0,
-        limit: Annotated[
-            int, Query(ge=1, le=MAX_MESSAGES, description="Most messages to return.")
-        ] = 100,
-        wait: Annotated[
-            float,
-            Query(ge=0, le=3_600, description="Seconds to wait if there is nothing; 25 at most."),
-        ] = 0.0,
-    ) -> Response:
-        """The caller's sealed deliveries after a sequence, oldest first; 204 if there are none.
-
-        Sealed afresh from the hub's log at every call, so asking again is always possible.
-        """
-        signed = await desk.signed(request)
-
-        def known() -> tuple[int, int]:
-            followers = hub.exchange.log.tracking(f"sent/{signed.agency}")
-            return followers, hub.exchange.last_version(delivery_stream(signed.agency))
-
-        sent, marked = await desk.working(known)
-        if after > marked:
-            raise Problem("ahead_of_hub")
-        if after >= sent and wait:
-            await watch.sent_beyond(signed.agency, after, min(wait, desk.limits.wait_seconds))
-        messages = await desk.working(
-            lambda: _messages(hub, signed.agency, after, limit, desk.limits.deliveries_bytes)
-        )
-        if not messages:
-            return Response(status_code=204)
-        return Response(join_messages(messages), media_type=HUB_MESSAGES)
 
     @calls.post("/receipts", **examples.RECEIPT)
     async def receipt(request: Request) -> Response:
@@ -213,22 +174,6 @@ def _recipient(receipt: bytes) -> str | None:
 def _same_agency(caller: str, maker: str | None) -> None:
     if maker is not None and maker != caller:
         raise Problem("not_yours")
-
-
-def _messages(hub: Hub, agency: str, after: int, limit: int, size: int) -> list[bytes]:
-    """Sealed messages until there are `limit`, or one passes `size` bytes, or no more."""
-    messages: list[bytes] = []
-    while len(messages) < limit and size > 0:
-        sealed = hub.publisher.sealed_after(agency, after, SLICE)
-        if not sealed:
-            break
-        for message in sealed[: limit - len(messages)]:
-            messages.append(message)
-            size -= len(message)
-            if size <= 0:
-                break
-        after = int(wire.SEALED_DELIVERIES.unsingle(messages[-1])["last_sequence"])
-    return messages
 
 
 def _registry_cache(hub: Hub) -> Callable[[], tuple[str, bytes]]:

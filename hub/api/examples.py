@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from starlette.responses import JSONResponse, Response
 
-from connectors.agency.http import HUB_MESSAGE, HUB_MESSAGES
+from connectors.agency.http import AGAIN, ANSWERED, HUB_MESSAGE, HUB_MESSAGES
 from hub.api.models import ProblemDocument
 from hub.api.problems import KINDS, PROBLEM_JSON, Problem
 from schemas import wire
@@ -116,15 +116,28 @@ OUTCOME: Final = _call(
     "not_found",
     **_SIGNED,
 )
+_HOW_FAR: Final = {
+    AGAIN: {
+        "description": "`again` for the next call, once the messages are applied; told who gave it",
+        "schema": {"type": "integer"},
+        "example": 3,
+    },
+    ANSWERED: {
+        "description": "Last sequence up to which the hub has receipts; told who gave `again`",
+        "schema": {"type": "integer"},
+        "example": 41,
+    },
+}
 DELIVERIES: Final = _call(
     {
         200: {
+            "headers": _HOW_FAR,
             "description": "SealedDeliveries, each behind its length as four bytes, big-endian.",
             "content": _binary(
                 HUB_MESSAGES, wire.SEALED_DELIVERIES.fingerprint, "SealedDeliveries", "00000b12"
             ),
         },
-        204: {"description": "Nothing after this sequence within `wait`."},
+        204: {"description": "Nothing after this sequence within `wait`.", "headers": _HOW_FAR},
     },
     *_ANY_SIGNED,
     "ahead_of_hub",

@@ -1,8 +1,8 @@
 """Waiting for deliveries: many partners wait at once, and none holds a thread.
 
 One thread watches the log's commits and, while anybody waits, reads once how far every recipient
-was sent to. A commit is a hint; the thread looks every `LOOK` seconds as well, so a hint that is
-missed, or a commit by another process, costs that long.
+was sent to, and what was sent again. A commit is a hint; the thread looks every `LOOK` seconds as
+well, so a hint that is missed, or a commit by another process, costs that long.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Mapping
 import structlog
 
 from hub.exchange import Exchange
+from hub.redrives import FOLLOWER, CarriedOut
 
 log = structlog.get_logger("hub.api")
 
@@ -27,9 +28,10 @@ PER_AGENCY = 4  # calls of one agency that wait at once; one more ends the oldes
 class DeliveryWatch:
     """Tells waiting calls that something was sent to their agency. Start it inside a loop."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, again: CarriedOut) -> None:
         self._exchange = exchange
-        self._waiting: dict[str, deque[tuple[int, asyncio.Future[None]]]] = {}
+        self._again = again
+        self._waiting: dict[str, deque[tuple[int, int | None, asyncio.Future[None]]]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="api-watch", daemon=True)
@@ -49,18 +51,21 @@ class DeliveryWatch:
         if self._thread.is_alive():
             self._thread.join(timeout=10)
 
-    async def sent_beyond(self, agency: str, after: int, seconds: float) -> None:
-        """Return when a sequence greater than `after` may have been sent, or when time is up."""
+    async def sent_beyond(self, agency: str, after: int, again: int | None, seconds: float) -> None:
+        """Return when a sequence greater than `after` may have been sent, or when time is up.
+
+        again: return also when more than so many orders to send again were carried out.
+        """
         if self._closed.is_set() or self._loop is None:
             return
         waiting = self._waiting.setdefault(agency, deque())
         if len(waiting) >= PER_AGENCY:
-            _end(waiting.popleft()[1])
-        mine = (after, self._loop.create_future())
+            _end(waiting.popleft()[2])
+        mine = (after, again, self._loop.create_future())
         waiting.append(mine)
         try:
             async with asyncio.timeout(seconds):
-                await mine[1]
+                await mine[2]
         except TimeoutError:
             pass
         finally:
@@ -74,7 +79,8 @@ class DeliveryWatch:
             if self._closed.is_set() or not any(self._waiting.copy().values()):
                 continue
             try:
-                followers = self._exchange.log.counts().followers
+                followers = self._exchange.log.followers()
+                self._again.look(followers.get(FOLLOWER, 0))
             except Exception as failure:
                 # Whoever waits asks again and is told what is wrong by the call itself.
                 log.warning("delivery_watch_failed", error=type(failure).__name__)
@@ -87,13 +93,14 @@ class DeliveryWatch:
     def _wake(self, followers: Mapping[str, int]) -> None:
         for agency, waiting in self._waiting.items():
             sent = followers.get(f"sent/{agency}", 0)
-            for after, future in waiting:
-                if sent > after:
+            ordered = self._again.count(agency)
+            for after, again, future in waiting:
+                if sent > after or (again is not None and ordered > again):
                     _end(future)
 
     def _end_all(self) -> None:
         for waiting in self._waiting.values():
-            for _, future in waiting:
+            for _, _, future in waiting:
                 _end(future)
 
 

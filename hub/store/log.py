@@ -217,6 +217,10 @@ class HubLog(Application[UUID]):
         """How far this follower has handled the log; 0 if never seen."""
         return self._tables.followers().get(name, 0)
 
+    def followers(self) -> dict[str, int]:
+        """How far each follower has handled the log."""
+        return self._tables.followers()
+
     def leaves(self, start: int, limit: int) -> list[tuple[int, bytes]]:
         """Log entries from position `start` on: (position, 33 bytes)."""
         return self._tables.leaves(start, limit)

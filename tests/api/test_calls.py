@@ -241,7 +241,18 @@ def test_a_caller_ahead_of_the_hub_is_told_so(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["after=-1", "after=x", "limit=0", "limit=501", "wait=-1", "wait=x", "after="]
+    "query",
+    [
+        "after=-1",
+        "after=x",
+        "limit=0",
+        "limit=501",
+        "wait=-1",
+        "wait=x",
+        "after=",
+        "again=-1",
+        "again=x",
+    ],
 )
 def test_parameters_have_ranges(api: Api, query: str) -> None:
     answer = api.call("GET", f"/v1/deliveries?{query}", agency="SH-1")

@@ -25,6 +25,23 @@ from tests.connectors.test_cli import delivered, hub, partner, said, topics
 __all__ = ["hub", "partner", "topics"]  # fixtures
 
 
+def test_who_looks_waits_for_nobody(
+    hub: MiniHub, topics: Topics, partner: Path, tmp_path: Path
+) -> None:
+    """Somebody holds the books for writing, as a relay does while its recall waits."""
+    delivered(hub, topics, tmp_path)
+    said("connector", "run", partner, "--once")
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/partner.db")
+    with engine.connect() as db:
+        db.exec_driver_sql("BEGIN IMMEDIATE")
+        started = time.monotonic()
+        assert "position    delivery 1 of test-hub" in said("connector", "status", partner)
+        assert "Nothing in quarantine" in said("connector", "quarantine", partner)
+        assert time.monotonic() - started < 3, "the lock is waited for ten seconds"
+        db.exec_driver_sql("ROLLBACK")
+    engine.dispose()
+
+
 def changed(folder: Path, statement: str) -> None:
     engine = sa.create_engine(f"sqlite:///{folder}/partner.db")
     with engine.begin() as db:

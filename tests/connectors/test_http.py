@@ -51,10 +51,66 @@ def test_messages_are_read_from_where_the_last_one_ended(messages: list[bytes]) 
     assert box.rewind(1)
     assert len(box.read(10, 0)) == 2
     assert asked == [
-        "http://hub.test/v1/deliveries?after=0&limit=10&wait=15",
-        "http://hub.test/v1/deliveries?after=2&limit=10&wait=0",
-        "http://hub.test/v1/deliveries?after=0&limit=10&wait=0",
+        "http://hub.test/v1/deliveries?after=0&limit=10&wait=15&again=0",
+        "http://hub.test/v1/deliveries?after=2&limit=10&wait=0&again=0",
+        "http://hub.test/v1/deliveries?after=0&limit=10&wait=0&again=0",
     ]
+
+
+def test_it_knows_what_it_was_sent_again_and_goes_no_way_back(messages: list[bytes]) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(str(request.url).partition("?")[2])
+        told = {"nrm-again": "3", "nrm-answered": "2"}
+        return httpx2.Response(200, content=join_messages(messages[:1]), headers=told)
+
+    box = inbox(answer)
+    box.start("again:2", 2)
+    [sealed] = box.read(10, 0)
+    box.read(10, 0)
+    box.start(sealed.cursor, 2)
+    box.read(10, 0)
+    box.start("a topic's life:7", 2)
+    box.read(10, 0)
+    assert [one.replace("&limit=10&wait=0", "") for one in asked] == [
+        "after=2&again=2",
+        "after=2&again=3",
+        "after=2&again=3",
+        "after=2&again=0",
+    ]
+
+
+def test_a_hub_that_lacks_receipts_is_asked_from_there_once(messages: list[bytes]) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(str(request.url).partition("?")[2].partition("&")[0])
+        told = {"nrm-again": "0", "nrm-answered": "1"}
+        if asked[-1] == "after=1":
+            return httpx2.Response(200, content=join_messages(messages[1:]), headers=told)
+        return httpx2.Response(204, headers=told)
+
+    box = inbox(answer)
+    for _ in range(2):
+        box.start("", 2)
+        assert [one.value for one in box.read(10, 0)] == messages[1:]
+        assert box.read(10, 0) == []
+    assert asked == ["after=2", "after=1", "after=2"] * 2
+
+
+@pytest.mark.parametrize("said", [{}, {"nrm-again": "x", "nrm-answered": "-1"}])
+def test_a_hub_that_is_older_or_nonsense_on_the_way_changes_nothing(said: dict[str, str]) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(str(request.url).partition("?")[2])
+        return httpx2.Response(204, headers=said)
+
+    box = inbox(answer)
+    box.start("again:4", 9)
+    assert box.read(1, 0) == box.read(1, 0) == []
+    assert set(asked) == {"after=9&limit=1&wait=0&again=4"}
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from confluent_kafka import Producer
 from pydantic import ValidationError
 
 from connectors.conformance import (
@@ -30,10 +32,13 @@ from connectors.delivery import Arrived
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.kinds import KINDS, open_kind
 from connectors.relay.sink import Options, RelaySink
+from hub.topics import open_topics
 from hub.topics.broker import LocalBroker
 from hub.topics.kafka import KafkaTopics
 from schemas.partner import PartnerSchemas
+from tests.connectors.builder import MiniHub
 from tests.connectors.relayed import Reader, RelayBench
+from tests.connectors.test_cli import said
 from tests.servers import KAFKA_USERS
 
 pytestmark = pytest.mark.kafka
@@ -169,6 +174,46 @@ def test_no_receipt_before_the_cluster_has_compacted(
     [outcome] = slow.owed(10)[-1].exceptions
     assert outcome.outcome == "deleted"
     assert CANARY.encode() not in bench.stored()
+
+
+def test_who_looks_is_answered_while_a_recall_waits(
+    kafka_broker: LocalBroker, reader: Reader, cluster: KafkaTopics, tmp_path: Path
+) -> None:
+    hub = MiniHub(topics_url=f"embedded:///{tmp_path}/topics.db")
+    topics = open_topics(f"embedded:///{tmp_path}/topics.db")
+    topics.ensure(["nrm.receipts", "nrm.registry", "nrm.deliveries.POL-1"])
+    topics.close()
+    home = hub.enrol(tmp_path, "POL-1", "police").home
+    bench = RelayBench(tmp_path, kafka_broker, reader)
+    partner = tmp_path / "partner.toml"
+    partner.write_text(
+        f'home = "{home}"\n[sink]\nkind = "relay"\n[sink.options]\nsecurity = "plaintext"\n'
+        f'servers = ["{kafka_broker.address}"]\nprefix = "{bench.prefix}"\n'
+        f'state = "{tmp_path}/relay.state.db"\n'
+    )
+    sink = claimed(bench)
+    sink.apply(batch(identity(1), poison(2, "e-2")))
+    alter(cluster, bench.topic("IdentityRecorded"), max_compaction_lag_ms="600000")
+    recall = batch(recalled(3, ("e-1", ["identity"])))
+    waiting = threading.Thread(target=sink.apply, args=(recall,))
+    waiting.start()
+    books = sa.create_engine(f"sqlite:///{tmp_path}/relay.state.db", connect_args={"timeout": 0})
+    deadline = time.monotonic() + 10
+    with books.connect() as db, pytest.raises(sa.exc.OperationalError, match="locked"):
+        while time.monotonic() < deadline:
+            db.exec_driver_sql("BEGIN IMMEDIATE")
+            db.exec_driver_sql("ROLLBACK")
+    books.dispose()
+    assert "position    delivery 2 of test-hub" in said("connector", "status", partner, code=3)
+    assert "bad_agency_signature" in said("connector", "quarantine", partner)
+    assert waiting.is_alive(), "they were answered while it waits"
+    alter(cluster, bench.topic("IdentityRecorded"), max_compaction_lag_ms="10")
+    producer = Producer({"bootstrap.servers": kafka_broker.address})
+    producer.produce(bench.topic("IdentityRecorded"), key=b"e-1", value=None)  # closes the segment
+    assert producer.flush(10) == 0
+    waiting.join(30)
+    assert sink.position().sequence == 3
+    bench.close()
 
 
 POINTS = ("before_remote", "before_forgotten", "after_remote", "after_sink_commit")

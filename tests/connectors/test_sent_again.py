@@ -78,6 +78,26 @@ def test_sent_more_often_it_is_applied_once(site: Site, times: int) -> None:
     assert told(site)[-1] == (2, 2, [(2, "applied")])
 
 
+def test_a_receipt_repeated_for_one_says_the_end_of_all_it_is_about(site: Site) -> None:
+    """Two are set aside together and made good one by one; then the second is sent once more."""
+    good = [site.release(event) for event in site.events(2)]
+    bad = [{**one, "compartments": [{**one["compartments"][0], "key": bytes(32)}]} for one in good]
+    site.deliver(*bad)
+    runner = site.runner()
+    runner.run_once()
+    again(site, 1, good[0])
+    again(site, 2, good[1])
+    runner.run_once()
+    before = len(told(site))
+    again(site, 2, good[1])
+    runner.run_once()
+    assert told(site, before) == [
+        (1, 2, [(1, "quarantined"), (2, "quarantined")]),
+        (1, 1, [(1, "applied")]),
+        (2, 2, [(2, "applied")]),
+    ]
+
+
 def test_what_still_cannot_be_opened_stays_and_is_told_again(site: Site) -> None:
     good = set_aside(site)
     runner = site.runner()
@@ -88,6 +108,23 @@ def test_what_still_cannot_be_opened_stays_and_is_told_again(site: Site) -> None
     assert site.rows("SELECT sequence, state FROM nrm_quarantine") == [(2, "waiting")]
     assert told(site, 1) == [(1, 3, [(2, "quarantined")])]
     assert "quarantined" in runner.alarms
+
+
+def test_sealed_together_with_what_is_new_it_is_no_less_sent_again(site: Site) -> None:
+    """The hub lacks receipts, and has more to send by the time it sends their messages again."""
+    good = set_aside(site)
+    runner = site.runner()
+    runner.run_once()
+    new = site.release(site.events(1, 4)[0])
+    site.append("deliveries", site.hub.message(TO, [*good, new], first=1))
+    assert runner.run_once().applied == 2
+    assert site.sequences() == [1, 2, 3, 4]
+    assert "quarantined" not in runner.alarms
+    assert sorted(told(site, 1)) == [
+        (1, 3, [(2, "quarantined")]),
+        (2, 2, [(2, "applied")]),
+        (4, 4, []),
+    ]
 
 
 def test_what_was_applied_is_never_applied_again(site: Site) -> None:

@@ -172,7 +172,8 @@ def routes(app: FastAPI) -> set[tuple[str, str]]:
 
 def _deliveries(world: World, caller: Caller) -> None:
     for query in ("", "?after=0", "?after=0&limit=500", "?after=1&limit=1", "?after=-1",
-                  "?after=99999999", "?limit=0", "?after=0&recipient=POL-1&agency=POL-1",
+                  "?after=99999999", "?limit=0", "?after=1&again=0", "?again=9999999",
+                  "?after=0&recipient=POL-1&agency=POL-1",
                   "?after=0&break_glass=true&basis=vital_interests"):  # fmt: skip
         caller.call("GET", f"/v1/deliveries{query}")
 

@@ -188,6 +188,7 @@ PATHS = (
     "/v1/deliveries?after=0",
     "/v1/deliveries?after=3",
     "/v1/deliveries?after=100000",
+    "/v1/deliveries?after=3&again=0",
     "/v1/registry",
     "/v1/hub",
     "/v1/schemas",
