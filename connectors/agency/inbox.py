@@ -12,7 +12,7 @@ from typing import Protocol
 
 import httpx2
 
-from connectors.agency.http import HUB_MESSAGE, Auth, check, no_auth, place, split_messages
+from connectors.agency.http import HUB_MESSAGE, Auth, ask, no_auth, split_messages
 from connectors.agency.identity import AgencyIdentity
 from connectors.errors import StopError, TransportDownError
 from hub.topics import Message, TopicError, Topics, TopicUnavailable
@@ -211,14 +211,7 @@ class HttpInbox:
 
     def _request(self, method: str, path: str, body: bytes = b"") -> httpx2.Response:
         headers = {"content-type": HUB_MESSAGE, **self._auth(method, path, body)}
-        try:
-            response = self._client.request(
-                method, self._base + path, content=body or None, headers=headers
-            )
-        except httpx2.HTTPError as down:
-            raise TransportDownError(f"the hub does not answer at {place(self._base)}") from down
-        check(response)
-        return response
+        return ask(self._client, self._base, method, path, body, headers)
 
 
 def last_sequence(value: bytes) -> int:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import httpx2
 
-from connectors.agency.http import HUB_MESSAGE, Auth, check, no_auth, place
+from connectors.agency.http import HUB_MESSAGE, Auth, ask, no_auth
 from connectors.agency.identity import AgencyIdentity
 from connectors.errors import StopError, TransportDownError
 from hub.topics import Message, TopicError, Topics, TopicUnavailable
@@ -89,13 +89,7 @@ class HttpTransport:
             "content-type": HUB_MESSAGE,
             **self._auth("POST", SUBMISSIONS_PATH, sealed),
         }
-        try:
-            response = self._client.post(
-                self._base + SUBMISSIONS_PATH, content=sealed, headers=headers
-            )
-        except httpx2.HTTPError as down:
-            raise TransportDownError(f"the hub does not answer at {place(self._base)}") from down
-        check(response)
+        response = ask(self._client, self._base, "POST", SUBMISSIONS_PATH, sealed, headers)
         self._answers.append(response.content)
 
     def outcomes(self, timeout: float) -> list[bytes]:
