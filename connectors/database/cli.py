@@ -114,7 +114,7 @@ def ddl(
     Example: nrm-hub connector ddl --dialect postgresql --user nrm
     """
     from connectors.database.ddl import created
-    from connectors.database.rights import grants
+    from connectors.database.rights import grants, used
     from connectors.errors import SettingsError
     from connectors.sql import SqlSink
 
@@ -142,7 +142,7 @@ def ddl(
         raise SettingsError(f"--events: no default table for {unknown[0]!r}; see docs/events.md")
     tables = [*sink.own_tables(), *(sink.tables.whole_layout(kind).table for kind in wanted)]
     sql = sink.database.engine.dialect
-    named = list(dict.fromkeys(one.table for one in mapping.maps)) if mapping else []
+    named = used(mapping.maps) if mapping else []
     for made in tables:
         for statement in created(made, sql):
             typer.echo(f"{statement};")
