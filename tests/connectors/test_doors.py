@@ -35,6 +35,7 @@ from connectors.form import cli as form_cli
 from connectors.loopback import is_here
 from connectors.metrics import ConnectorMetrics, MetricsServer
 from connectors.remote.outbound import Outbound
+from hub.topics import TopicUnavailable, open_topics
 from tests.certificates import Authority
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -266,6 +267,19 @@ def test_a_good_certificate_of_another_name_is_refused(
         with pytest.raises(SinkDownError, match="certificate is refused"):
             named.request("GET", "")
         named.close()
+    assert asked == []
+
+
+@pytest.mark.parametrize("name", ["other.example", "localhost"])
+def test_a_broker_with_the_wrong_certificate_is_named_so(authority: Authority, name: str) -> None:
+    """Of another name, though its authority is trusted; of an authority nobody knows."""
+    trusted = f"&ca={authority.certificate}" if name != "localhost" else ""
+    with (
+        serving(empty, authority.server(name)) as (port, asked),
+        pytest.raises(TopicUnavailable, match="certificate of Kafka is refused") as caught,
+    ):
+        open_topics(f"kafka://localhost:{port}?security=ssl&timeout=1{trusted}")
+    assert "somebody stands between" in str(caught.value)
     assert asked == []
 
 
