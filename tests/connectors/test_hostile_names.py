@@ -6,10 +6,13 @@ of a mapping file, no statement that a DBA runs, and no line of a terminal or a 
 
 from __future__ import annotations
 
+import csv
 import io
 import logging
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -17,6 +20,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from connectors.agency.http import check as answered
+from connectors.agency.outcomes import Outcome
+from connectors.commands.group import Group, Member
 from connectors.commands.printed import PlainFormatter, one_line, table, visible
 from connectors.errors import StopError
 from connectors.workbench.proposing import propose
@@ -117,3 +122,28 @@ def test_a_message_begins_no_line_of_the_log() -> None:
 def test_line_ends_are_kept_where_a_message_has_lines() -> None:
     assert visible("CREATE TABLE x;\n\tCREATE TABLE y;") == "CREATE TABLE x;\n\tCREATE TABLE y;"
     assert one_line("a\nb") == r"a\nb"
+
+
+@pytest.mark.parametrize("case", ["=1+1", "+1", "-1", "@x", "\t=1", "＝1", "'x"])
+def test_a_list_of_refused_people_is_no_formula(tmp_path: Path, case: str) -> None:
+    """A union's sheet may name its people as it likes; who opens the answer runs nothing of it."""
+    group = tmp_path / "workers.csv"
+    group.write_text("case\nW-1\n")
+    (tmp_path / "referral.json").write_text('{"type": "CaseOpened", "case": "{case}", "data": {}}')
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    made = Group(tmp_path / "referral.json", group, now)
+    refused = Outcome(
+        uuid4(),
+        b"",
+        False,
+        None,
+        5,
+        "not_allowed",
+        None,
+        "=ask()",
+        datetime(2026, 3, 1, tzinfo=UTC),
+    )
+    made._list([(Member(case, (), ()), refused)])
+    with made.refused_at.open(encoding="utf-8", newline="") as file:
+        [_, row] = csv.reader(file)
+    assert (row[0], row[5]) == (f"'{case}", "'=ask()")
