@@ -234,6 +234,12 @@ def filled(value: Any, path: Path) -> Any:
     return _VARIABLE.sub(fill, value)
 
 
+def from_environment(url: str | None) -> str | None:
+    """An address given on a command line: `${NAME}` is filled there too, so that a password need
+    not stand in the list of processes. SettingsError if the variable is not set."""
+    return None if url is None else str(filled(url, Path("the command line")))
+
+
 def _resolved(settings: PartnerSettings, folder: Path) -> PartnerSettings:
     sink = settings.sink
     changes: dict[str, Any] = {

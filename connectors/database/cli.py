@@ -67,7 +67,11 @@ def reconcile(
 def rebuild(
     settings: File,
     into: Annotated[
-        str | None, typer.Option(help="Database URL of an empty database to keep the copy in.")
+        str | None,
+        typer.Option(
+            help="Database URL of an empty database to keep the copy in; '${NAME}' in it is filled "
+            "from the environment."
+        ),
     ] = None,
     via: Via = None,
     scratch: Scratch = None,
@@ -79,7 +83,9 @@ def rebuild(
 
     Example: nrm-hub connector rebuild partner.toml --into sqlite:///copy.db --via http
     """
-    with _reconciliation(settings, via, scratch, into) as found:
+    from connectors.settings import from_environment
+
+    with _reconciliation(settings, via, scratch, from_environment(into)) as found:
         compared = found.compare()
         _show(compared, found)
         if into is not None:

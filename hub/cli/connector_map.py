@@ -37,7 +37,11 @@ def map_(
         Path | None, typer.Argument(help="Your partner.toml, whose database is read.")
     ] = None,
     url: Annotated[
-        str | None, typer.Option(help="The database, in place of a partner.toml: postgresql://…")
+        str | None,
+        typer.Option(
+            help="The database, in place of a partner.toml: postgresql://…; "
+            "'${NAME}' in it is filled from the environment."
+        ),
     ] = None,
     db_schema: Annotated[
         str | None, typer.Option(help="Schema of your tables, where it is not the usual one.")
@@ -68,9 +72,10 @@ def map_(
     Example: nrm-hub connector map partner.toml --out mapping.toml
     """
     from connectors.errors import SettingsError
+    from connectors.settings import from_environment
     from schemas.registry import Schemas
 
-    address, mine = _place(settings, url)
+    address, mine = _place(settings, from_environment(url))
     withheld = _withheld(role or mine)
     out_ = console()
     if check is not None:
