@@ -25,7 +25,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.agency.identity import made_anew
+from connectors.agency.identity import for_its_owner, made_anew
 from connectors.errors import SettingsError, SinkDownError
 from connectors.files.records import envelope
 from connectors.findings import Finding
@@ -169,6 +169,7 @@ class JsonlSink(LandingSink):
 
     def prepare(self) -> None:
         try:
+            for_its_owner(self.path.with_name(self.path.name + ".state.db"))
             with self.database.writing() as db:
                 self._metadata.create_all(db)
             self._settle()

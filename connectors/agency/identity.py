@@ -294,6 +294,13 @@ def _read_toml(path: Path, remedy: str) -> dict[str, Any]:
         raise IdentityError(f"{path} is damaged ({wrong}): {remedy}") from None
 
 
+def for_its_owner(path: Path) -> None:
+    """A file of ours that holds content is for its owner alone, also if it came back from a backup
+    with another mode."""
+    if path.exists() and path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+
+
 def made_anew(path: Path, mode: int = 0o600) -> BinaryIO:
     """A new file of this name, to be written. Whatever lay there goes first: where others may write
     too, it may be a link of theirs to a file of ours, or a file that they read along in."""

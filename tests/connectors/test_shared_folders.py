@@ -119,6 +119,31 @@ def test_files_of_our_own_follow_no_link_and_keep_no_mode_of_others(
     assert (tmp_path / "key").read_bytes() == b"y"
 
 
+def test_books_that_came_back_from_a_backup_are_their_owners_again(
+    bench: FileBench, tmp_path: Path
+) -> None:
+    claimed(bench).close()
+    [state] = bench.folder.parent.glob("*.state.db")
+    state.chmod(0o644)
+    claimed(bench)
+    assert state.stat().st_mode & 0o077 == 0
+    lines = tmp_path / "deliveries.jsonl.state.db"
+    for _ in range(2):
+        sink = JsonlSink(tmp_path / "deliveries.jsonl", "POL-1", "test-hub")
+        sink.prepare()
+        sink.close()
+        assert lines.stat().st_mode & 0o077 == 0
+        lines.chmod(0o644)
+
+
+def test_rows_that_wait_are_their_owners_again(drop: Drop, tmp_path: Path) -> None:
+    drop.open().close()
+    state = tmp_path / "folder.state.db"
+    state.chmod(0o644)
+    drop.open()
+    assert state.stat().st_mode & 0o077 == 0
+
+
 # -- the folder that files are dropped into ----------------------------------------------------
 
 
