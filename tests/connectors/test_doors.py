@@ -8,6 +8,7 @@ certificate, but not the right one.
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
 import threading
 import time
@@ -22,6 +23,7 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 import uvicorn
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from connectors.agency import http as hub_http
@@ -34,7 +36,10 @@ from connectors.errors import SettingsError, SinkDownError, TransportDownError
 from connectors.form import cli as form_cli
 from connectors.loopback import is_here
 from connectors.metrics import ConnectorMetrics, MetricsServer
+from connectors.notice import Notices, NoticeSettings
 from connectors.remote.outbound import Outbound
+from connectors.secret import Secret
+from connectors.sql import SqlSink
 from hub.topics import TopicUnavailable, open_topics
 from tests.certificates import Authority
 
@@ -281,6 +286,72 @@ def test_a_broker_with_the_wrong_certificate_is_named_so(authority: Authority, n
         open_topics(f"kafka://localhost:{port}?security=ssl&timeout=1{trusted}")
     assert "somebody stands between" in str(caught.value)
     assert asked == []
+
+
+# A server, or somebody before it, that says it has no TLS: to PostgreSQL's SSLRequest one letter,
+# in MariaDB's greeting a bit that is missing.
+_GREETING = (
+    b"\x0a10.11.6-MariaDB\x00\x01\x00\x00\x00" + b"s" * 8 + b"\x00\xfe\xf7\x2d\x02\x00\xff\x81"
+    b"\x15" + bytes(10) + b"t" * 12 + b"\x00mysql_clear_password\x00"
+)
+STRIPPED = {
+    "postgresql": (b"", b"N", 8),
+    "mariadb": (len(_GREETING).to_bytes(3, "little") + b"\x00" + _GREETING, b"", 0),
+}
+
+
+@pytest.mark.parametrize("kind", STRIPPED)
+def test_who_strips_the_encryption_gets_no_password(authority: Authority, kind: str) -> None:
+    first, answer, most = STRIPPED[kind]
+    heard: list[bytes] = []
+
+    def strip(listening: socket.socket) -> None:
+        client, _ = listening.accept()
+        with client:
+            client.settimeout(5)
+            client.sendall(first)
+            heard.append(client.recv(4096))
+            if answer:
+                client.sendall(answer)
+                heard.append(client.recv(4096))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=strip, args=(listening,), daemon=True)
+        thread.start()
+        option = {"postgresql": "sslmode=verify-full&sslrootcert", "mariadb": "ssl_ca"}[kind]
+        place = f"nrm:CANARY@127.0.0.1:{listening.getsockname()[1]}/x"
+        sink = SqlSink(f"{kind}://{place}?{option}={authority.certificate}", "POL-1", "test-hub")
+        [found] = sink.check()
+        sink.close()
+        thread.join(5)
+    assert (found.level, "does not offer TLS" in found.text) == ("wrong", True), found
+    assert b"CANARY" not in b"".join(heard)
+    assert len(b"".join(heard)) == most, "not even who we are"
+
+
+def test_a_mail_server_without_encryption_gets_no_password(tmp_path: Path) -> None:
+    heard: list[bytes] = []
+
+    def strip(listening: socket.socket) -> None:
+        client, _ = listening.accept()
+        with client, client.makefile("rb") as lines:
+            client.settimeout(5)
+            client.sendall(b"220 mail\r\n")
+            for line in lines:
+                heard.append(line)
+                client.sendall(b"250-mail\r\n250 AUTH PLAIN LOGIN\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=strip, args=(listening,), daemon=True)
+        thread.start()
+        settings = NoticeSettings(
+            to=("a@b.c",), sender="d@e.f", host="127.0.0.1", port=listening.getsockname()[1],
+            user="nrm", password=Secret(text=SecretStr("CANARY")),
+        )  # fmt: skip
+        [found] = Notices(settings, "POL-1", "test-hub", tmp_path).check()
+        thread.join(5)
+    assert (found.level, "offers no STARTTLS" in found.text) == ("wrong", True), found
+    assert [line[:4].upper() for line in heard] == [b"EHLO"]
 
 
 def test_an_old_protocol_is_not_spoken(authority: Authority) -> None:
