@@ -219,6 +219,11 @@ def _said(failure: BaseException) -> str:
         if isinstance(cause, ssl.SSLError):
             return f"no TLS with it ({cause.reason})"
         cause = cause.__cause__ or cause.__context__
+    if isinstance(failure, httpx2.LocalProtocolError | UnicodeEncodeError):
+        return (
+            "nothing was sent: a token, user or password of the settings holds a line end or a "
+            "letter that no header can have"
+        )
     if isinstance(failure, httpx2.ConnectError):
         return "no connection: check the address, and that it runs"
     return type(failure).__name__

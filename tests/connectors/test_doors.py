@@ -233,6 +233,19 @@ def test_what_is_packed_is_not_unpacked(box: Callable[[str], HttpInbox]) -> None
         assert box(f"http://127.0.0.1:{port}").registry() == packed
 
 
+@pytest.mark.parametrize("token", ["a\r\nx-evil: 1", "a\nb", "a\0", "é", "a\u2028b"])
+def test_a_secret_makes_no_header_of_its_own(token: str) -> None:
+    with serving(empty) as (port, asked):
+        outbound = Outbound(
+            f"http://127.0.0.1:{port}", headers=lambda: {"authorization": f"Bearer {token}"}
+        )
+        with pytest.raises(SinkDownError, match="no header can have") as caught:
+            outbound.request("GET", "")
+        outbound.close()
+    assert asked == []
+    assert token not in str(caught.value)
+
+
 # -- certificates ------------------------------------------------------------------------------
 
 
