@@ -25,6 +25,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from connectors.agency.identity import for_its_owner, made_anew
 from connectors.errors import SettingsError, SinkDownError
 from connectors.files.records import envelope
 from connectors.findings import Finding
@@ -133,8 +134,7 @@ class JsonLines:
         data = text.encode()
         # Beside the file, under one name: the transaction may rewrite several times.
         draft = self._next.with_name(self._next.name + ".draft")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as file:
+        with made_anew(draft) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -169,6 +169,7 @@ class JsonlSink(LandingSink):
 
     def prepare(self) -> None:
         try:
+            for_its_owner(self.path.with_name(self.path.name + ".state.db"))
             with self.database.writing() as db:
                 self._metadata.create_all(db)
             self._settle()

@@ -9,25 +9,33 @@ unless told otherwise.
     nrm_connector_alarm{reason}         1 while an alarm is raised
     nrm_connector_last_success_timestamp_seconds
 
-No label tells of a case, a person or an event. The hub is asked how far it is every few seconds,
-from a thread of its own, so that the lag grows also while the partner's system takes nothing.
+No label tells of a case, a person or an event. On loopback only a request to an address of this
+machine is answered: a site in a browser here may let its own name lead here too. The hub is asked
+how far it is every few seconds, from a thread of its own, so that the lag grows also while the
+partner's system takes nothing.
 """
 
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
+from urllib.parse import urlsplit
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from connectors.errors import ConnectorError, SettingsError
 from connectors.lag import Lag, Newest
+from connectors.loopback import is_here
 from connectors.runner import ALARMS, Progress, Runner
 
 log = logging.getLogger(__name__)
@@ -91,13 +99,14 @@ class MetricsServer:
         registry.register(metrics)
         ProcessCollector(registry=registry)
         try:
-            served = start_http_server(int(port), host or "127.0.0.1", registry)
+            self._server = _listening(host.strip("[]") or "127.0.0.1", int(port), registry)
         except (OSError, ValueError, OverflowError) as wrong:
             raise SettingsError(
                 f"--metrics {address}: cannot listen there ({type(wrong).__name__}); write "
                 "HOST:PORT, for example 127.0.0.1:9461"
             ) from None
-        self._server, self._thread = served
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
         self.port = int(self._server.server_port)
         self._stop = threading.Event()
         self._asking = threading.Thread(
@@ -122,6 +131,33 @@ class MetricsServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class _Quiet(WSGIRequestHandler):
+    timeout = 10  # seconds for a request: who says nothing holds a thread no longer
+
+    def log_message(self, *_: Any) -> None:
+        """Who asks is nobody's business."""
+
+
+def _listening(host: str, port: int, registry: CollectorRegistry) -> ThreadingWSGIServer:
+    [(family, _, _, _, place), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    server = type("Server", (ThreadingWSGIServer,), {"address_family": family})
+    app: WSGIApplication = make_wsgi_app(registry)
+    if is_here(str(place[0])):
+        app = _asked_here(app)
+    return make_server(str(place[0]), port, app, server, _Quiet)
+
+
+def _asked_here(app: WSGIApplication) -> WSGIApplication:
+    def guarded(environment: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        asked = urlsplit(f"//{environment.get('HTTP_HOST', '')}").hostname or ""
+        if is_here(asked):
+            return app(environment, start)
+        start("403 Forbidden", [("Content-Type", "text/plain")])
+        return [b"This address leads to a program on this machine only.\n"]
+
+    return guarded
 
 
 def _gauge(name: str, meaning: str, value: float) -> GaugeMetricFamily:

@@ -6,11 +6,14 @@ token = { file = "/run/secrets/token" }
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
 
 from connectors.errors import SettingsError
+
+log = logging.getLogger(__name__)
 
 
 class Secret(BaseModel):
@@ -39,7 +42,17 @@ class Secret(BaseModel):
         assert self.file is not None
         path = folder / self.file.expanduser()
         try:
-            return path.read_text(encoding="utf-8").rstrip("\r\n")
+            secret = path.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, ValueError) as wrong:
             why = getattr(wrong, "strerror", None) or "is no text"
             raise SettingsError(f"the secret's file {path} cannot be read ({why})") from None
+        warn_if_open(path)
+        return secret
+
+
+def warn_if_open(path: Path) -> None:
+    """Say that others may read this file of a secret. It is used all the same: where a secret comes
+    in a volume, its mode may not be ours to choose."""
+    mode = path.stat().st_mode & 0o777
+    if mode & 0o077:
+        log.warning("%s can be read by others (mode %04o): chmod 600 %s", path, mode, path)

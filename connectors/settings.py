@@ -49,6 +49,7 @@ from connectors.kinds import KINDS, Place, mistakes, open_kind
 from connectors.mapping import load_mapping
 from connectors.notice import Notices, NoticeSettings
 from connectors.runner import Pace
+from connectors.secret import warn_if_open
 from connectors.sink import RecallPolicy, Sink
 from hub.topics import TopicError, open_topics
 from schemas import codelists
@@ -233,6 +234,12 @@ def filled(value: Any, path: Path) -> Any:
     return _VARIABLE.sub(fill, value)
 
 
+def from_environment(url: str | None) -> str | None:
+    """An address given on a command line: `${NAME}` is filled there too, so that a password need
+    not stand in the list of processes. SettingsError if the variable is not set."""
+    return None if url is None else str(filled(url, Path("the command line")))
+
+
 def _resolved(settings: PartnerSettings, folder: Path) -> PartnerSettings:
     sink = settings.sink
     changes: dict[str, Any] = {
@@ -243,8 +250,10 @@ def _resolved(settings: PartnerSettings, folder: Path) -> PartnerSettings:
     if sink.url_file is not None:
         try:
             changes["url"] = (folder / sink.url_file).read_text(encoding="utf-8").strip()
-        except OSError as missing:
-            raise SettingsError(f"sink.url_file cannot be read ({missing.strerror})") from None
+            warn_if_open(folder / sink.url_file)
+        except (OSError, UnicodeDecodeError) as wrong:
+            why = getattr(wrong, "strerror", None) or "is no text"
+            raise SettingsError(f"sink.url_file cannot be read ({why})") from None
         changes["url_file"] = None
     url = changes.get("url", sink.url)
     if url is not None and url.startswith("sqlite:///") and not url.startswith("sqlite:////"):

@@ -208,8 +208,8 @@ def _approval(payload: Mapping[str, Any]) -> Approval:
         signing_key_id=bytes.fromhex(payload["signing_key_id"]),
         sealing_key_id=bytes.fromhex(payload["sealing_key_id"]),
         topics={name: _string(topics, name) for name in TOPIC_NAMES},
-        topics_url=topics["url"],
-        http_url=payload["http"],
+        topics_url=_address(topics, "url"),
+        http_url=_address(payload, "http"),
         position=int(payload["position"]),
     )
 
@@ -252,6 +252,10 @@ def _require(opened: Opened, public: bytes, whose: str) -> None:
 
 def _bytes(payload: Mapping[str, Any], name: str) -> bytes:
     return base64.b64decode(payload[name], validate=True)
+
+
+def _address(payload: Mapping[str, Any], name: str) -> str | None:
+    return None if payload[name] is None else _string(payload, name)
 
 
 def _string(payload: Mapping[str, Any], name: str) -> str:

@@ -1,4 +1,4 @@
-"""HTTP with the hub: how it is called, media types, and what its refusals mean for the caller.
+"""HTTP with the hub: one exchange, media types, and what the hub's refusals mean for the caller.
 
 How a request proves who sends it is in `connectors/agency/http_auth.py`.
 """
@@ -6,6 +6,8 @@ How a request proves who sends it is in `connectors/agency/http_auth.py`.
 from __future__ import annotations
 
 import json
+import ssl
+import time
 from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
@@ -29,6 +31,9 @@ ANSWERED: Final = "NRM-Answered"
 Auth = Callable[[str, str, bytes], Mapping[str, str]]
 """(method, path with query, body) → headers that authenticate the request."""
 
+MOST_BYTES: Final = 128 * 1024 * 1024
+_WAITS: Final = 10
+_MOST_SAID: Final = 500  # letters
 _TRY_AGAIN: Final = frozenset({408, 425, 429})
 
 
@@ -61,17 +66,65 @@ class HubCalls:
 
     def _request(self, method: str, path: str, body: bytes = b"") -> httpx2.Response:
         headers = {"content-type": HUB_MESSAGE, **self._auth(method, path, body)}
-        try:
-            response = self._client.request(
-                method, self._base + path, content=body or None, headers=headers
-            )
-        except httpx2.HTTPError as down:
-            raise TransportDownError(f"the hub does not answer at {place(self._base)}") from down
-        check(response)
-        return response
+        return ask(self._client, self._base, method, path, body, headers)
 
     def close(self) -> None:
         self._client.close()
+
+
+def ask(
+    client: httpx2.Client,
+    base: str,
+    method: str,
+    path: str,
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+) -> httpx2.Response:
+    """One exchange: status, body and NRM headers of an answer that is none of the hub's refusals.
+
+    Whoever answers may not be the hub: no more than MOST_BYTES are kept, nothing is unpacked, and
+    the whole answer has to come in the time of ten waits. TransportDownError, StopError.
+    """
+    sent = {"accept-encoding": "identity", **(headers or {})}
+    until = time.monotonic() + _WAITS * (client.timeout.read or 60.0)
+    found = bytearray()
+    try:
+        with client.stream(method, base + path, content=body or None, headers=sent) as answer:
+            for piece in answer.iter_raw():
+                found += piece
+                if len(found) > MOST_BYTES or time.monotonic() > until:
+                    raise TransportDownError(
+                        f"what answers at {place(base)} is longer or slower than a hub: check the "
+                        "address, and that nothing between here and the hub answers in its place"
+                    )
+    except (httpx2.HTTPError, httpx2.InvalidURL) as failure:
+        raise away(base, failure) from failure
+    told = {name: text for name, text in answer.headers.items() if name.startswith("nrm-")}
+    response = httpx2.Response(answer.status_code, headers=told, content=bytes(found))
+    check(response)
+    return response
+
+
+def away(base: str, failure: Exception) -> TransportDownError:
+    """What to look at when there was no exchange with the hub at this address."""
+    refused = certificate_refused(failure)
+    if refused:
+        return TransportDownError(
+            f"the hub at {place(base)} shows a certificate that is refused ({refused}), so nothing "
+            "was sent: check the address; a public authority is known to the system, one of your "
+            "own is added to the system's. If neither is it, somebody stands between"
+        )
+    return TransportDownError(f"the hub does not answer at {place(base)}")
+
+
+def certificate_refused(failure: BaseException) -> str:
+    """Why the other side's certificate was refused; "" if it was not."""
+    cause: BaseException | None = failure
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        cause = cause.__cause__ or cause.__context__
+    return ""
 
 
 def check(response: httpx2.Response) -> None:
@@ -85,12 +138,19 @@ def check(response: httpx2.Response) -> None:
         raise TransportDownError(f"the hub answered {status}{_problem(response)}")
     if status >= 400:
         raise StopError(f"the hub refuses this agency's request: {status}{_problem(response)}")
+    if not 200 <= status < 300:  # else a receipt that nobody took would count as taken
+        raise TransportDownError(
+            f"the hub's address answers {status}, a redirect, which is not followed: set the "
+            "address that it leads to, if that is the hub's"
+        )
 
 
 def _problem(response: httpx2.Response) -> str:
     try:
         problem = json.loads(response.content[:10_000])
-        return f" {problem['code']}: {problem['next']}"
+        # It may not be the hub that answers: one line, and no longer than the hub's own.
+        said = " ".join(f"{problem['code']}: {problem['next']}".split())
+        return f" {said[:_MOST_SAID]}"
     except (ValueError, KeyError, TypeError):
         return ": check the URL, and that nothing between here and the hub answers in its place"
 

@@ -27,7 +27,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from connectors.agency import enrolment
 from connectors.agency.enrolment import Approval, HubKey
@@ -294,11 +294,25 @@ def _read_toml(path: Path, remedy: str) -> dict[str, Any]:
         raise IdentityError(f"{path} is damaged ({wrong}): {remedy}") from None
 
 
+def for_its_owner(path: Path) -> None:
+    """A file of ours that holds content is for its owner alone, also if it came back from a backup
+    with another mode."""
+    if path.exists() and path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+
+
+def made_anew(path: Path, mode: int = 0o600) -> BinaryIO:
+    """A new file of this name, to be written. Whatever lay there goes first: where others may write
+    too, it may be a link of theirs to a file of ours, or a file that they read along in."""
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    return os.fdopen(handle, "wb")
+
+
 def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Whole or not at all, and on the disk when this returns."""
     temporary = path.with_name(path.name + ".new")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(handle, "wb") as file:
+    with made_anew(temporary, mode) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

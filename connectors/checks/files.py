@@ -18,6 +18,7 @@ from connectors.settings import PartnerSettings
 
 LITTLE: Final = 1 << 30  # bytes free
 TOO_LITTLE: Final = 50 << 20
+_FILES: Final = ("url_file", "key_file", "certificate_key")
 
 
 def settings_findings(path: Path) -> list[Finding]:
@@ -85,14 +86,14 @@ def _open_to_others(path: Path, subject: str) -> Finding | None:
 
 
 def _secret_files(value: Any, folder: Path) -> Iterator[Path]:
-    """`{ file = "…" }` anywhere, and url_file."""
+    """`{ file = "…" }` anywhere, url_file, and private keys."""
     if isinstance(value, list):
         for one in value:
             yield from _secret_files(one, folder)
     if not isinstance(value, dict):
         return
     for name, one in value.items():
-        if name == "url_file" and isinstance(one, str):
+        if isinstance(one, str) and (name in _FILES or (name == "key" and "certificate" in value)):
             yield folder / Path(one).expanduser()
         elif name != "options" and isinstance(one, dict) and set(one) == {"file"}:
             yield folder / Path(str(one["file"])).expanduser()
@@ -112,19 +113,22 @@ def _kafka_files(document: dict[str, Any]) -> Iterator[Path]:
 
 def _holds_password(document: dict[str, Any]) -> bool:
     """Whether a password stands in the file itself, not in the environment or another file."""
-    sink = document.get("sink", {})
-    url = sink.get("url", "")
-    if isinstance(url, str) and "://" in url and "${" not in url:
-        try:
-            if read_url(url, "sink.url").password is not None:
-                return True
-        except SettingsError:
-            return False
+    for part in ("sink", "database"):
+        url = document.get(part, {}).get("url", "")
+        if isinstance(url, str) and "://" in url and "${" not in url:
+            with suppress(SettingsError):  # which whoever opens it tells
+                given = read_url(url, f"{part}.url")
+                if given.password is not None or "password" in given.query:
+                    return True
     words = ("password", "secret", "token", "passphrase")
-    options = sink.get("options", {})
+    told = [document.get("sink", {}).get("options", {}), document.get("notice", {})]
     return any(
-        isinstance(one, str) and "${" not in one and any(word in name.lower() for word in words)
-        for name, one in _leaves(options)
+        isinstance(one, str)
+        and "${" not in one
+        and not name.endswith((".file", "_url"))
+        and (any(word in name.lower() for word in words) or "PRIVATE KEY" in one)
+        for part in told
+        for name, one in _leaves(part)
     )
 
 
@@ -132,5 +136,8 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         for key, one in value.items():
             yield from _leaves(one, f"{name}.{key}")
+    elif isinstance(value, list):
+        for one in value:
+            yield from _leaves(one, name)
     else:
         yield name, value

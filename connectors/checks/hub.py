@@ -17,6 +17,7 @@ from connectors.agency.inbox import REGISTRY_PATH, HttpInbox, Inbox
 from connectors.agency.registry_cache import RegistryCache
 from connectors.errors import ConnectorError
 from connectors.findings import Finding
+from connectors.loopback import is_here
 from connectors.settings import PartnerSettings, open_inbox
 from connectors.sink import Position
 from hub.topics import TopicDeniedError, TopicError, Topics, open_topics
@@ -25,7 +26,6 @@ SKEW: Final = 30.0
 """Seconds a signed request may be off; the hub refuses it beyond."""
 SOME_SKEW: Final = 5.0
 MUCH: Final = 1000  # messages
-_HERE: Final = ("localhost", "127.0.0.1", "::1")
 
 
 def hub_findings(
@@ -61,7 +61,7 @@ def _encryption(url: str) -> Finding:
     host = (parts.netloc.rpartition("@")[2]).rpartition(":")[0] or parts.hostname
     security = dict(parse_qsl(parts.query)).get("security", "").lower()
     encrypted = parts.scheme in ("https", "embedded") or security in ("ssl", "sasl_ssl")
-    if encrypted or host in _HERE:
+    if encrypted or is_here(host or ""):
         return Finding("ok", "tls", f"the way to the hub ({place(url)}) is encrypted or local")
     return Finding(
         "warning",

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 import typer
 from rich.console import Console
 
-from connectors.commands.printed import console, table
+from connectors.commands.printed import console, table, visible
 from connectors.errors import ConnectorError
 
 P = ParamSpec("P")
@@ -38,7 +38,7 @@ def reported(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except ConnectorError as wrong:
-            typer.secho(f"Error: {wrong}", err=True, fg=typer.colors.RED)
+            typer.secho(visible(f"Error: {wrong}"), err=True, fg=typer.colors.RED)
             raise typer.Exit(1) from None
 
     return run

@@ -15,7 +15,7 @@ from connectors.commands.agency import reported
 from connectors.commands.check import check
 from connectors.commands.discard import discard
 from connectors.commands.new import new
-from connectors.commands.printed import console, table
+from connectors.commands.printed import console, log_to_stderr, table, visible
 from connectors.commands.site import looked
 from connectors.commands.site import opened as _opened
 from connectors.database import cli as database_cli
@@ -62,7 +62,7 @@ def run(
     from connectors.settings import open_inbox, open_notices
 
     loaded, identity, sink = _opened(settings)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")  # unless there is a log
+    log_to_stderr("%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("connectors").setLevel(logging.INFO if verbose else logging.WARNING)
     inbox, registry = open_inbox(loaded.through(via), identity), RegistryCache(identity)
     if loaded.pace.ahead:
@@ -117,7 +117,8 @@ def _tell(alarm: Any, raised: bool) -> None:
     from connectors.runner import ALARMS
 
     if raised:
-        typer.secho(f"ALARM {alarm.reason}: {ALARMS[alarm.reason]} ({alarm.detail})", err=True)
+        told = f"ALARM {alarm.reason}: {ALARMS[alarm.reason]} ({alarm.detail})"
+        typer.secho(visible(told).replace("\n", "\n  "), err=True)
     else:
         typer.secho(f"over  {alarm.reason}", err=True)
 

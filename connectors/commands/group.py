@@ -39,6 +39,7 @@ from connectors.agency.identity import write_whole
 from connectors.agency.outcomes import Outcome
 from connectors.commands.documents import event_of, read_entries
 from connectors.errors import SettingsError
+from connectors.spreadsheet import as_text
 from connectors.submit import Event
 
 _COLUMN = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -124,7 +125,8 @@ class Group:
         for member, one in refused:
             kinds = {event.event_id: event.type for event in member.events}
             kind = kinds.get(one.event_id, "")
-            sheet.writerow([member.case, kind, one.step, one.reason, one.guard or "", one.detail])
+            told = [member.case, kind, one.step, one.reason, one.guard or "", one.detail]
+            sheet.writerow([as_text(cell) if isinstance(cell, str) else cell for cell in told])
         write_whole(self.refused_at, text.getvalue().encode())
 
 

@@ -16,7 +16,7 @@ import typer
 
 from connectors.commands.agency import DEFAULT_HOME, HOME, reported
 from connectors.commands.printed import console, table
-from connectors.errors import SettingsError, StopError, TransportDownError
+from connectors.errors import SettingsError, StopError
 
 WORK_PATH: Final = "/v1/work"
 _ITEM = re.compile(r"nw-[0-9a-f]{32}", re.ASCII)
@@ -90,7 +90,7 @@ def _ask(home: Path, url: str | None, method: str, path: str) -> bytes:
     """The hub's answer to a signed request. Raises what its refusal means."""
     import httpx2
 
-    from connectors.agency.http import check, place
+    from connectors.agency.http import away, check
     from connectors.agency.http_auth import RequestSignature
     from connectors.agency.identity import AgencyIdentity
 
@@ -106,7 +106,7 @@ def _ask(home: Path, url: str | None, method: str, path: str) -> bytes:
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol):
         raise SettingsError(f"{base} is not an address such as https://hub.example") from None
     except httpx2.HTTPError as down:
-        raise TransportDownError(f"the hub does not answer at {place(base)}") from down
+        raise away(base, down) from down
     check(answer)
     return answer.content
 

@@ -29,7 +29,7 @@ def checked(sink: SqlSink) -> list[Finding]:
     """Every finding, the good too."""
     try:
         with sink.database.reading() as db:
-            found = [*_encryption(db, sink), *_rights(db), *_erasure(db, sink)]
+            found = [*_encryption(db, sink), *_rights(db, sink), *_erasure(db, sink)]
             found += _tables(db, sink)
         if sink.mapped is not None:
             told = sink.mapped.findings()
@@ -64,13 +64,19 @@ def _encryption(db: Connection, sink: SqlSink) -> Iterator[Finding]:
         yield Finding("ok", "encryption", "encrypted, the server's certificate verified")
 
 
-def _rights(db: Connection) -> Iterator[Finding]:
-    many = rights.too_many(db)
+def _rights(db: Connection, sink: SqlSink) -> Iterator[Finding]:
+    mapped = rights.used(sink.mapped.maps) if sink.mapped is not None else []
+    own = [sink.tables.whole_layout(kind).table for kind in sink.tables.kinds()]
+    many = rights.too_many(db, [*sink.own_tables(), *own], mapped)
     if many:
+        text = f"the user may do more than it needs: {'; '.join(many)}"
         fix = "make a user of its own: `nrm-hub connector ddl` prints the rights it needs"
-        yield Finding("warning", "rights", many, fix)
+        yield Finding("warning", "rights", text, fix)
     else:
         yield Finding("ok", "rights", "the user may what it needs, and nothing of the whole server")
+    for statement in rights.lacking(db, mapped):
+        text = "new rows of a mapped table take a number that the user may not draw"
+        yield Finding("wrong", "rights", text, f"run: {statement}")
 
 
 def _tables(db: Connection, sink: SqlSink) -> Iterator[Finding]:

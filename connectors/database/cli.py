@@ -70,7 +70,11 @@ def reconcile(
 def rebuild(
     settings: File,
     into: Annotated[
-        str | None, typer.Option(help="Database URL of an empty database to keep the copy in.")
+        str | None,
+        typer.Option(
+            help="Database URL of an empty database to keep the copy in; '${NAME}' in it is filled "
+            "from the environment."
+        ),
     ] = None,
     via: Via = None,
     scratch: Scratch = None,
@@ -82,7 +86,9 @@ def rebuild(
 
     Example: nrm-hub connector rebuild partner.toml --into sqlite:///copy.db --via http
     """
-    with _reconciliation(settings, via, scratch, into) as found:
+    from connectors.settings import from_environment
+
+    with _reconciliation(settings, via, scratch, from_environment(into)) as found:
         compared = found.compare()
         _show(compared, found)
         if into is not None:
@@ -117,7 +123,7 @@ def ddl(
     Example: nrm-hub connector ddl --dialect postgresql --user nrm
     """
     from connectors.database.ddl import created
-    from connectors.database.rights import grants
+    from connectors.database.rights import grants, used
     from connectors.errors import SettingsError
     from connectors.sql import SqlSink
 
@@ -145,7 +151,7 @@ def ddl(
         raise SettingsError(f"--events: no default table for {unknown[0]!r}; see docs/events.md")
     tables = [*sink.own_tables(), *(sink.tables.whole_layout(kind).table for kind in wanted)]
     sql = sink.database.engine.dialect
-    named = list(dict.fromkeys(one.table for one in mapping.maps)) if mapping else []
+    named = used(mapping.maps) if mapping else []
     for made in tables:
         for statement in created(made, sql):
             typer.echo(f"{statement};")

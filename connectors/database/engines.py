@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, event, exc
 
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
+from connectors.loopback import is_here
 from connectors.tables.columns import json_text
 
 LOCK_SECONDS: Final = 10
@@ -59,11 +60,23 @@ def read_url(url: str, setting: str) -> sa.URL:
 
 def is_local(url: sa.URL) -> bool:
     """Whether what is sent never leaves this machine: a file, a socket, or loopback."""
-    host = url.query.get("host", url.host)
-    if url.get_backend_name() == "sqlite" or "unix_socket" in url.query or not host:
+    if url.get_backend_name() == "sqlite" or "unix_socket" in url.query:
         return True
-    one = str(host)
-    return one.startswith(("/", "127.")) or one in ("localhost", "::1")
+    if url.get_backend_name() == "mariadb":
+        return not url.host or is_here(url.host)
+    if "service" in url.query or "PGSERVICE" in os.environ:
+        return False  # a file of libpq's says where; verified, unless it says otherwise
+    host = url.query.get("host") or url.host or os.environ.get("PGHOST", "")
+    address = url.query.get("hostaddr") or os.environ.get("PGHOSTADDR", "")
+    places = [one for text in (host, address) for one in _listed(text)]
+    return all(one.startswith("/") or is_here(one) for one in places)
+
+
+def _listed(told: str | tuple[str, ...]) -> list[str]:
+    """Several hosts as libpq takes them: with commas, or said more than once."""
+    text = told if isinstance(told, str) else ",".join(told)
+    return [one.strip().partition(":")[0] if one.count(":") == 1 else one.strip()
+            for one in text.split(",") if one.strip()]  # fmt: skip
 
 
 # -- PostgreSQL ----------------------------------------------------------------------------------
@@ -234,7 +247,7 @@ _REMEDIES: Final = {
     "SQLITE_NOTADB": "the file is no SQLite database: check sink.url",
     "SQLITE_READONLY": "the file cannot be written: check its rights",
     "SQLITE_FULL": "the disk is full",
-    "42501": "this user may not: see the GRANTs that `nrm-hub connector ddl` prints",
+    "42501": "this user may not: see the GRANTs that `nrm-hub connector ddl` prints, and `check`",
     "SQLITE_ERROR": _NOT_THERE,
     "42P01": _NOT_THERE,
     "42703": _NOT_THERE,
@@ -246,8 +259,8 @@ _REMEDIES: Final = {
     "1044": "this user may not use that database: check sink.url and its GRANTs",
     "1045": "user or password is wrong: check sink.url",
     "1049": "there is no such database: check sink.url",
-    "1142": "this user may not: see the GRANTs that `nrm-hub connector ddl` prints",
-    "1143": "this user may not: see the GRANTs that `nrm-hub connector ddl` prints",
+    "1142": "this user may not: see the GRANTs that `nrm-hub connector ddl` prints, and `check`",
+    "1143": "this user may not: see the GRANTs that `nrm-hub connector ddl` prints, and `check`",
     "1205": "a lock was not had in time: who holds it? SHOW PROCESSLIST tells",
     "1213": "two transactions waited for each other; this one is tried again",
     "1040": "the server has no connection left: raise max_connections",

@@ -13,10 +13,8 @@ what is there) → `server.py` (one transaction), then what was taken away is pu
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -184,7 +182,7 @@ def open_sink(options: Options, place: Place) -> FhirSink:
     }
     access = _access(options, place)
     outbound = _Guarded(
-        _safe(options.url, "url"),
+        options.url,
         headers=access.headers,
         seconds=options.seconds,
         most_bytes=_MOST_BYTES,
@@ -230,24 +228,7 @@ def _access(options: Options, place: Place) -> Access:
     if options.smart is not None:
         smart = options.smart
         ca_file = None if options.ca_file is None else place.file(options.ca_file)
-        endpoint = Outbound(
-            _safe(smart.token_url, "smart.token_url"), ca_file=ca_file, seconds=options.seconds
-        )
+        endpoint = Outbound(smart.token_url, ca_file=ca_file, seconds=options.seconds)
         key = read_key(smart.key.read(place.folder))
         return Smart(endpoint, smart.client_id, key, key_id=smart.key_id, scope=smart.scope)
     return Fixed()
-
-
-def _safe(url: str, setting: str) -> str:
-    """What people's lives hang on is not sent in the clear, unless it stays on this machine."""
-    parts = urlsplit(url)
-    if parts.scheme == "http" and not _here(parts.hostname or ""):
-        raise SettingsError(f"sink.options.{setting}: use https:// outside this machine")
-    return url
-
-
-def _here(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

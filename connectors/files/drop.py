@@ -9,11 +9,13 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
 from connectors import crash
+from connectors.agency.identity import made_anew
 from connectors.errors import SinkDownError
 from connectors.findings import Finding
 
@@ -75,8 +77,7 @@ class LocalDrop:
     def put(self, name: str, data: bytes) -> None:
         part = self._path / part_name(name)
         with self._told(name):
-            handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
-            with os.fdopen(handle, "wb") as file:
+            with made_anew(part, 0o640) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -92,7 +93,7 @@ class LocalDrop:
             if held.exists() and not file.exists():
                 held.rename(file)
             try:
-                return file.read_bytes()
+                return _read_plain(file)
             except FileNotFoundError:
                 return None
         raise AssertionError
@@ -175,12 +176,24 @@ class LocalDrop:
             os.close(handle)
 
 
+def _read_plain(path: Path) -> bytes:
+    """A file's content. OSError (ELOOP) of what somebody put in its place that is no plain file: a
+    link leads to anything the connector may read, and a pipe never ends."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.ELOOP, "no plain file")
+        return file.read()
+
+
 def _what(wrong: OSError) -> str:
     """What to do about it, for the usual causes."""
     if wrong.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "no room is left, by disk or quota: make room"
     if wrong.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "may not be written: give the connector's user write access"
+    if wrong.errno == errno.ELOOP:
+        return "is a link or no plain file: somebody put it there, take it away"
     if wrong.errno == errno.ENOENT:
         return "is not there: make the folder, or mount it"
     return wrong.strerror or type(wrong).__name__

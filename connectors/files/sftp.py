@@ -106,7 +106,9 @@ class SftpDrop:
     def put(self, name: str, data: bytes) -> None:
         async def put(client: SFTPClient) -> None:
             part, final = self._path(part_name(name)), self._path(name)
-            async with client.open(part, "wb") as file:
+            with contextlib.suppress(asyncssh.SFTPNoSuchFile):
+                await client.remove(part)  # may be a link of somebody's who writes there too
+            async with client.open(part, "xb") as file:
                 await file.write(data)
                 with contextlib.suppress(asyncssh.SFTPOpUnsupported):
                     await file.fsync()

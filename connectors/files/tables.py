@@ -21,10 +21,9 @@ from typing import Any, Final
 from connectors.errors import SettingsError
 from connectors.files.records import ENVELOPE, Names, Record
 from connectors.ledger import from_instant, instant
+from connectors.spreadsheet import as_text
 from connectors.tables.columns import Target, json_text, kind_of, targets
 from schemas.registry import Schemas
-
-_FORMULA: Final = tuple("=+-@\t\r\n'＝＋－＠")
 
 
 @dataclass(frozen=True)
@@ -236,7 +235,7 @@ def _csv_text(kind: str, cell: Any) -> str:
     if cell is None:
         return ""
     if kind in ("text", "json"):
-        return _quoted(f"'{cell}" if str(cell).startswith(_FORMULA) else str(cell))
+        return _quoted(as_text(str(cell)))
     if kind == "boolean":
         return "true" if cell else "false"
     if kind == "timestamp":

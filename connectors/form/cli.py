@@ -67,12 +67,29 @@ def form(
     app = create_form(desk, secret, number)
     place = f"http://127.0.0.1:{number}/{secret}/"
     typer.echo(f"{identity.agency}: open {place} in a browser on this machine. Ctrl-C ends it.")
+    door = None
     if show:
         import webbrowser
 
-        webbrowser.open(place)
+        door = _door(identity.home, place)
+        webbrowser.open(door.as_uri())
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, lifespan="off"
     )
-    with suppress(KeyboardInterrupt):  # how the server says that it was told to stop
-        uvicorn.Server(config).run(sockets=[listener])
+    try:
+        with suppress(KeyboardInterrupt):  # how the server says that it was told to stop
+            uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        if door is not None:
+            door.unlink(missing_ok=True)
+
+
+def _door(home: Path, place: str) -> Path:
+    """A page for this user alone that leads to the form. The address itself would stand in the list
+    of processes, as what the browser was started with, for every user of this machine to see."""
+    from connectors.agency.identity import write_whole
+
+    door = home / "form.html"
+    text = f'<!doctype html><meta http-equiv="refresh" content="0; url={place}"><a href="{place}">'
+    write_whole(door, f"{text}nrm-hub agency form</a>\n".encode())
+    return door

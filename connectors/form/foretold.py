@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import httpx2
 
-from connectors.agency.http import HUB_MESSAGE, check
+from connectors.agency.http import HUB_MESSAGE, ask
 from connectors.agency.http_auth import signed_requests
 from connectors.agency.identity import AgencyIdentity
-from connectors.errors import StopError, TransportDownError
+from connectors.errors import StopError
 from connectors.submit import Event, Publisher
 
 PATH: Final = "/v1/preview"
@@ -28,12 +28,8 @@ def foretold(identity: AgencyIdentity, event: Event, url: str | None = None) -> 
         raise StopError("the approval names no HTTP address of the hub: give one with --url")
     sealed = Publisher(identity).prepare([event])
     headers = {"content-type": HUB_MESSAGE, **signed_requests(identity)("POST", PATH, sealed)}
-    try:
-        with httpx2.Client(timeout=_SECONDS, trust_env=False) as client:
-            answer = client.post(base + PATH, content=sealed, headers=headers)
-    except (httpx2.HTTPError, httpx2.InvalidURL):
-        raise TransportDownError(f"the hub does not answer at {base}") from None
-    check(answer)
+    with httpx2.Client(timeout=_SECONDS, trust_env=False) as client:
+        answer = ask(client, base, "POST", PATH, sealed, headers)
     return _read(answer.content)
 
 

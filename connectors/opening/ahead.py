@@ -20,6 +20,7 @@ import json
 import logging
 import os
 import queue
+import re
 import subprocess
 import sys
 import threading
@@ -43,6 +44,7 @@ RESULTS: Final = 12
 _MORE: Final = MESSAGES // 2  # read at once, as soon as there is room for them
 _POLL: Final = 0.2  # seconds; how soon a stop is noticed
 _PIPE: Final = 1 << 20  # bytes a pipe holds; what anybody may ask of Linux
+_KEPT: Final = re.compile(r"PATH|LANG|LC_\w+|TZ|PYTHON\w+|LD_LIBRARY_PATH|NRM_CRASH_AT")
 _TURN: Final = 0.001  # seconds; how long one of our threads may make the others wait
 
 
@@ -71,7 +73,7 @@ class Ahead:
             [sys.executable, "-P", "-m", "connectors.opening.process", str(home), *map(str, fds)],
             pass_fds=fds,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=_environment(),
         )
         coming.close()
         going.close()
@@ -248,6 +250,13 @@ class Ahead:
         while self._receiver.is_alive():
             with contextlib.suppress(queue.Empty):
                 self._results.get(timeout=_POLL)
+
+
+def _environment() -> dict[str, str]:
+    """What the process needs to start. Settings have secrets in the environment (`${NAME}`), and
+    what reads bytes of others is given none of them."""
+    kept = {name: told for name, told in os.environ.items() if _KEPT.fullmatch(name)}
+    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def _pipe() -> tuple[Connection, Connection]:

@@ -98,7 +98,7 @@ class MappedComparison:
     def _page(self, name: str, keys: Sequence[str]) -> Iterator[Difference]:
         self.rows += len(keys)
         theirs, ours = self._theirs.partner(name), self._ours.partner(name)
-        there = rows_by_key(self._sides.theirs, theirs, keys)
+        there = rows_by_key(self._sides.theirs, theirs, keys, self._theirs.columns(name))
         ought = rows_by_key(self._sides.ours, ours, keys)
         writers = self._ours.writers.of_rows(self._sides.ours, name, keys)
         for key in keys:
@@ -127,13 +127,16 @@ class MappedComparison:
         }
 
 
-def rows_by_key(db: Connection, partner: Partner, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The partner's rows by `row_key`."""
+def rows_by_key(
+    db: Connection, partner: Partner, keys: Sequence[str], columns: Sequence[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """The partner's rows by `row_key`. columns: only these are read; all, if none is named."""
     wanted = [
         sa.and_(*(c == v for c, v in zip(_columns(partner), partner.place(key), strict=True)))
         for key in keys
     ]
-    query = sa.select(partner.table).where(sa.or_(*wanted))
+    read = [partner.table.c[name] for name in columns] or partner.table.c
+    query = sa.select(*read).where(sa.or_(*wanted))
     found = {}
     for row in db.execute(query).mappings():
         key = json.dumps([to_text(row[one]) for one in partner.keys])

@@ -280,7 +280,7 @@ class Repair:
                 with db.begin_nested():  # what the partner's own constraints refuse stays alone
                     if one.cause == "missing":
                         place = dict(zip(partner.keys, partner.place(one.row), strict=True))
-                        db.execute(partner.table.insert().values({**place, **values}))
+                        db.execute(partner.table.insert().inline().values({**place, **values}))
                     else:
                         condition = partner.row(one.row)
                         db.execute(partner.table.update().where(*condition).values(values))

@@ -142,7 +142,7 @@ def _registry(options: Options) -> list[Finding]:
     schema = PartnerSchemas(Schemas.load()).current("CaseOpened")
     fix = "run nrm-hub connector registry, or name the hub's: https://…/schema-registry"
     try:
-        client = Outbound(options.registry, seconds=options.timeout_seconds)
+        client = Outbound(options.registry, seconds=options.timeout_seconds, public=True)
         try:
             answer = client.request("GET", f"schemas/ids/{schema.id}")
             told = answer.json() if answer.good else None

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 
 from connectors.errors import SettingsError
 from connectors.kinds import Place
+from connectors.loopback import is_here
 from connectors.secret import Secret
 from hub.topics.kafka_settings import KafkaSettings
 
@@ -88,8 +89,7 @@ class Options(BaseModel):
     @property
     def local(self) -> bool:
         """Whether all servers are on this machine."""
-        hosts = {one.rpartition(":")[0].strip("[]") for one in self.servers}
-        return hosts <= {"localhost", "127.0.0.1", "::1"}
+        return all(is_here(one.rpartition(":")[0]) for one in self.servers)
 
     def kafka(self, place: Place) -> KafkaSettings:
         """How the client is set. SettingsError if the password's file cannot be read."""

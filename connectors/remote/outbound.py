@@ -1,8 +1,9 @@
 """Outbound: the HTTP client for partners' systems, which may be slow, broken or hostile.
 
-One origin and no other: a redirect is not followed, no proxy of the environment is used. TLS is
-verified. A whole exchange, name lookup and headers included, ends after `seconds`; no more than
-`most_bytes` of an answer are kept. What an answer means for the runner:
+One origin and no other: a redirect is not followed, no proxy of the environment is used. Off this
+machine there is no way but TLS, and it is verified. A whole exchange, name lookup and headers
+included, ends after `seconds`; no more than `most_bytes` of an answer are kept. What an answer
+means for the runner:
 
     no connection, no answer in time, too long, 3xx, 401, 403, 407, 408, 425, 429, 5xx
                                     → SinkDownError: waited out, nothing is quarantined
@@ -27,7 +28,9 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from connectors.agency.http import certificate_refused
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
+from connectors.loopback import is_here
 
 SECONDS: Final = 30.0
 MOST_BYTES: Final = 8 * 1024 * 1024
@@ -84,9 +87,11 @@ class Outbound:
         certificate: tuple[Path, Path] | None = None,
         seconds: float = SECONDS,
         most_bytes: int = MOST_BYTES,
+        public: bool = False,
     ) -> None:
         """base_url: scheme, host, port and path that all requests begin with. certificate: the
-        client's, with its key. SettingsError if the address or a file is unusable."""
+        client's, with its key. public: nothing that is said either way is secret, so http:// may
+        lead off this machine. SettingsError if the address or a file is unusable."""
         try:
             parts = urlsplit(base_url)
             _ = parts.port  # which is read only when it is asked for
@@ -96,6 +101,9 @@ class Outbound:
             raise SettingsError("the address must begin with https:// and name a host")
         if parts.username or parts.password:
             raise SettingsError("the address must not hold credentials: they have settings")
+        if parts.scheme == "http" and not public and not is_here(parts.hostname):
+            # What people's lives hang on is not sent in the clear, nor what lets us in.
+            raise SettingsError("the address must begin with https:// outside this machine")
         self.base_url = base_url.rstrip("/")
         self.encrypted = parts.scheme == "https"
         self._where = f"{parts.scheme}://{parts.netloc}"
@@ -203,13 +211,19 @@ def _tls(ca_file: Path | None, certificate: tuple[Path, Path] | None) -> ssl.SSL
 
 def _said(failure: BaseException) -> str:
     """What to look at, from the kind of failure; its own text can hold an address or a body."""
+    refused = certificate_refused(failure)
+    if refused:
+        return f"its certificate is refused ({refused}): set ca_file to its CA"
     cause: BaseException | None = failure
     while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is refused ({cause.verify_message}): set ca_file to its CA"
         if isinstance(cause, ssl.SSLError):
             return f"no TLS with it ({cause.reason})"
         cause = cause.__cause__ or cause.__context__
+    if isinstance(failure, httpx2.LocalProtocolError | UnicodeEncodeError):
+        return (
+            "nothing was sent: a token, user or password of the settings holds a line end or a "
+            "letter that no header can have"
+        )
     if isinstance(failure, httpx2.ConnectError):
         return "no connection: check the address, and that it runs"
     return type(failure).__name__

@@ -26,6 +26,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors import crash
+from connectors.agency.identity import for_its_owner
 from connectors.delivery import Arrived, Poison
 from connectors.errors import SinkDownError, SinkRefusedError
 from connectors.landing import LandingSink, Projection, Work
@@ -88,10 +89,12 @@ class Remote(Projection, Protocol):
 
 
 def make_state_file(path: Path) -> None:
-    """Its folder and an empty file for its owner alone, if they are not there. SinkDownError."""
+    """Its folder and a file, if they are not there, for its owner alone: also one that came back
+    from a backup with another mode. SinkDownError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        for_its_owner(path)
     except OSError as wrong:
         raise SinkDownError(f"the state file {path} cannot be written ({wrong.strerror})") from None
 

@@ -39,13 +39,13 @@ from connectors.errors import SettingsError, SinkDownError
 from connectors.findings import Finding
 from connectors.kinds import Place
 from connectors.ledger import instant
+from connectors.loopback import is_here
 from connectors.remote.messages import Message, Messages
 from connectors.remote.outbound import Answer, Outbound
 from connectors.remote.sink import RemoteSink
 from connectors.secret import Secret
 
 _NEVER: Final = (413, 422)
-_LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 _FEWEST_BYTES: Final = 24  # of a symmetric secret, as the standard asks
 _STATUS: Final = re.compile(r": ([1-5]\d\d)\b")
 
@@ -86,7 +86,9 @@ class Options(BaseModel):
     @classmethod
     def encrypted(cls, url: str) -> str:
         parts = urlsplit(url)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOCAL):
+        if parts.scheme != "https" and not (
+            parts.scheme == "http" and is_here(parts.hostname or "")
+        ):
             raise ValueError("must begin with https:// (http:// only on this machine)")
         return url
 

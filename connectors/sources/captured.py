@@ -22,6 +22,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from connectors.agency.identity import for_its_owner
 from connectors.errors import SourceDownError
 from connectors.findings import Finding
 from connectors.source import Fault, RowOutcome, SourceRow, SourceStatus
@@ -107,6 +108,7 @@ class CapturedSource:
         self._state = SourceDatabase(f"sqlite:///{state}", ours=True)
         if fresh:
             state.touch(mode=0o600)
+        for_its_owner(state)
         self._outbox = OutboxSource(self._state, name=name, holds_cases=holds_cases, more=_MORE)
         self._name = name
         self._holds = holds_cases

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from connectors.commands.agency import reported
-from connectors.commands.printed import console, table
+from connectors.commands.printed import console, log_to_stderr, one_line, table, visible
 
 source = typer.Typer(
     help="Publish from this agency's own systems: outbox, tables, folder.", no_args_is_help=True
@@ -46,7 +46,7 @@ def run(
     from connectors import collector
 
     loaded, identity, found = _opened(settings)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    log_to_stderr("%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("connectors").setLevel(logging.INFO if verbose else logging.WARNING)
     runner = _runner(loaded, identity, found)
     try:
@@ -108,13 +108,14 @@ def check(settings: File) -> None:
 
     Example: nrm-hub source check source.toml
     """
+    from connectors.checks.files import settings_findings
     from connectors.findings import Checkable
 
     loaded, identity, found = _opened(settings)
     typer.echo(f"ok  settings  {settings}")
     typer.echo(f"ok  identity  {identity.agency} ({identity.role}) at hub {identity.hub.hub}")
     told = found.check() if isinstance(found, Checkable) else []
-    for one in told:
+    for one in (*settings_findings(settings), *told):
         typer.echo(f"{_MARKS[one.level]:5} {one.subject:9} {one.text}")
         if one.fix:
             typer.echo(f"      {'':9} -> {one.fix}")
@@ -156,7 +157,7 @@ def status(
         if oldest:
             typer.echo(f"oldest    {oldest}")
         for note in told.notes:
-            typer.echo(f"          {note}")
+            typer.echo(f"          {one_line(note)}")
     if told.refused:
         raise typer.Exit(3)
 
@@ -322,6 +323,7 @@ def _tell(reason: str, detail: str, raised: bool) -> None:
     from connectors.sources.runner import ALARMS
 
     if raised:
-        typer.secho(f"ALARM {reason}: {ALARMS[reason]} ({detail})", err=True)
+        told = f"ALARM {reason}: {ALARMS[reason]} ({detail})"
+        typer.secho(visible(told).replace("\n", "\n  "), err=True)
     else:
         typer.secho(f"over  {reason}", err=True)

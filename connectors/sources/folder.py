@@ -102,6 +102,11 @@ class FolderCapture:
         self.check()
         for name in ("work", "done", "refused"):
             (self._folder / name).mkdir(mode=0o700, exist_ok=True)
+            if (self._folder / name).is_symlink():
+                raise SettingsError(
+                    f"folder.path: {self._folder / name} is a link: files would be moved where it "
+                    "leads; take it away"
+                )
         _META.create_all(db)
 
     def check(self) -> None:
@@ -203,10 +208,14 @@ class FolderCapture:
             while any((self._folder / one / target).exists() for one in ("done", "refused")):
                 count += 1
                 target = f"{path.stem}.{count}{path.suffix}"
-            os.rename(path, self._folder / "work" / target)
+            claimed = self._folder / "work" / target
+            os.rename(path, claimed)
             crash.point("source_after_claim")
             (self._folder / (name + _MARKER)).unlink(missing_ok=True)
             self._seen.pop(name, None)
+            if not stat.S_ISREG(claimed.lstat().st_mode):  # made one after it was looked at
+                claimed.unlink()
+                continue
             return target
         return None
 

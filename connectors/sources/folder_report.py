@@ -9,13 +9,14 @@ import csv
 import json
 import os
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.agency.identity import write_whole
+from connectors.agency.identity import made_anew, write_whole
 from connectors.sources.captured import BOX
 from connectors.sources.folder_reading import head, kind_of, slices
 
@@ -27,7 +28,7 @@ _REPORT: Final = (
 def report(db: Connection, fault: str | None, path: Path) -> None:
     """What became of each row. fault: JSON of the whole file's reason, field and fix."""
     part = path.with_name("." + path.name + ".part")
-    with part.open("w", encoding="utf-8", newline="") as text:
+    with TextIOWrapper(made_anew(part), encoding="utf-8", newline="") as text:
         sheet = csv.writer(text)
         sheet.writerow(_REPORT)
         if fault is not None:
@@ -66,7 +67,7 @@ def rest(
         return
     begins = head(path, encoding, delimiter).begins
     part = left.with_name("." + left.name + ".part")
-    with part.open("wb") as file:
+    with made_anew(part) as file:
         if kind_of(path) == ".csv":
             file.writelines(slices(path, [(0, begins)]))
         file.writelines(slices(path, spans))

@@ -35,6 +35,7 @@ from pydantic import (
 from connectors.agency.identity import AgencyIdentity
 from connectors.errors import SettingsError
 from connectors.kinds import mistakes
+from connectors.secret import warn_if_open
 from connectors.settings import filled
 from connectors.source import Source
 from connectors.sources.changes_slot_ddl import SLOT_NAME
@@ -342,6 +343,7 @@ def _resolved_database(given: DatabaseSettings, folder: Path) -> DatabaseSetting
     if given.url_file is not None:
         try:
             url = (folder / given.url_file).read_text(encoding="utf-8").strip()
+            warn_if_open(folder / given.url_file)
         except (OSError, UnicodeDecodeError):
             raise SettingsError("database.url_file cannot be read: check its path") from None
     assert url is not None

@@ -137,7 +137,9 @@ class MappedTables:
                     {**marked, **{f"_v_{c}": v for c, v in row.items()}}
                 )
         for values in inserts.values():
-            db.execute(table.insert(), values)
+            # inline: a row's number, which the partner's database draws, is not asked back: to
+            # read it would need a right.
+            db.execute(table.insert().inline(), values)
         for columns, values in updates.items():
             db.execute(
                 table.update()

@@ -11,6 +11,7 @@ A score is between 0 and 1: below LEAST nothing is proposed, an event needs SURE
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,8 @@ LEAST: Final = 0.68
 SURE: Final = 0.8
 LIKELY: Final = 0.3  # enough to be offered to somebody who asks for another field
 
+_BARE: Final = re.compile(r"\w+(\.\w+)*")
+"""Names that a statement can hold as they are: it is printed for somebody who may run it."""
 _FITS: Final[Mapping[str, Mapping[str, float]]] = {
     "text": {"text": 1.0, "any": 0.95},
     "date": {"date": 1.0, "timestamp": 0.95, "text": 0.9, "any": 0.95},
@@ -291,10 +294,15 @@ def _keyed(table: Table, lines: list[Line]) -> TableProposal:
     column = next((one for one in table.columns if _is_ref(one)), None)
     source = _source(table, column, lines)
     if column is None:
+        told = f"a column nrm_ref VARCHAR({REF_LENGTH}), and a unique index on it"
+        if _BARE.fullmatch(table.place):
+            told = (
+                f"ALTER TABLE {table.place} ADD nrm_ref VARCHAR({REF_LENGTH}); "
+                f"CREATE UNIQUE INDEX {table.name}_nrm_ref ON {table.place} (nrm_ref)"
+            )
         notes.append(
             f"{table.name} has no column that could hold our reference. Add one, and this part can "
-            f"be used: ALTER TABLE {table.place} ADD nrm_ref VARCHAR({REF_LENGTH}); "
-            f"CREATE UNIQUE INDEX {table.name}_nrm_ref ON {table.place} (nrm_ref)"
+            f"be used: {told}"
         )
     elif column.length is not None and column.length < REF_LENGTH:
         notes.append(
@@ -303,9 +311,12 @@ def _keyed(table: Table, lines: list[Line]) -> TableProposal:
         )
         column = None
     if column is not None and frozenset({column.name}) not in table.unique:
+        told = "Make a unique index on it"
+        if _BARE.fullmatch(f"{table.place}.{column.name}"):
+            told = f"CREATE UNIQUE INDEX ON {table.place} ({column.name})"
         notes.append(
             f"{table.name}.{column.name} is not unique in the database: if two rows have the same "
-            f"reference, both are filled. CREATE UNIQUE INDEX ON {table.place} ({column.name})"
+            f"reference, both are filled. {told}"
         )
     taken = {one.column.name for one in lines if not one.blocked}
     taken |= {column.name} if column is not None else set()

@@ -2,6 +2,9 @@
 
 What cannot be used as the tables are now (NOT NULL, no column for our reference) is written too, as
 comments with what to do, so that it only has to be uncommented later.
+
+Names of tables and columns are whoever's made them: in a comment they stay on its line, and in a
+statement somebody may run they stand only if they need no quotes.
 """
 
 from __future__ import annotations
@@ -50,7 +53,7 @@ def unused(proposal: Proposal) -> list[str]:
 
 
 def _looked(names: Sequence[str]) -> str:
-    return f" Rows of lookup tables were: {', '.join(names)}." if names else ""
+    return f" Rows of lookup tables were: {_said(', '.join(names))}." if names else ""
 
 
 def _code_tables(codes: Mapping[str, Translation]) -> list[str]:
@@ -70,7 +73,7 @@ def _code_tables(codes: Mapping[str, Translation]) -> list[str]:
 
 
 def _table(one: TableProposal, codes: dict[str, Translation]) -> list[str]:
-    parts = [f"# {note}" for note in one.notes]
+    parts = [f"# {_said(note)}" for note in one.notes]
     for event, lines in one.by_event().items():
         usable = one.key is not None and any(not line.blocked for line in lines)
         key = one.key or ("nrm_ref", "event_ref")
@@ -103,11 +106,11 @@ def _found(source: str) -> str:
 
 def _line(one: TableProposal, line: Line, usable: bool) -> list[str]:
     text = f"{_key(line.column.name)} = {_spec(one, line)}"
-    why = f"  # {line.score:.2f} {line.reason}"
+    why = f"  # {line.score:.2f} {_said(line.reason)}"
     if line.pick:
         why += "; the first of a list only"
     if line.blocked and usable:
-        return [f"# {line.blocked}:", f"# {text}{why}"]
+        return [f"# {_said(line.blocked)}:", f"# {text}{why}"]
     return [text + why]
 
 
@@ -144,6 +147,11 @@ def _blocks(parts: Sequence[str]) -> list[str]:
     return ["\n".join(block) for block in blocks if block]
 
 
+def _said(text: str) -> str:
+    """As a comment can hold it: on one line, and without what TOML or a terminal takes amiss."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def _key(name: str) -> str:
     return name if _BARE.fullmatch(name) else _value(name)
 
@@ -153,4 +161,4 @@ def _value(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
-    return json.dumps(str(value), ensure_ascii=False)
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from connectors.commands.agency import reported
+from connectors.commands.printed import one_line, visible
 from hub.cli.printed import console, table
 
 if TYPE_CHECKING:
@@ -36,7 +37,11 @@ def map_(
         Path | None, typer.Argument(help="Your partner.toml, whose database is read.")
     ] = None,
     url: Annotated[
-        str | None, typer.Option(help="The database, in place of a partner.toml: postgresql://…")
+        str | None,
+        typer.Option(
+            help="The database, in place of a partner.toml: postgresql://…; "
+            "'${NAME}' in it is filled from the environment."
+        ),
     ] = None,
     db_schema: Annotated[
         str | None, typer.Option(help="Schema of your tables, where it is not the usual one.")
@@ -67,9 +72,10 @@ def map_(
     Example: nrm-hub connector map partner.toml --out mapping.toml
     """
     from connectors.errors import SettingsError
+    from connectors.settings import from_environment
     from schemas.registry import Schemas
 
-    address, mine = _place(settings, url)
+    address, mine = _place(settings, from_environment(url))
     withheld = _withheld(role or mine)
     out_ = console()
     if check is not None:
@@ -163,7 +169,8 @@ def _proposed(
 
     proposal = propose(found, Schemas.load(), withheld=withheld, events=events)
     read = ", ".join(found.looked_into) or "none"
-    out.print(f"{len(found.tables)} tables. Rows read: of lookup tables ({read}).", markup=False)
+    told = f"{len(found.tables)} tables. Rows read: of lookup tables ({read})."
+    out.print(one_line(told), markup=False)
     if not proposal.tables:
         raise SettingsError(
             "no column is like a field of any event: write the file by hand (docs/mapping.md), or "
@@ -188,8 +195,8 @@ def _asked(proposal: Proposal, withheld: Withheld) -> Proposal:
     try:
         return gone_through(
             proposal,
-            lambda text: str(typer.prompt(text, default="", show_default=False)),
-            typer.echo,
+            lambda text: str(typer.prompt(visible(text), default="", show_default=False)),
+            lambda text: typer.echo(visible(text)),
             lambda one, line: alternatives(one.table, line.column, Schemas.load(), withheld),
             lambda one, line, text: named(one.table, line.column, text, Schemas.load(), withheld),
         )
@@ -207,7 +214,7 @@ def _write(out: Console, proposal: Proposal, found: Found, path: Path, yes: bool
 
     text = written(proposal, found.looked_into)
     for note in unused(proposal):
-        out.print(f"To do: {note}", style="yellow", markup=False)
+        out.print(one_line(f"To do: {note}"), style="yellow", markup=False)
     if not text:
         raise SettingsError(
             "nothing can be used as the tables are now: see above, then run this again"

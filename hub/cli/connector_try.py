@@ -48,7 +48,8 @@ def try_(
         str | None,
         typer.Option(
             help="Elsewhere than partner.toml says: sqlite:///twin.db, postgresql://…, or a file "
-            "for JSON lines. A database gets the mapped tables, empty."
+            "for JSON lines. A database gets the mapped tables, empty. '${NAME}' is filled from "
+            "the environment."
         ),
     ] = None,
     undo: Annotated[
@@ -64,6 +65,7 @@ def try_(
 
     Example: nrm-hub connector try partner.toml --into sqlite:///twin.db
     """
+    from connectors.settings import from_environment
     from hub.scenario.practice import Practice, brought, chosen
     from hub.scenario.trial import Trial, take_away
     from hub.scenario.trial import into as elsewhere
@@ -73,7 +75,7 @@ def try_(
     with tempfile.TemporaryDirectory(prefix="nrm-try-", ignore_cleanup_errors=True) as scratch:
         loaded = _loaded(settings, Path(scratch))
         if into is not None:
-            loaded = elsewhere(loaded, into, Path.cwd())
+            loaded = elsewhere(loaded, str(from_environment(into)), Path.cwd())
         story, agency = chosen(role or _role(loaded), scenario, wanted)
         out = console()
         if undo:

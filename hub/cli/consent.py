@@ -57,7 +57,7 @@ def show(case: CaseRef, home: HubHome = HUB_HOME, json_: AsJson = False) -> None
         out.print(escape(_headline(record)), soft_wrap=True)
         scope = table("may be shown to", "categories")
         for agency, pairs in sorted(record.scope.items()):
-            scope.add_row(escape(agency), escape(", ".join(sorted(pairs))))
+            scope.add_row(agency, ", ".join(sorted(pairs)))
         if record.scope and not record.erased:
             out.print(scope)
         history = table(">position", "recorded", "statement", "by", "says")
@@ -92,10 +92,10 @@ def _says(one: Statement) -> list[str]:
     if one.content is None:
         return ["(erased)"]
     said = {name: value for name, value in one.content.items() if name != "consent_id"}
-    told = [escape(f"{name}: {_short(value)}") for name, value in sorted(said.items())]
+    told = [f"{name}: {_short(value)}" for name, value in sorted(said.items())]
     if one.in_flight:
         sent = ", ".join(f"{to} ({count})" for to, count in sorted(one.in_flight.items()))
-        told.append(escape(f"in flight, called back: {sent}"))
+        told.append(f"in flight, called back: {sent}")
     return told
 
 
@@ -164,7 +164,7 @@ def review(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
     shown = table(">position", "recorded", "case", "consent", "noted by", "risk")
     for row in found:
         cells = (row["recorded"][:19], row["case"] or "(erased)", row["consent"], row["agency"])
-        shown.add_row(str(row["position"]), *map(escape, cells), row["coercion_risk"])
+        shown.add_row(str(row["position"]), *cells, row["coercion_risk"])
     console().print(shown if found else "Nothing to review.")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from rich.text import Text
 
 from connectors.commands.agency import reported
 from hub.cli.printed import console, lines, progress, table
@@ -162,10 +163,10 @@ def _show(out: Console, story: Scenario, played: Played) -> None:
     )
 
 
-def _cell(played: Played, event_id: str, agency: str, emitter: str) -> str:
+def _cell(played: Played, event_id: str, agency: str, emitter: str) -> Text:
     """What one partner holds of one event, what it gave back, and what was withheld and why."""
     if agency == emitter:
-        return "[dim]own[/dim]"
+        return Text("own", "dim")
     step = played.result.steps[event_id]
     held = set(played.held.get((agency, event_id), ()))
     gone = played.given.get((agency, event_id), set()) - held
@@ -180,7 +181,7 @@ def _cell(played: Played, event_id: str, agency: str, emitter: str) -> str:
             by_reason.setdefault(reason, []).append(category)
     for reason, names in by_reason.items():
         parts.append(f"[dim]no {', '.join(names)}: {reason}[/dim]")
-    return lines(*parts)
+    return Text.from_markup(lines(*parts))
 
 
 def _next(out: Console, home: Path, story: Scenario, played: Played) -> None:

@@ -14,6 +14,8 @@ from typing import Any, Final, TextIO, cast
 
 import structlog
 
+from connectors.commands.printed import log_to_stderr
+
 FIELDS: Final = frozenset(
     {
         "agency",
@@ -62,7 +64,7 @@ def known_fields(
 
 def configure(level: int = logging.WARNING) -> None:
     """For the whole process. Servers say INFO, every other command warnings only."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    log_to_stderr("%(levelname)s %(name)s %(message)s")
     # Its failures are raised as our own errors; its own lines come by the dozen and name hosts.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     structlog.configure(

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from hub.cli.options import HUB_HOME, AsJson, HubHome
 from hub.cli.printed import console, table
@@ -55,10 +54,10 @@ def looks(
         shown.add_row(
             str(one.position),
             one.at[:19],
-            escape(one.viewer),
-            escape(" ".join(filter(None, (one.role, one.agency)))),
-            escape(one.page),
-            escape(one.about),
-            escape(one.refused),
+            one.viewer,
+            " ".join(filter(None, (one.role, one.agency))),
+            one.page,
+            one.about,
+            one.refused,
         )
     console().print(shown if found else "Nobody looked.")

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 
 from connectors.commands.agency import reported
 from hub.cli.options import HUB_HOME, AsJson, HubHome
@@ -226,9 +225,7 @@ def tell_changes(found: Changes) -> None:
             continue
         shown = table("role", "what", "change", "in words", "part")
         for one in those:
-            shown.add_row(
-                one.role, one.what, f"{one.before} → {one.after}", escape(one.words), one.part
-            )
+            shown.add_row(one.role, one.what, f"{one.before} → {one.after}", one.words, one.part)
         out.print(shown)
 
 

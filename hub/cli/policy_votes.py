@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from connectors.commands.agency import reported
 from hub.cli.options import HUB_HOME, AsJson, HubHome, OfficerFile
@@ -88,12 +87,12 @@ def proposals(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
     for row in rows:
         shown.add_row(
             str(row["digest"])[:16],
-            escape(str(row["version"])),
+            str(row["version"]),
             str(row["state"]),
             str(row["position"]),
             str(row["at"])[:19],
-            escape(str(row["by"])),
-            escape(str(row["reason"])),
+            str(row["by"]),
+            str(row["reason"]),
         )
     console().print(shown if rows else "Nothing was proposed.")
 
@@ -176,10 +175,10 @@ def history(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
         shown.add_row(
             str(row["position"]),
             str(row["at"])[:19],
-            escape(str(row["version"])),
+            str(row["version"]),
             str(row["digest"])[:16],
-            escape(str(row["proposed_by"])),
-            escape(str(row["approved_by"])),
-            escape(str(row["reason"])),
+            str(row["proposed_by"]),
+            str(row["approved_by"]),
+            str(row["reason"]),
         )
     console().print(shown)

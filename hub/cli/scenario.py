@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 
 from connectors.commands.agency import reported
 from hub.cli.options import AsJson
@@ -172,7 +171,7 @@ def _tell(result: Result) -> None:
         shown = table(*names)
         for one in result.differences:
             row: dict[str, Any] = one.as_dict()
-            shown.add_row(*(escape(row.get(name, "")) for name in names))
+            shown.add_row(*(row.get(name, "") for name in names))
         out.print(shown)
     for note in result.notes:
         out.print(f"note: {note}", markup=False)

@@ -6,7 +6,6 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from connectors.commands.agency import reported
 from hub.cli.options import HUB_HOME, AsJson, HubHome, OfficerFile
@@ -179,12 +178,12 @@ def list_(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
             str(row[name]) for name in ("proposed_by", "approved_by") if row[name]
         )
         shown.add_row(
-            escape(str(row["viewer"])),
-            escape(" ".join(filter(None, (str(row["role"]), str(row["agency"]))))),
-            escape(how),
+            str(row["viewer"]),
+            " ".join(filter(None, (str(row["role"]), str(row["agency"])))),
+            how,
             str(row["state"]),
             str(row["proposal"]),
             str(row["granted"] or ""),
-            escape(signed_by),
+            signed_by,
         )
     console().print(shown if rows else "No viewers yet: two officers grant them, viewer grant.")

@@ -24,6 +24,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final, NoReturn, TypeVar
 
 from hub.topics.kafka_settings import BOOTSTRAP_SECONDS, KafkaSettings
+from hub.topics.kafka_tls import certificate_refused
 from hub.topics.port import (
     MAX_MESSAGE_BYTES,
     Message,
@@ -305,6 +306,13 @@ class KafkaTopics:
         if isinstance(error, _TOO_LARGE):
             raise MessageTooLargeError(f"Kafka at {where}: {told}") from error
         if isinstance(error, _NOBODY) or "bootstrap" in str(error):
+            refused = certificate_refused(self._settings)
+            if refused:
+                raise TopicUnavailable(
+                    f"the certificate of Kafka is refused ({refused}): name the authority that "
+                    "signed it (ca), and the broker as the certificate does; if both are right, "
+                    "somebody stands between"
+                ) from error
             raise TopicUnavailable(
                 f"no Kafka answers at {where}: is the broker running,"
                 f" and are address and password right? ({told})"

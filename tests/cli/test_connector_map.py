@@ -54,6 +54,17 @@ def shelter_again(folder: Path) -> tuple[str, str]:
     return "--url", f"sqlite:///{folder}/partner.db"
 
 
+def test_a_password_need_not_stand_in_the_list_of_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (_, url), out = shelter(tmp_path), tmp_path / "mapping.toml"
+    monkeypatch.setenv("NRM_TEST_PLACE", url.removeprefix("sqlite:///"))
+    done = nrm("connector", "map", "--url", "sqlite:///${NRM_TEST_PLACE}", "--out", out, "--yes")
+    assert done.code == 0, done
+    missing = nrm("connector", "map", "--url", "sqlite:///${NRM_TEST_NOTHING}", "--out", out)
+    assert "NRM_TEST_NOTHING is not set" in missing.err
+
+
 def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     out = tmp_path / "mapping.toml"
     out.write_text("mine", "utf-8")

@@ -58,6 +58,18 @@ def finish(one: Runner) -> None:
     pytest.fail("it never comes to an end")
 
 
+def test_the_process_is_given_no_secret_of_the_environment(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NRM_DB", "postgresql://nrm:CANARY-secret@db.example/casework")
+    box = TopicInbox(site.new_topics(), site.identity)
+    made = Ahead(box, site.identity.home, RegistryCache(site.identity))
+    given = Path(f"/proc/{made.process}/environ").read_bytes()
+    made.close()
+    assert b"PYTHONPATH=" in given
+    assert b"CANARY" not in given
+
+
 def test_the_same_rows_in_the_same_order(site: Site, ahead: Ahead) -> None:
     """Through junk, poison, a delivery sent again, batches that end amid what was read, a key the
     process does not know yet, and the end of the process."""

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from connectors.agency.identity import AgencyIdentity
 from connectors.checks import look
-from connectors.checks.files import disk_findings
+from connectors.checks.files import disk_findings, settings_findings
 from connectors.checks.hub import _encryption
 from connectors.findings import Finding
 from connectors.settings import load_settings
@@ -105,6 +105,44 @@ def test_files_of_secrets(partner: Path) -> None:
     assert str(secret) in found(partner, "wrong")["secrets"].fix
     secret.chmod(0o600)
     assert found(partner)["secrets"].level == "ok"
+
+
+@pytest.mark.parametrize(
+    ("sink", "secret"),
+    [
+        ('kind = "webhook"\n[sink.options]\nurl = "https://x"\nsecrets = ["whsec_x"]', True),
+        ('kind = "fhir"\n[sink.options]\nurl = "https://x"\nsmart = { key = "-----BEGIN PRIVATE '
+         'KEY-----", token_url = "https://x", client_id = "c" }', True),
+        ('url = "sqlite:///p.db"\n[notice]\nto = ["a@b.c"]\nsender = "d@e.f"\nhost = "h"\n'
+         'user = "u"\npassword = "CANARY-pw"', True),
+        ('url = "postgresql://a@127.0.0.1:1/x?password=CANARY-pw"', True),
+        ('kind = "fhir"\n[sink.options]\nurl = "https://x"\ntoken = { file = "url" }', False),
+        ('kind = "fhir"\n[sink.options]\nurl = "https://x"\nsmart = { key = { file = "url" }, '
+         'token_url = "https://x", client_id = "c" }', False),
+    ],
+)  # fmt: skip
+def test_secrets_in_the_settings_wherever_they_stand(
+    partner: Path, sink: str, secret: bool
+) -> None:
+    partner.write_text(f'home = "POL-1"\n[sink]\n{sink}\n')
+    partner.chmod(0o644)
+    (partner.parent / "url").touch(mode=0o600)
+    told = [one for one in settings_findings(partner) if one.level == "wrong"]
+    assert bool(told) == secret
+    assert "CANARY" not in repr(told)
+
+
+@pytest.mark.parametrize("name", ["key_file", "certificate_key", "key"])
+def test_private_keys_of_other_systems(partner: Path, name: str) -> None:
+    key = partner.parent / "id"
+    key.touch(mode=0o600)
+    partner.write_text(
+        'home = "POL-1"\n[sink]\nkind = "x"\n[sink.options]\ncertificate = "c.pem"\n'
+        f'{name} = "id"\n'
+    )
+    assert {one.level for one in settings_findings(partner)} == {"ok"}
+    key.chmod(0o640)
+    assert [one.fix for one in settings_findings(partner)] == [f"chmod 600 {key}"]
 
 
 def test_a_password_in_a_file_that_others_may_read(partner: Path) -> None:

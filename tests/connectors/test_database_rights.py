@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from connectors.agency.identity import AgencyIdentity
 from connectors.conformance import (
     CANARY,
     batch,
@@ -21,6 +22,7 @@ from connectors.conformance import (
     released,
 )
 from connectors.database.engines import open_engine
+from connectors.database.rights import too_many, used
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.findings import Finding
 from connectors.mapping import load_mapping
@@ -28,7 +30,9 @@ from connectors.sink import RecallPolicy
 from connectors.sql import SqlSink
 from schemas.registry import Schemas
 from tests.certificates import Authority
+from tests.connectors.builder import MiniHub
 from tests.connectors.test_cli import said
+from tests.connectors.test_reconcile import Place
 from tests.mariadb import MariadbServer
 from tests.servers import PostgresServer
 
@@ -212,6 +216,152 @@ def test_an_administrator_is_warned(site: Site) -> None:
     assert found["rights"].level == "warning"
     assert found["tables"].level == "ok"
     sink.close()
+
+
+RICH = {
+    "postgresql": "CREATE TABLE client (id SERIAL PRIMARY KEY, nrm_case VARCHAR(100) UNIQUE, "
+    "channel VARCHAR(20), counselling TEXT)",
+    "mariadb": "CREATE TABLE client (id INT AUTO_INCREMENT PRIMARY KEY, nrm_case VARCHAR(100) "
+    "UNIQUE, channel VARCHAR(20), counselling TEXT)",
+}
+KEPT = MAPPING[: MAPPING.index('\n[[map]]\nevent = "ReferralMade"')]
+
+
+def test_of_a_partners_table_only_what_the_mapping_names(site: Site) -> None:
+    """Columns of the partner's own beside ours: neither read nor changed, whatever is asked."""
+    (site.folder / "mapping.toml").write_text(KEPT.replace('"delete"', '"null"'))
+    site.execute(RICH[site.kind], "INSERT INTO client (counselling) VALUES ('of others')")
+    site.run_printed()
+    if site.kind == "postgresql":
+        sink = claimed(site)
+        with pytest.raises(SinkDownError):
+            sink.apply(batch(opened_case(1)))
+        found = [one for one in sink.check() if one.level == "wrong"]
+        [needed] = [one.fix.removeprefix("run: ") for one in found if one.subject == "rights"]
+        assert needed.startswith("GRANT USAGE ON SEQUENCE client_id_seq")
+        site.execute(needed)
+    sink = claimed(site)
+    sink.apply(batch(opened_case(1)))
+    assert site.rows("SELECT channel FROM client WHERE nrm_case IS NOT NULL") == [("self",)]
+    assert {one.level for one in sink.check() if one.subject == "rights"} == {"ok"}
+    sink.apply(batch(recalled(2, ("e-0", ["case_management"]))))
+    assert site.rows("SELECT channel FROM client WHERE nrm_case IS NOT NULL") == [(None,)]
+    forbidden = [
+        "UPDATE client SET counselling = 'x'", "INSERT INTO client (counselling) VALUES ('x')",
+        "DELETE FROM client", "DROP TABLE client",
+    ]  # fmt: skip
+    if site.kind == "postgresql":  # MariaDB shows a definition only to who may read all of it
+        forbidden += ["SELECT counselling FROM client", "SELECT * FROM client"]
+    for statement in forbidden:
+        with pytest.raises(SinkDownError), sink.database.writing() as db:
+            db.execute(sa.text(statement))
+    assert site.rows("SELECT counselling FROM client WHERE nrm_case IS NULL") == [("of others",)]
+
+
+def test_reconcile_and_repair_need_no_more(
+    site: Site, hub: MiniHub, police: AgencyIdentity, shelter: AgencyIdentity, tmp_path: Path
+) -> None:
+    (site.folder / "mapping.toml").write_text(f'default_tables = "unmapped"\n{KEPT}')
+    site.execute(RICH[site.kind])
+    site.run_printed()
+    if site.kind == "postgresql":
+        site.execute(f"GRANT USAGE ON SEQUENCE client_id_seq TO {site.user}")
+    place = Place(hub, police, shelter, tmp_path, site.url)
+    try:
+        place.case(1)
+        place.case(2)
+        place.run()
+        assert place.compared()[0].equal
+        rows = "SELECT nrm_case, channel, counselling FROM client ORDER BY nrm_case"
+        good = [(ref, channel) for ref, channel, _ in site.rows(rows)]
+        (first, _), (second, _) = good
+        site.execute(
+            f"UPDATE client SET channel = 'x', counselling = 'theirs' WHERE nrm_case = '{first}'",
+            f"DELETE FROM client WHERE nrm_case = '{second}'",
+        )
+        assert {one[2] for one in place.compared()[1]} == {"altered", "missing"}
+        assert place.repaired() == {"repaired": 2}
+        found = site.rows(rows)
+        assert [(ref, channel) for ref, channel, _ in found] == good
+        assert [told for _, _, told in found] == ["theirs", None]
+    finally:
+        place.close()
+
+
+MORE = {
+    "postgresql": {
+        "GRANT SELECT ON payroll TO {user}": "other tables (payroll)",
+        "GRANT SELECT (pay) ON payroll TO {user}": "other tables (payroll)",
+        "GRANT TRUNCATE ON client TO {user}": "empty it at once",
+        "ALTER TABLE client OWNER TO {user}": "drop it",
+        "GRANT SELECT ON client TO {user}": "that no map names (id, counselling)",
+        "GRANT pg_read_all_data TO {user}": "what pg_read_all_data may",
+        "GRANT pg_execute_server_program TO {user}": "what pg_execute_server_program may",
+        "GRANT CREATE ON DATABASE {database} TO {user}": "make schemas",
+        "ALTER ROLE {user} CREATEROLE": "make and change roles",
+    },
+    "mariadb": {
+        "GRANT SELECT ON {database}.payroll TO {user}@'%'": "other tables (payroll)",
+        "GRANT SELECT (pay) ON {database}.payroll TO {user}@'%'": "other tables (payroll)",
+        "GRANT DROP ON {database}.client TO {user}@'%'": "DROP on",
+        "GRANT ALL PRIVILEGES ON {database}.* TO {user}@'%'": "ALL PRIVILEGES on",
+        "GRANT FILE ON *.* TO {user}@'%'": "FILE on all databases",
+        "GRANT SELECT ON {database}.client TO {user}@'%' WITH GRANT OPTION": "GRANT OPTION on",
+    },
+}
+
+
+def test_a_right_in_excess_is_told(site: Site) -> None:
+    (site.folder / "mapping.toml").write_text(KEPT)
+    site.execute(RICH[site.kind], "CREATE TABLE payroll (id int, pay int)")
+    site.run_printed()
+    names = {"user": site.user, "database": sa.make_url(site.url).database}
+    if site.kind == "postgresql":
+        site.execute(f"GRANT USAGE ON SEQUENCE client_id_seq TO {site.user}")
+
+    mapping = load_mapping(site.folder / "mapping.toml")
+    sink = SqlSink(site.url, "POL-1", "test-hub", mapping=mapping)
+    site._sinks.append(sink)
+    own = [sink.tables.whole_layout(kind).table for kind in sink.tables.kinds()]
+
+    def told() -> str:
+        sink.database.engine.dispose()  # a session learns of its roles when it begins
+        with sink.database.reading() as db:
+            return "; ".join(too_many(db, [*sink.own_tables(), *own], used(mapping.maps)))
+
+    assert told() == ""
+    for statement, words in MORE[site.kind].items():
+        site.execute(statement.format(**names))
+        assert words in told(), statement
+        assert "PASSWORD" not in told()
+        _take_back(site, statement.format(**names))
+    assert told() == ""
+    site.execute(next(iter(MORE[site.kind])).format(**names))
+    [found] = [one for one in sink.check() if one.subject == "rights"]
+    assert found.level == "warning"
+    assert "payroll" in found.text
+
+
+def _take_back(site: Site, statement: str) -> None:
+    if statement.startswith("ALTER TABLE"):
+        site.execute("ALTER TABLE client OWNER TO CURRENT_USER", *_again(site))
+        site.execute(f"GRANT USAGE ON SEQUENCE client_id_seq TO {site.user}")
+    elif statement.startswith("ALTER ROLE"):
+        site.execute(statement.replace("CREATEROLE", "NOCREATEROLE"))
+    else:
+        taken = statement.replace("GRANT ", "REVOKE ", 1).replace(" TO ", " FROM ")
+        if taken.endswith(" WITH GRANT OPTION"):
+            taken = taken.replace(" WITH GRANT OPTION", "").replace("SELECT ON", "GRANT OPTION ON")
+        site.execute(taken)
+        site.execute(*_again(site))
+
+
+def _again(site: Site) -> list[str]:
+    """The rights of the mapping's table, which taking back more may have taken with it."""
+    printed = said("connector", "ddl", site.folder / "partner.toml", "--user", site.user)
+    return [
+        one for one in re.split(r";\n+", printed) if one.startswith("GRANT ") and "client" in one
+    ]
 
 
 # -- foreign keys --------------------------------------------------------------------------------

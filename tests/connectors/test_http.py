@@ -19,8 +19,19 @@ from tests.connectors.builder import MiniHub, case_opened
 Answer = Callable[[httpx2.Request], httpx2.Response]
 
 
+def client_of(answer: Answer) -> httpx2.Client:
+    """Answers come in pieces, as from a server."""
+
+    def streamed(request: httpx2.Request) -> httpx2.Response:
+        whole = answer(request)
+        pieces = httpx2.ByteStream(whole.content)
+        return httpx2.Response(whole.status_code, headers=whole.headers, stream=pieces)
+
+    return httpx2.Client(transport=httpx2.MockTransport(streamed))
+
+
 def inbox(answer: Answer) -> HttpInbox:
-    client = httpx2.Client(transport=httpx2.MockTransport(answer))
+    client = client_of(answer)
     return HttpInbox(
         "http://hub.test/", lambda m, p, b: {"x-signed": f"{m} {p} {len(b)}"}, client=client
     )
@@ -162,7 +173,7 @@ def test_publishing(hub: MiniHub, shelter: AgencyIdentity) -> None:
         assert request.headers["content-type"] == HUB_MESSAGE
         return httpx2.Response(200, content=hub.outcomes(request.content))
 
-    client = httpx2.Client(transport=httpx2.MockTransport(answer))
+    client = client_of(answer)
     transport = HttpTransport("http://hub.test", client=client)
     [outcome] = Publisher(shelter, transport).publish([case_opened()])
     assert outcome.accepted

@@ -147,3 +147,15 @@ def test_keys_are_never_printed(tmp_path: Path) -> None:
     identity = AgencyIdentity.create(tmp_path, "SH-1", "Shelter", "shelter")
     shown = repr(identity) + repr(identity.signing) + repr(identity.sealing)
     assert identity.signing.private.hex() not in shown
+
+
+@pytest.mark.parametrize("url", ["http://hub.test/\x1b[2J", "x" * 501, 7, ["http://hub.test"]])
+def test_an_approvals_addresses_are_lines_of_text(
+    hub: MiniHub, tmp_path: Path, url: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are shown, and stand in a file that is read by people."""
+    identity = AgencyIdentity.create(tmp_path, "SH-1", "Shelter", "shelter")
+    monkeypatch.setattr(hub, "topics_url", url)
+    with pytest.raises(UntrustedError, match="not usable"):
+        identity.install_approval(hub.approve(identity.enrolment_request()))
+    assert not identity.enrolled

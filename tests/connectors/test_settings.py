@@ -15,6 +15,7 @@ from connectors.delivery import REASONS
 from connectors.errors import SettingsError
 from connectors.jsonl import JsonlSink
 from connectors.runner import ALARMS
+from connectors.secret import Secret
 from connectors.settings import PartnerSettings, load_settings, open_inbox, open_sink
 from connectors.sql import SqlSink
 from tests.connectors.builder import MiniHub
@@ -47,6 +48,27 @@ def test_secrets_come_from_the_environment_or_a_file(
     (tmp_path / "url.txt").write_text("postgresql://u:other@h/db\n")
     from_file = 'home = "a"\n[sink]\nurl_file = "url.txt"\n'
     assert load_settings(written(tmp_path, from_file)).sink.url == "postgresql://u:other@h/db"
+
+
+def test_a_secret_that_others_may_read_is_told_when_it_is_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = tmp_path / "url.txt"
+    secret.write_text("postgresql://u:CANARY-pw@h/db\n")
+    settings = written(tmp_path, 'home = "a"\n[sink]\nurl_file = "url.txt"\n')
+    for mode, told in ((0o600, 0), (0o640, 1)):
+        secret.chmod(mode)
+        load_settings(settings)
+        Secret(file=secret).read(tmp_path)
+        assert caplog.text.count("can be read by others") == 2 * told
+    assert f"chmod 600 {secret}" in caplog.text
+    assert "CANARY" not in caplog.text
+
+
+def test_a_secret_that_is_no_text_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "url.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match="url_file cannot be read"):
+        load_settings(written(tmp_path, 'home = "a"\n[sink]\nurl_file = "url.txt"\n'))
 
 
 @pytest.mark.parametrize(
