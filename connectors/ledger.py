@@ -491,8 +491,9 @@ class Ledger(LedgerTables):
             values: dict[str, Any] = {
                 "reason": item.reason,
                 "detail": item.detail[:500],
-                "event_ref": item.event_ref[:100],
             }
+            if item.event_ref:
+                values["event_ref"] = item.event_ref[:100]
             if item.raw:  # of what lay in a message that opens now, each keeps its own
                 values["raw"] = item.raw
             if recalled.get(item.event_ref, -1) > item.sequence:  # and only now known to be
@@ -505,7 +506,8 @@ class Ledger(LedgerTables):
                     **{
                         "sequence": item.sequence,
                         "digest": hashlib.sha256(item.raw).hexdigest(),
-                        "raw": item.raw,
+                        "event_ref": "",
+                        "raw": b"",
                         "arrived_at": instant(at),
                         "state": "waiting",
                         **values,
@@ -552,10 +554,12 @@ class Ledger(LedgerTables):
             for row in db.execute(query)
         ]
 
-    def waiting(self, db: Connection) -> frozenset[int]:
-        """Sequences in quarantine that were not redriven or recalled."""
+    def unapplied(self, db: Connection) -> frozenset[int]:
+        """Sequences in quarantine that wait, or are never to be applied."""
         q = self.quarantine.c
-        query = sa.select(q.sequence).where(q.state == "waiting", q.sequence.is_not(None))
+        query = sa.select(q.sequence).where(
+            q.state.in_(("waiting", "discarded")), q.sequence.is_not(None)
+        )
         return frozenset(int(one) for one in db.execute(query).scalars())
 
     def released(self, db: Connection, sequences: Sequence[int]) -> None:

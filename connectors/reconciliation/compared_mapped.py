@@ -114,6 +114,10 @@ class MappedComparison:
                 if column not in kept
                 and not equal(theirs.table.c[column].type, there[key][column], ought[key][column])
             )
+            if any(there[key][column] is None for column in wrong) and any(
+                self._sides.unsure(one.event_ref) for one in writers[key]
+            ):
+                wrong = tuple(column for column in wrong if there[key][column] is not None)
             if wrong:
                 yield Difference(name, ref, "altered", wrong, row=key)
 

@@ -110,16 +110,20 @@ class Repair:
     # -- one event -----------------------------------------------------------------------------
 
     def _moved_on(self, db: Connection, ours: Connection, ref: str) -> bool:
-        """Whether a delivery after the snapshot spoke of this event, at either side."""
+        """Whether a delivery after the snapshot spoke of this event, at either side. A sequence
+        behind the last delivery is none: somebody wrote it there."""
         since = self._found.sequence
         for sink, connection in ((self._partner, db), (self._copy, ours)):
             ledger = sink.ledger
+            last = ledger.position(connection).sequence
             for table, named in (
                 (ledger.holding, ledger.holding.c.event_ref),
                 (ledger.tombstone, ledger.tombstone.c.event_ref),
                 (ledger.correction, ledger.correction.c.corrects_event),
             ):
-                query = sa.select(table.c.sequence).where(named == ref, table.c.sequence > since)
+                query = sa.select(table.c.sequence).where(
+                    named == ref, table.c.sequence > since, table.c.sequence <= last
+                )
                 if connection.execute(query.limit(1)).first() is not None:
                     return True
         return False
@@ -154,13 +158,24 @@ class Repair:
         page.cases |= {str(one["case_ref"]) for one in (before, after) if one is not None}
         if kind and self._partner.tables.has(kind):
             self._write_content(db, ours, kind, ref, own)
+        self._put_books(
+            db, ours, ref, [(self._partner.ledger.tombstone, self._copy.ledger.tombstone)]
+        )
         if own:
             return  # the rest of it stands on what the hub can no longer tell
         _put(db, self._partner.tables.timeline, ref, [after] if after else [])
-        for theirs, mine in (
+        books = [
             (self._partner.ledger.holding, self._copy.ledger.holding),
             (self._partner.ledger.evidence, self._copy.ledger.evidence),
-        ):
+            (self._partner.ledger.correction, self._copy.ledger.correction),
+        ]
+        self._put_books(db, ours, ref, books)
+
+    @staticmethod
+    def _put_books(
+        db: Connection, ours: Connection, ref: str, tables: Sequence[tuple[sa.Table, sa.Table]]
+    ) -> None:
+        for theirs, mine in tables:
             rows = ours.execute(sa.select(mine).where(mine.c.event_ref == ref)).mappings()
             _put(db, theirs, ref, [dict(row) for row in rows])
 

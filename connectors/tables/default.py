@@ -410,11 +410,38 @@ class DefaultTables:
 
     def shown(self, db: Connection, refs: Iterable[str]) -> dict[str, Held]:
         """These events as the timeline shows them, which knows no bases."""
-        t, found, wanted = self.timeline.c, {}, sorted(set(refs))
-        query = sa.select(t.event_ref, t.event_type, t.case_ref, t.categories, t.sequence)
+        t = self.timeline.c
+        return self._shown(
+            db, refs, (t.event_ref, t.case_ref, t.categories, t.sequence, t.event_type)
+        )
+
+    def standing(self, db: Connection, refs: set[str]) -> dict[str, Held]:
+        """The same of events that no book tells of, by their own rows, whichever table that is."""
+        found: dict[str, Held] = {}
+        there = set(sa.inspect(db).get_table_names(schema=self._db_schema)) if refs else set()
+        for kind in self.kinds():
+            if table_name(kind) in there:
+                names = (sa.column(one) for one in ("event_ref", "case_ref"))
+                row = sa.table(
+                    table_name(kind),
+                    *names,
+                    sa.column("categories", JSON),
+                    sa.column("sequence"),
+                    schema=self._db_schema,
+                ).c
+                columns = (row.event_ref, row.case_ref, row.categories, row.sequence)
+                found |= self._shown(db, refs, (*columns, sa.literal(kind)))
+        return found
+
+    @staticmethod
+    def _shown(
+        db: Connection, refs: Iterable[str], columns: tuple[sa.ColumnElement[Any], ...]
+    ) -> dict[str, Held]:
+        found: dict[str, Held] = {}
+        wanted = sorted(set(refs))
         for at in range(0, len(wanted), _CHUNK):
-            chunk = wanted[at : at + _CHUNK]
-            for ref, kind, case, names, since in db.execute(query.where(t.event_ref.in_(chunk))):
+            query = sa.select(*columns).where(columns[0].in_(wanted[at : at + _CHUNK]))
+            for ref, case, names, since, kind in db.execute(query):
                 found[ref] = Held(
                     kind, case, dict.fromkeys(names, ""), dict.fromkeys(names, int(since))
                 )
