@@ -421,10 +421,10 @@ class DefaultTables:
         there = set(sa.inspect(db).get_table_names(schema=self._db_schema)) if refs else set()
         for kind in self.kinds():
             if table_name(kind) in there:
-                names = (sa.column(one) for one in ("event_ref", "case_ref"))
                 row = sa.table(
                     table_name(kind),
-                    *names,
+                    sa.column("event_ref"),
+                    sa.column("case_ref"),
                     sa.column("categories", JSON),
                     sa.column("sequence"),
                     schema=self._db_schema,
