@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from connectors.mapping import load_mapping
+from connectors.sql import SqlSink
 from hub.topics import Message, open_topics
 from tests.connectors.builder import Recorded, case_opened, correction, identity_recorded
-from tests.connectors.test_reconcile import SECRET, TO, Place, new_place  # noqa: F401
+from tests.connectors.test_reconcile import SECRET, SHARED, TO, Place, new_place  # noqa: F401
 
 BOOKS = ("identity_recorded", "nrm_holding", "nrm_timeline", "nrm_evidence", "nrm_case")
 PERSON = ["demographics", "identity"]
@@ -156,3 +158,51 @@ def test_a_recall_takes_a_row_whose_books_are_gone(
     assert place.rows("SELECT * FROM identity_recorded") == []
     held = place.rows("SELECT hex(statement) FROM nrm_evidence")
     assert SECRET.encode().hex().upper() not in str(held)
+
+
+PARTNER = (
+    "CREATE TABLE client (nrm_case VARCHAR(100) PRIMARY KEY, channel VARCHAR(20), "
+    "first_name VARCHAR(40), own VARCHAR(20))"
+)
+
+
+def mapped(place: Place, text: str) -> None:
+    """The connector is started anew with this mapping."""
+    place.sink.close()
+    path = place.folder / "mapping.toml"
+    path.write_text(text)
+    place.mapping = load_mapping(path)
+    place.sink = SqlSink(str(place.sink.database.url), TO, place.hub.hub_id, mapping=place.mapping)
+    place.sink.prepare()
+
+
+def test_a_repair_after_a_mapping_grew_leaves_the_next_recall_able_to_take_it_back(
+    new_place: Callable[..., Place],  # noqa: F811
+) -> None:
+    place = new_place()
+    place.change(PARTNER)
+    name = 'first_name = "given_name"'
+    mapped(place, SHARED.replace(name, 'own = "family_name"'))
+    _, person = two(place)
+    place.run()
+    mapped(place, SHARED)
+    assert set(place.repaired()) == {"repaired"}
+    assert place.rows("SELECT first_name, own FROM client") == [(SECRET, "Person")]
+    place.deliver(place.hub.recall(TO, [(person, PERSON)]))
+    place.run()
+    assert place.rows("SELECT first_name, own FROM client") == [(None, None)]
+
+
+def test_a_repair_after_a_map_was_taken_out_forgets_nothing_a_recall_has_to_find(
+    new_place: Callable[..., Place],  # noqa: F811
+) -> None:
+    place = new_place()
+    place.change(PARTNER)
+    mapped(place, SHARED)
+    _, person = two(place)
+    place.run()
+    mapped(place, SHARED.partition('[[map]]\nevent = "IdentityRecorded"')[0])
+    place.repaired()
+    place.deliver(place.hub.recall(TO, [(person, PERSON)]))
+    place.run()
+    assert SECRET not in str(place.rows("SELECT * FROM client"))
