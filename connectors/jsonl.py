@@ -35,8 +35,8 @@ from connectors.sink import Addition, Batch, Correction, RecallPolicy, Removal
 from connectors.sql import SqlDatabase
 
 _BACK: Final = (
-    "put it back from a copy; or remove it and its state file, and take everything from the hub's "
-    "log again with `connector run --once --via http`"
+    "put it back from a copy of the same moment as its state file; or remove both, and take "
+    "everything from the hub's log again with `connector run --once --via http`"
 )
 
 
@@ -106,6 +106,10 @@ class JsonLines:
                 found.update({c: v for c, v in line["fields"].items() if c in removal.categories})
         return found
 
+    def shown(self, db: Connection) -> set[tuple[str, str]]:
+        """Event and category of all that the file holds."""
+        return {(line["event_ref"], one) for line in self._lines(db) for one in line["fields"]}
+
     def remove(self, db: Connection, removal: Removal) -> None:
         def without(line: dict[str, Any]) -> dict[str, Any] | None:
             if line["event_ref"] != removal.event_ref:
@@ -173,6 +177,7 @@ class JsonlSink(LandingSink):
             with self.database.writing() as db:
                 self._metadata.create_all(db)
             self._settle()
+            self._compare()
             self.database.wipe(True)
         except OSError as wrong:
             raise SinkDownError(f"the file cannot be written: {wrong.strerror}") from None
@@ -197,6 +202,18 @@ class JsonlSink(LandingSink):
 
     def close(self) -> None:
         self.database.close()
+
+    def _compare(self) -> None:
+        """SinkDownError unless the file holds just what the books say: put back from an older copy
+        it may hold what was recalled, which no recall would reach any more."""
+        with self.database.reading() as db:
+            held = {
+                (ref, category)
+                for ref, one in self._ledger.held(db, self._ledger.known_events(db)).items()
+                for category in one.bases
+            }
+            if self._file.shown(db) != held:
+                raise SinkDownError(f"{self.path} is not as these books left it: {_BACK}")
 
     def _settle(self) -> None:
         with self.database.writing() as db:

@@ -154,7 +154,7 @@ class LandingSink:
                 self._ledger.owe(db, sequence, sequence, told, at)
             crash.point("before_sink_commit")
         crash.point("after_sink_commit")
-        self._committed(work.recalled)
+        self._committed(True)  # what lay in quarantine has left it, recalled in part perhaps
 
     def _wanted(self, db: Connection, item: Arrived | Poison, state: str | None) -> bool:
         """Whether an item whose quarantine row is in this state has an effect to be made good.
@@ -231,7 +231,7 @@ class LandingSink:
         return work
 
     def _work(self, db: Connection, items: Sequence[Arrived | Poison], at: datetime) -> Work:
-        refs = {item.event_ref for item in items if isinstance(item, Arrived) and item.event_ref}
+        refs = {item.event_ref for item in items if item.event_ref}
         for item in items:
             if isinstance(item, Arrived) and item.recall is not None:
                 refs.update(ref for ref, _ in item.recall.items)
@@ -271,7 +271,7 @@ class LandingSink:
             held.since[category] = event.sequence
 
     def _flush(self, db: Connection, work: Work) -> None:
-        self._ledger.park(db, work.poison, work.at)
+        self._ledger.park(db, work.poison, work.at, work.buried)
         work.poison = []
         additions, work.waiting = work.waiting, []
         if not additions:
@@ -306,10 +306,11 @@ class LandingSink:
         outcomes: dict[tuple[str, str], None] = {}
         for event_ref, categories in recall.items:
             held = work.held.get(event_ref, _NOTHING)
+            # What was released since stands on that release, and no law of ours has to keep it.
             kept = {
                 category: basis
                 for category in categories
-                if category in held.bases
+                if held.since.get(category, item.sequence) < item.sequence
                 and (basis := self._recalls.own_basis.get(category)) is not None
             }
             for category, basis in kept.items():
@@ -320,6 +321,7 @@ class LandingSink:
             if gone:
                 outcome = self._remove(db, work, item, (event_ref, gone))
                 outcomes[outcome, f"{event_ref} {', '.join(gone)}"] = None
+            self._bury(db, work, item, (event_ref, categories))
         told: list[tuple[str, str | None]] = [*outcomes] or [("deleted", None)]
         work.exceptions += [
             ReceiptException(item.sequence, outcome, recall.recall_ref, detail)
@@ -361,23 +363,33 @@ class LandingSink:
                     outcome = "restricted"
             for projection in self._projections:
                 projection.remove(db, removal)
-            ledger.remove(db, event_ref, present)
+        # Nor what it told of others.
+        since = () if held is None else held.bases
+        taken = tuple(category for category in gone if category not in since)
+        ledger.remove(db, event_ref, taken)
         if not restrict:
             ledger.forget_restricted(db, event_ref, gone)
-        self._uncorrect(db, work, item.sequence, about)
-        ledger.purge_quarantine(db, event_ref, before=item.sequence)
-        ledger.bury(
+        self._uncorrect(db, work, item.sequence, (event_ref, taken))
+        return outcome
+
+    def _bury(
+        self, db: Connection, work: Work, item: Arrived, about: tuple[str, tuple[str, ...]]
+    ) -> None:
+        """No earlier delivery brings these back, also of what is kept: that is as it was held."""
+        assert item.recall is not None
+        event_ref, categories = about
+        self._ledger.purge_quarantine(db, event_ref, before=item.sequence)
+        self._ledger.bury(
             db,
             event_ref,
-            gone,
+            categories,
             sequence=item.sequence,
-            recall_ref=recall.recall_ref,
+            recall_ref=item.recall.recall_ref,
             at=work.at,
         )
-        for category in gone:
+        for category in categories:
             place = (event_ref, category)
             work.buried[place] = max(work.buried.get(place, -1), item.sequence)
-        return outcome
 
     def _uncorrect(
         self, db: Connection, work: Work, sequence: int, about: tuple[str, tuple[str, ...]]
@@ -387,6 +399,7 @@ class LandingSink:
         if dropped is None:
             return
         corrects, category, name = dropped
+        self._ledger.uncorrect_restricted(db, corrects, category, name)
         if corrects not in work.held:
             work.held.update(self._ledger.held(db, [corrects]))
         corrected = work.held.get(corrects, _NOTHING)

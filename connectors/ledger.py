@@ -370,6 +370,20 @@ class Ledger(LedgerTables):
             self.restricted.delete().where(r.event_ref == event_ref, r.category.in_(categories))
         )
 
+    def uncorrect_restricted(
+        self, db: Connection, event_ref: str, category: str, field: str
+    ) -> None:
+        """The value of a field leaves what is restricted too, whatever columns it had."""
+        r = self.restricted.c
+        mine = (r.event_ref == event_ref, r.category == category)
+        kept = db.execute(sa.select(r.content).where(*mine)).scalar()
+        if kept is not None:
+            names = {field, *(f"{field}_{end}" for end in ("stated", "amount", "currency"))}
+            content = {
+                name: None if name in names else value for name, value in json.loads(kept).items()
+            }
+            db.execute(self.restricted.update().where(*mine).values(content=json.dumps(content)))
+
     def keep_corrections(
         self, db: Connection, parts: Sequence[CorrectionPart]
     ) -> dict[str, set[str]]:
@@ -458,28 +472,46 @@ class Ledger(LedgerTables):
 
     # -- quarantine ------------------------------------------------------------------------
 
-    def park(self, db: Connection, poison: Sequence[Poison], at: datetime) -> None:
+    def park(
+        self,
+        db: Connection,
+        poison: Sequence[Poison],
+        at: datetime,
+        buried: Mapping[tuple[str, str], int],
+    ) -> None:
+        """buried: (event_ref, category) → sequence of the recall, as far as there is one."""
         q = self.quarantine.c
+        recalled: dict[str, int] = {}
+        for (ref, _), sequence in buried.items():
+            recalled[ref] = max(recalled.get(ref, -1), sequence)
         for item in poison:
             known = db.execute(
                 sa.select(q.id).where(q.sequence == item.sequence, q.state == "waiting")
             ).scalar()
-            values = {
+            values: dict[str, Any] = {
                 "reason": item.reason,
                 "detail": item.detail[:500],
-                "event_ref": item.event_ref[:100],
             }
+            if item.event_ref:
+                values["event_ref"] = item.event_ref[:100]
+            if item.raw:  # of what lay in a message that opens now, each keeps its own
+                values["raw"] = item.raw
+            if recalled.get(item.event_ref, -1) > item.sequence:  # and only now known to be
+                values |= {"reason": "recalled", "detail": "", "state": "recalled", "raw": b""}
             if known is not None:
                 db.execute(self.quarantine.update().where(q.id == known).values(**values))
                 continue
             db.execute(
                 self.quarantine.insert().values(
-                    sequence=item.sequence,
-                    digest=hashlib.sha256(item.raw).hexdigest(),
-                    raw=item.raw,
-                    arrived_at=instant(at),
-                    state="waiting",
-                    **values,
+                    **{
+                        "sequence": item.sequence,
+                        "digest": hashlib.sha256(item.raw).hexdigest(),
+                        "event_ref": "",
+                        "raw": b"",
+                        "arrived_at": instant(at),
+                        "state": "waiting",
+                        **values,
+                    }
                 )
             )
 
@@ -522,10 +554,12 @@ class Ledger(LedgerTables):
             for row in db.execute(query)
         ]
 
-    def waiting(self, db: Connection) -> frozenset[int]:
-        """Sequences in quarantine that were not redriven or recalled."""
+    def unapplied(self, db: Connection) -> frozenset[int]:
+        """Sequences in quarantine that wait, or are never to be applied."""
         q = self.quarantine.c
-        query = sa.select(q.sequence).where(q.state == "waiting", q.sequence.is_not(None))
+        query = sa.select(q.sequence).where(
+            q.state.in_(("waiting", "discarded")), q.sequence.is_not(None)
+        )
         return frozenset(int(one) for one in db.execute(query).scalars())
 
     def released(self, db: Connection, sequences: Sequence[int]) -> None:

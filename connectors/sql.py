@@ -133,8 +133,8 @@ class SqlSink(LandingSink):
         self.database.close()
 
     def _work(self, db: Connection, items: Sequence[Arrived | Poison], at: datetime) -> Work:
-        """Whoever deletes our holdings by hand must not keep what is recalled: what the timeline
-        says of a recalled event counts as held."""
+        """Whoever deletes our holdings by hand must not keep what is recalled: what the timeline,
+        or else the event's own row, says of a recalled event counts as held."""
         work = super()._work(db, items, at)
         recalled = {
             ref
@@ -142,7 +142,9 @@ class SqlSink(LandingSink):
             if isinstance(item, Arrived) and item.recall is not None
             for ref, _ in item.recall.items
         }
-        for ref, shown in self.tables.shown(db, recalled).items():
+        there = self.tables.shown(db, recalled)
+        there |= self.tables.standing(db, recalled - set(there) - set(work.held))
+        for ref, shown in there.items():
             held = work.held.setdefault(ref, shown)
             held.bases.update({c: "" for c in shown.bases if c not in held.bases})
             held.since.update({c: n for c, n in shown.since.items() if c not in held.since})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 from connectors.conformance.bench import Bench, claimed
 from connectors.conformance.made import (
     CANARY,
     NOW,
     batch,
+    corrected,
     demographics,
     identity,
     poison,
@@ -48,11 +51,13 @@ class Recalling:
     def test_an_older_delivery_does_not_bring_it_back(self, bench: Bench) -> None:
         """Quarantined at 1, recalled at 2, redriven afterwards."""
         sink = claimed(bench)
-        sink.apply(batch(poison(1), recalled(2, ("e-1", ["identity"])), demographics(3)))
+        unread = poison(1, raw=CANARY.encode())
+        sink.apply(batch(unread, recalled(2, ("e-1", ["identity"])), demographics(3)))
         [row] = sink.quarantine()
         sink.redrive(row.id, [identity(1)], NOW)
         shown = bench.shown("e-1") or {}
         assert (shown["given_name"], shown["gender"]) == (None, "f")
+        assert CANARY.encode() not in bench.stored()
 
     def test_a_newer_release_does(self, bench: Bench) -> None:
         sink = claimed(bench)
@@ -61,10 +66,13 @@ class Recalling:
 
     def test_a_recall_redriven_late_leaves_what_was_released_since(self, bench: Bench) -> None:
         sink = claimed(bench)
-        sink.apply(batch(poison(1), identity(2)))
+        sink.apply(batch(identity(1), corrected(2, "e-1", "family_name", "Right"), poison(3)))
+        sink.apply(batch(identity(4), corrected(5, "e-1", "family_name", "Right")))
         [row] = sink.quarantine()
-        sink.redrive(row.id, [recalled(1, ("e-1", ["identity"]))], NOW)
-        assert (bench.shown("e-1") or {})["given_name"] == CANARY
+        told = ("e-1", ["identity"]), ("e-9", ["case_management", "identity"])
+        sink.redrive(row.id, [recalled(3, *told)], NOW)
+        shown = bench.shown("e-1") or {}
+        assert (shown["given_name"], shown["family_name"]) == (CANARY, "Right")
 
     def test_a_recall_reaches_the_quarantine(self, bench: Bench) -> None:
         sink = claimed(bench)
@@ -74,10 +82,42 @@ class Recalling:
         assert (row.state, row.raw) == ("recalled", b"")
         assert CANARY.encode() not in bench.stored()
 
+    def test_what_is_known_to_be_recalled_only_later_leaves_the_quarantine(
+        self, bench: Bench
+    ) -> None:
+        """It could not be told what was in it when the recall came."""
+        sink = claimed(bench)
+        sink.apply(batch(poison(1, raw=CANARY.encode()), recalled(2, ("e-1", ["identity"]))))
+        [row] = sink.quarantine()
+        sink.redrive(row.id, [poison(1, "e-1", CANARY.encode())], NOW)
+        assert sink.quarantine() == []
+        [row] = sink.quarantine(waiting_only=False)
+        assert (row.state, row.raw) == ("recalled", b"")
+        assert CANARY.encode() not in bench.stored()
+
+    def test_after_an_upgrade_a_recall_reaches_what_came_before(self, bench: Bench) -> None:
+        """The newer schema has a field more and one less, and nothing of it has come yet."""
+        sink = claimed(bench)
+        sink.apply(batch(identity(1, birth_place=CANARY), demographics(2)))
+        document = copy.deepcopy(bench.schemas.by_type("IdentityRecorded").document)
+        fields = [one for one in document["fields"] if one["name"] != "birth_place"]
+        added = {
+            "name": "told_to", "type": ["null", "string"], "default": None, "category": "identity"
+        }  # fmt: skip
+        bench.schemas.register({**document, "fields": [*fields, added]})
+        sink = claimed(bench)
+        sink.apply(batch(recalled(3, ("e-1", ["identity"]))))
+        shown = bench.shown("e-1") or {}
+        assert (shown["given_name"], shown["gender"]) == (None, "f")
+        assert CANARY.encode() not in bench.stored()
+
     def test_kept_on_an_own_basis(self, bench: Bench) -> None:
         sink = claimed(bench, RecallPolicy(own_basis={"identity": "Archive Act s. 3"}))
-        sink.apply(batch(identity(1), demographics(2)))
-        sink.apply(batch(recalled(3, ("e-1", ["identity", "demographics"]))))
+        sink.apply(batch(identity(1), demographics(2), poison(3, "e-1", b"not held before")))
+        sink.apply(batch(recalled(4, ("e-1", ["identity"]))))
+        assert sink.quarantine() == []
+        assert b"not held before" not in bench.stored()
+        sink.apply(batch(recalled(5, ("e-1", ["identity", "demographics"]))))
         shown = bench.shown("e-1") or {}
         assert (shown["given_name"], shown["gender"]) == (CANARY, None)
         exceptions = sink.owed(10)[-1].exceptions
@@ -96,4 +136,11 @@ class Recalling:
         assert outcome in ("restricted", "deleted")
         assert outcome == "restricted" or CANARY.encode() not in bench.stored()
         sink.apply(batch(recalled(4, ("e-1", ["identity"]))))
+        assert CANARY.encode() not in bench.stored()
+
+    def test_a_recalled_correction_leaves_what_is_restricted(self, bench: Bench) -> None:
+        sink = claimed(bench)
+        sink.apply(batch(identity(1, given_name="x"), corrected(2, "e-1", "given_name", CANARY)))
+        sink.apply(batch(recalled(3, ("e-1", ["identity"]), action="restrict")))
+        sink.apply(batch(recalled(4, ("e-9", ["case_management", "identity"]))))
         assert CANARY.encode() not in bench.stored()

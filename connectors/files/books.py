@@ -188,6 +188,10 @@ class Journal:
     def names(self) -> set[str]:
         return set(self._noted)
 
+    def removed(self) -> set[str]:
+        """Names of files that were taken away, as far as that is still noted."""
+        return {name for name, digests in self._noted.items() if digests[-1] == REMOVED}
+
     def digests(self, name: str) -> Sequence[str]:
         return self._noted.get(name, ())
 

@@ -86,9 +86,9 @@ class Files:
         self.drop.close()
 
     def noted(self) -> set[str]:
-        """Names the journal knows: of an attempt that was cut off, perhaps."""
+        """Names the journal knows and may lie there: of an attempt that was cut off, perhaps."""
         self._journal.read()
-        return self._journal.names()
+        return self._journal.names() - self._journal.removed()
 
     # -- the batch, told -------------------------------------------------------------------
 
@@ -352,6 +352,13 @@ class FilesSink(RemoteSink):
                 f"{len(ahead)} files there ({ahead[0]}) are of deliveries after {position}, the "
                 "last of these books: were they put back from a copy, or begun anew? Take these "
                 "files away, here and where they were read; what they hold is delivered again"
+            )
+        back = sorted(name for name in there if last_of(name))
+        if back:
+            raise SinkDownError(
+                f"{len(back)} files there ({back[0]}) are not in these books any more: were they "
+                "put back from a copy? They may hold what was recalled, and no recall reaches "
+                "them any more: take them away, here and where they were read"
             )
 
     def check(self) -> list[Finding]:

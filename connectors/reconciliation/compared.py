@@ -22,6 +22,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from connectors.reconciliation.replay import CopySink
 from connectors.sql import SqlSink
 from connectors.tables.default import Layout
 from connectors.tables.row_digest import OWN_CLOCK, plain
@@ -58,7 +59,7 @@ class Sides:
 
     partner: SqlSink
     theirs: Connection
-    copy: SqlSink
+    copy: CopySink
     ours: Connection
 
     def late(self) -> frozenset[int]:
@@ -72,6 +73,13 @@ class Sides:
         h = self.partner.ledger.holding.c
         query = sa.select(h.category).where(h.event_ref == ref, h.basis.like("own:%"))
         return frozenset(self.theirs.execute(query).scalars())
+
+    def unsure(self, ref: str) -> bool:
+        """Whether a correction in this event's case can no longer be told. Where it was recalled it
+        left its field empty, and nothing says which field that was."""
+        h, u = self.copy.ledger.holding.c, self.copy.untold.c
+        query = sa.select(h.event_ref).where(h.event_ref == ref, h.case_ref == u.corrects_in)
+        return self.ours.execute(query.limit(1)).first() is not None
 
     def held(self, ref: str) -> bool:
         h = self.partner.ledger.holding.c
@@ -104,6 +112,8 @@ class Comparison:
         yield from self._plain(sides.partner.tables.case, sides.copy.tables.case)
         yield from self._holdings()
         yield from self._evidence()
+        yield from self._tombstones()
+        yield from self._corrections()
 
     # -- default tables ------------------------------------------------------------------------
 
@@ -151,6 +161,8 @@ class Comparison:
         ref, name = str(row["event_ref"]), layout.table.name
         if ought is not None:
             differing = self._differing(row, ought)
+            if any(row.get(name) is None for name in differing) and self._sides.unsure(ref):
+                differing = tuple(name for name in differing if row.get(name) is not None)
             if not differing:
                 return
         own = self._sides.own(ref)
@@ -286,6 +298,47 @@ class Comparison:
             for row in page:
                 if (row["event_ref"], row["sequence"]) not in found:
                     yield Difference(theirs.name, str(row["event_ref"]), "missing", ("statement",))
+
+    # -- what keeps content away, and what changes it ------------------------------------------
+
+    def _tombstones(self) -> Iterator[Difference]:
+        theirs, ours = self._sides.partner.ledger.tombstone, self._sides.copy.ledger.tombstone
+        told = ("sequence", "recall_ref")
+        for ref, category, cause in self._books(theirs, ours, ("event_ref", "category"), told):
+            if category not in self._sides.own(ref):
+                yield Difference(theirs.name, ref, cause, (category,))
+
+    def _corrections(self) -> Iterator[Difference]:
+        theirs, ours = self._sides.partner.ledger.correction, self._sides.copy.ledger.correction
+        told = ("sequence", "told_in", "corrects_event", "field", "category", "value")
+        for ref, _, cause in self._books(theirs, ours, ("event_ref",), told):
+            if not self._sides.own(ref):
+                yield Difference(theirs.name, ref, cause)
+
+    def _books(
+        self, theirs: sa.Table, ours: sa.Table, key: tuple[str, ...], told: tuple[str, ...]
+    ) -> Iterator[tuple[str, str, str]]:
+        """First and last part of the key, and cause, of rows that differ in what they tell."""
+        names = (*key, *told)
+        mine, own = [theirs.c[one] for one in names], [ours.c[one] for one in names]
+        for page in pages(self._sides.theirs, theirs, key, mine):
+            self.rows += len(page)
+            refs = sorted({row["event_ref"] for row in page})
+            known = by_key(self._sides.ours, ours, key, refs, own)
+            for row in page:
+                place = tuple(row[one] for one in key)
+                ought = known.get(place if len(key) > 1 else place[0])
+                if ought is None:
+                    yield str(place[0]), str(place[-1]), "added"
+                elif self._differing(row, ought):
+                    yield str(place[0]), str(place[-1]), "altered"
+        for page in pages(self._sides.ours, ours, key, own):
+            refs = sorted({row["event_ref"] for row in page})
+            found = by_key(self._sides.theirs, theirs, key, refs, mine)
+            for row in page:
+                place = tuple(row[one] for one in key)
+                if (place if len(key) > 1 else place[0]) not in found:
+                    yield str(place[0]), str(place[-1]), "missing"
 
 
 def pages(

@@ -152,7 +152,7 @@ class Reconciliation:
         self.schemas = schemas or Schemas.load()
         self._told = told
         with partner.database.reading() as db:
-            self._set_aside = partner.ledger.waiting(db)
+            self._set_aside = partner.ledger.unapplied(db)
         self.copy = CopySink(
             copy_url or f"sqlite:///{scratch}/copy.db",
             identity.agency,
@@ -174,10 +174,10 @@ class Reconciliation:
         with self.partner.database.reading() as theirs:
             _one_moment(theirs)
             self.sequence = self.partner.ledger.position(theirs).sequence
-            waiting = self.partner.ledger.waiting(theirs)
-            if not self._set_aside <= waiting:
+            unapplied = self.partner.ledger.unapplied(theirs)
+            if not self._set_aside <= unapplied:
                 raise RetryError("something came out of quarantine meanwhile: reconcile again")
-            self.copy.set_aside(waiting)
+            self.copy.set_aside(unapplied)
             self._bring(self.sequence)
             with self.copy.database.reading() as ours:
                 sides = Sides(self.partner, theirs, self.copy, ours)
@@ -239,18 +239,22 @@ class Reconciliation:
 
     def _untold(self, refs: set[str]) -> set[str]:
         """Of these events, those the partner holds more of than the hub can still tell: the person
-        was erased, or it is recalled and the recall has not been sent yet."""
+        was erased, or it is recalled and the recall has not been sent yet. What a recall that was
+        applied took back is no such thing: somebody brought it back."""
         u = self.copy.untold.c
         with self.copy.database.reading() as db:
             asked = set(db.execute(sa.select(u.event_ref).where(u.event_ref.in_(refs))).scalars())
             ours = self.copy.ledger.held(db, asked)
+            gone = self.copy.ledger.tombstones(db, asked)
         with self.partner.database.reading() as db:
             theirs = self.partner.ledger.held(db, asked)
         nothing = Held()
         return {
             ref
             for ref in asked
-            if set(theirs.get(ref, nothing).bases) - set(ours.get(ref, nothing).bases)
+            for category, since in theirs.get(ref, nothing).since.items()
+            if category not in ours.get(ref, nothing).bases
+            and since > gone.get((ref, category), -1)
         }
 
 

@@ -9,6 +9,7 @@ a receipt that says `applied`, with the cause as its detail.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -110,16 +111,20 @@ class Repair:
     # -- one event -----------------------------------------------------------------------------
 
     def _moved_on(self, db: Connection, ours: Connection, ref: str) -> bool:
-        """Whether a delivery after the snapshot spoke of this event, at either side."""
+        """Whether a delivery after the snapshot spoke of this event, at either side. A sequence
+        behind the last delivery is none: somebody wrote it there."""
         since = self._found.sequence
         for sink, connection in ((self._partner, db), (self._copy, ours)):
             ledger = sink.ledger
+            last = ledger.position(connection).sequence
             for table, named in (
                 (ledger.holding, ledger.holding.c.event_ref),
                 (ledger.tombstone, ledger.tombstone.c.event_ref),
                 (ledger.correction, ledger.correction.c.corrects_event),
             ):
-                query = sa.select(table.c.sequence).where(named == ref, table.c.sequence > since)
+                query = sa.select(table.c.sequence).where(
+                    named == ref, table.c.sequence > since, table.c.sequence <= last
+                )
                 if connection.execute(query.limit(1)).first() is not None:
                     return True
         return False
@@ -154,13 +159,24 @@ class Repair:
         page.cases |= {str(one["case_ref"]) for one in (before, after) if one is not None}
         if kind and self._partner.tables.has(kind):
             self._write_content(db, ours, kind, ref, own)
+        self._put_books(
+            db, ours, ref, [(self._partner.ledger.tombstone, self._copy.ledger.tombstone)]
+        )
         if own:
             return  # the rest of it stands on what the hub can no longer tell
         _put(db, self._partner.tables.timeline, ref, [after] if after else [])
-        for theirs, mine in (
+        books = [
             (self._partner.ledger.holding, self._copy.ledger.holding),
             (self._partner.ledger.evidence, self._copy.ledger.evidence),
-        ):
+            (self._partner.ledger.correction, self._copy.ledger.correction),
+        ]
+        self._put_books(db, ours, ref, books)
+
+    @staticmethod
+    def _put_books(
+        db: Connection, ours: Connection, ref: str, tables: Sequence[tuple[sa.Table, sa.Table]]
+    ) -> None:
+        for theirs, mine in tables:
             rows = ours.execute(sa.select(mine).where(mine.c.event_ref == ref)).mappings()
             _put(db, theirs, ref, [dict(row) for row in rows])
 
@@ -245,23 +261,18 @@ class Repair:
             return outcome
         for one in about:
             if one.table == "nrm_mapped":
-                rows = ours.execute(sa.select(mine.mapped).where(mine.mapped.c.event_ref == ref))
-                kept = [dict(row) for row in rows.mappings()]
-                own = self._own(db, ref)
-                m = theirs.mapped.c
                 recalled = self._recalled(ours, ref, one)
                 if recalled:  # the connector filled it and could not take it back
                     theirs.remove(db, recalled)
-                db.execute(
-                    theirs.mapped.delete().where(m.event_ref == ref, m.category.not_in(own or [""]))
-                    if own
-                    else theirs.mapped.delete().where(m.event_ref == ref)
-                )
+                elif one.cause == "added":
+                    # Of a map that is gone, perhaps: then the next recall has to find it here.
+                    outcome = "by_hand"
+                    continue
+                rows = ours.execute(sa.select(mine.mapped).where(mine.mapped.c.event_ref == ref))
+                own = self._own(db, ref)
+                kept = [dict(row) for row in rows.mappings()]
                 kept = [row for row in kept if not own or row["category"] not in ("", *own)]
-                if kept:
-                    db.execute(theirs.mapped.insert(), kept)
-                if one.cause == "added" and not recalled:
-                    outcome = "by_hand"  # what it put into the row may be the partner's own by now
+                _put_writers(db, theirs.mapped, kept)
                 continue
             if self._row_moved_on(db, ours, one):
                 outcome = "moved_on"
@@ -310,6 +321,17 @@ class Repair:
                 run = []
             if sequence is not None:
                 run.append(sequence)
+
+
+def _put_writers(db: Connection, mapped: sa.Table, rows: Sequence[Row]) -> None:
+    """These rows of nrm_mapped, each with the columns that a mapping of before filled besides."""
+    m = mapped.c
+    for row in rows:
+        mine = [m[one] == row[one] for one in ("event_ref", "table_name", "category")]
+        same = db.execute(sa.select(m.columns).where(*mine, m.row_key == row["row_key"])).scalar()
+        filled = {*json.loads(row["columns"]), *json.loads(same or "[]")}
+        db.execute(mapped.delete().where(*mine))
+        db.execute(mapped.insert().values({**row, "columns": json.dumps(sorted(filled))}))
 
 
 def _row(db: Connection, table: sa.Table, ref: str) -> Row | None:

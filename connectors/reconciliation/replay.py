@@ -102,7 +102,10 @@ class CopySink(SqlSink):
             self.mapped.flat = True
         self.until: int | None = None
         self.untold = sa.Table(
-            "untold", sa.MetaData(), sa.Column("event_ref", sa.String(100), primary_key=True)
+            "untold",
+            sa.MetaData(),
+            sa.Column("event_ref", sa.String(100), primary_key=True),
+            sa.Column("corrects_in", sa.String(100), nullable=False),  # case; "" of no correction
         )
         if passing:
             sa.event.listen(self.database.engine, "connect", _not_durable)
@@ -141,7 +144,7 @@ class CopySink(SqlSink):
     def _note_untold(self, items: Sequence[Arrived | Poison]) -> None:
         """Events of which something was released that the hub can no longer tell."""
         refs = {
-            item.event_ref
+            item.event_ref: item.case_ref if item.event_type == "RecordCorrected" else ""
             for item in items
             if isinstance(item, Arrived)
             and item.kind == "release"
@@ -151,7 +154,10 @@ class CopySink(SqlSink):
             with self.database.writing() as db:
                 for these in among(db, self.untold.c.event_ref, refs):
                     db.execute(self.untold.delete().where(these))
-                db.execute(self.untold.insert(), [{"event_ref": ref} for ref in sorted(refs)])
+                db.execute(
+                    self.untold.insert(),
+                    [{"event_ref": ref, "corrects_in": case} for ref, case in sorted(refs.items())],
+                )
 
     def _aside(self, item: Arrived | Poison) -> Arrived | Poison:
         if item.sequence not in self._set_aside:

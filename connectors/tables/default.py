@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -151,6 +151,8 @@ class DefaultTables:
         self._db_schema = metadata.schema
         self._leave_out = frozenset(leave_out)
         self._layouts: dict[str, Layout] = {}
+        self._whole: dict[tuple[str, int], Layout] = {}
+        self._there: dict[str, frozenset[str]] = {}  # table → columns it had when looked at last
         self._ready: set[tuple[str, bytes]] = set()
         ref, name = sa.String(100), sa.String(64)
         self.timeline = sa.Table(
@@ -219,6 +221,35 @@ class DefaultTables:
         for schema in self._schemas.versions(event_type):
             self._extend(event_type, schema)
         return self._layouts[event_type]
+
+    def _stored(self, db: Connection, event_type: str) -> Layout | None:
+        """The layout with the fields of every version, as far as the table has their columns.
+
+        What is recalled may have come under an older version, and before the first delivery of a
+        newer one there are no columns for that. None if there is no table.
+        """
+        versions = self._schemas.versions(event_type)
+        layout = self._whole.get((event_type, len(versions)))
+        if layout is None:
+            for schema in versions:
+                layout = extended(layout, schema, self._db_schema)
+            assert layout is not None
+            self._whole[event_type, len(versions)] = layout
+        name = layout.table.name
+        there = self._there.get(name, frozenset())
+        if not there.issuperset(layout.blank):
+            inspector = sa.inspect(db)
+            if not inspector.has_table(name, schema=self._db_schema):
+                return None
+            columns = inspector.get_columns(name, schema=self._db_schema)
+            there = self._there[name] = frozenset(one["name"] for one in columns)
+        if there.issuperset(layout.blank):
+            return layout
+        columns_there = {
+            field: [target for target in several if target.column in there]
+            for field, several in layout.columns.items()
+        }
+        return replace(layout, columns=columns_there)
 
     # -- adding ----------------------------------------------------------------------------
 
@@ -360,8 +391,11 @@ class DefaultTables:
     def read(self, db: Connection, removal: Removal) -> Mapping[str, Mapping[str, Any]]:
         if removal.event_type in self._leave_out:
             return {}
-        layout = self._layout(removal.event_type)
-        query = sa.select(layout.table).where(layout.table.c.event_ref == removal.event_ref)
+        layout = self._stored(db, removal.event_type)
+        if layout is None:
+            return {}
+        chosen = [layout.table.c[t.column] for several in layout.columns.values() for t in several]
+        query = sa.select(*chosen).where(layout.table.c.event_ref == removal.event_ref)
         row = db.execute(query).mappings().one_or_none()
         if row is None:
             return {}
@@ -370,18 +404,44 @@ class DefaultTables:
                 t.column: row[t.column]
                 for parts in layout.columns_of([category], removal.left).values()
                 for t in parts
-                if t.column in row
             }
             for category in removal.categories
         }
 
     def shown(self, db: Connection, refs: Iterable[str]) -> dict[str, Held]:
         """These events as the timeline shows them, which knows no bases."""
-        t, found, wanted = self.timeline.c, {}, sorted(set(refs))
-        query = sa.select(t.event_ref, t.event_type, t.case_ref, t.categories, t.sequence)
+        t = self.timeline.c
+        return self._shown(
+            db, refs, (t.event_ref, t.case_ref, t.categories, t.sequence, t.event_type)
+        )
+
+    def standing(self, db: Connection, refs: set[str]) -> dict[str, Held]:
+        """The same of events that no book tells of, by their own rows, whichever table that is."""
+        found: dict[str, Held] = {}
+        there = set(sa.inspect(db).get_table_names(schema=self._db_schema)) if refs else set()
+        for kind in self.kinds():
+            if table_name(kind) in there:
+                row = sa.table(
+                    table_name(kind),
+                    sa.column("event_ref"),
+                    sa.column("case_ref"),
+                    sa.column("categories", JSON),
+                    sa.column("sequence"),
+                    schema=self._db_schema,
+                ).c
+                columns = (row.event_ref, row.case_ref, row.categories, row.sequence)
+                found |= self._shown(db, refs, (*columns, sa.literal(kind)))
+        return found
+
+    @staticmethod
+    def _shown(
+        db: Connection, refs: Iterable[str], columns: tuple[sa.ColumnElement[Any], ...]
+    ) -> dict[str, Held]:
+        found: dict[str, Held] = {}
+        wanted = sorted(set(refs))
         for at in range(0, len(wanted), _CHUNK):
-            chunk = wanted[at : at + _CHUNK]
-            for ref, kind, case, names, since in db.execute(query.where(t.event_ref.in_(chunk))):
+            query = sa.select(*columns).where(columns[0].in_(wanted[at : at + _CHUNK]))
+            for ref, case, names, since, kind in db.execute(query):
                 found[ref] = Held(
                     kind, case, dict.fromkeys(names, ""), dict.fromkeys(names, int(since))
                 )
@@ -397,7 +457,9 @@ class DefaultTables:
             self._recount(db, removal.case_ref)
         if removal.event_type in self._leave_out:
             return
-        layout = self._layout(removal.event_type)
+        layout = self._stored(db, removal.event_type)
+        if layout is None:
+            return
         row = layout.table.c.event_ref == removal.event_ref
         if not removal.left:
             db.execute(layout.table.delete().where(row))
@@ -416,7 +478,9 @@ class DefaultTables:
     def correct(self, db: Connection, correction: Correction) -> None:
         if correction.event_type in self._leave_out:
             return
-        layout = self._layout(correction.event_type)
+        layout = self._stored(db, correction.event_type)
+        if layout is None:
+            return
         row: dict[str, Any] = {}
         for target in layout.columns.get(correction.field, ()):
             try:

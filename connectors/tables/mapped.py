@@ -218,7 +218,8 @@ class MappedTables:
             gone = {
                 column: None
                 for column in columns
-                if not overtaken(writers, column, order, removal.event_ref)
+                if column in partner.table.c  # else the partner has dropped it since
+                and not overtaken(writers, column, order, removal.event_ref)
                 and partner.table.c[column].nullable
             }
             if gone:

@@ -91,6 +91,8 @@ class PartnerCase:
                     one.bases[category] = f"own:{own}"[:200]
                 else:
                     gone.append(category)
+                place = (ref, category)
+                self._buried[place] = max(self._buried.get(place, -1), sequence)
             if not gone:
                 continue
             if one is not None:
@@ -101,10 +103,8 @@ class PartnerCase:
                     one.shown = dict(one.bases)
                 if not one.bases:
                     del self.held[ref]
-            self._uncorrect(ref, gone)
-            for category in gone:
-                place = (ref, category)
-                self._buried[place] = max(self._buried.get(place, -1), sequence)
+            # What was told anew since, before a recall that was applied late, stays.
+            self._uncorrect(ref, [c for c in gone if one is None or c not in one.bases])
 
     # -- corrections ---------------------------------------------------------------------------
 

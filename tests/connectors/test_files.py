@@ -540,3 +540,17 @@ def test_books_put_back_from_a_copy_do_not_leave_files_that_no_recall_would_find
     sink.apply(batch(identity(2), demographics(3)))
     sink.apply(batch(recalled(4, ("e-1", ["identity"]))))
     assert CANARY.encode() not in bench.stored()
+
+
+def test_a_file_put_back_after_its_recall_stops_the_connector(bench: FileBench) -> None:
+    sink = claimed(bench)
+    sink.apply(batch(opened_case(1), identity(2)))
+    [file] = bench.folder.glob("identity_recorded-*")
+    older = file.read_bytes()
+    sink.apply(batch(recalled(3, ("e-1", ["identity"]))))
+    sink.close()
+    file.write_bytes(older)
+    with pytest.raises(SinkDownError, match="put back from a copy"):
+        bench.open()
+    file.unlink()
+    assert bench.open().position().sequence == 3

@@ -19,6 +19,7 @@ from connectors.conformance import (
     opened_case,
     recalled,
 )
+from connectors.errors import SinkDownError
 from connectors.jsonl import JsonlSink
 from connectors.sink import RecallPolicy
 from schemas.registry import Schemas
@@ -115,3 +116,15 @@ def test_additions_after_a_recall_in_the_same_batch(bench: JsonlBench) -> None:
     assert bench.shown("e-1") is None
     assert bench.shown("e-2") is not None
     assert bench.shown("e-0") is not None
+
+
+def test_an_older_file_beside_newer_books_is_refused(bench: JsonlBench) -> None:
+    """It is no shorter than what counts, and holds what was recalled since."""
+    sink = claimed(bench)
+    sink.apply(batch(identity(1), opened_case(2)))
+    older = bench.path.read_bytes()
+    sink.apply(batch(recalled(3, ("e-1", ["identity"]))))
+    sink.close()
+    bench.path.write_bytes(older)
+    with pytest.raises(SinkDownError, match="a copy of the same moment"):
+        bench.open()

@@ -227,6 +227,15 @@ def test_when_all_is_recalled_the_row_goes_or_stays_as_set(bench: MappedBench) -
     assert row == {"nrm_case": "nc-2", "channel": None, "source": None, "remark": "own"}
 
 
+def test_a_recall_passes_over_a_column_that_was_dropped_since(bench: MappedBench) -> None:
+    claimed(bench).apply(batch(opened_case(1), identity(2, family_name="Wide")))
+    bench.execute("ALTER TABLE client DROP COLUMN surname")
+    sink = bench.open(mapping=GOOD.replace('surname = "family_name"\n', ""))
+    sink.claim()
+    sink.apply(batch(recalled(3, ("e-1", ["identity"]))))
+    assert bench.clients("channel, born") == [{"channel": "self", "born": None}]
+
+
 def test_a_correction_reaches_the_mapped_column(bench: MappedBench) -> None:
     claimed(bench).apply(
         batch(identity(1, family_name="Wrong"), corrected(2, "e-1", "family_name", "Right"))
