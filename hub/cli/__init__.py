@@ -15,7 +15,6 @@ import os
 import sys
 from collections.abc import Callable
 from functools import wraps
-from importlib import metadata
 from pathlib import Path
 from typing import NoReturn, ParamSpec, TypeVar
 
@@ -125,6 +124,8 @@ def version() -> None:
 
     Example: nrm-hub version
     """
+    from importlib import metadata
+
     typer.echo(metadata.version("nrm-hub"))
 
 
@@ -133,20 +134,8 @@ def in_one_line(run: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(run)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        from connectors.errors import ConnectorError
-        from hub.domain.policy import PolicyError
-        from hub.errors import HubError, Refused
-        from hub.topics.broker import BrokerError
-        from hub.topics.jars import JarsError
-        from hub.topics.port import TopicError
-
-        ours = (HubError, ConnectorError, TopicError, PolicyError, BrokerError, JarsError)
         try:
             return run(*args, **kwargs)
-        except Refused as wrong:
-            _fail(str(wrong) if wrong.step else f"{wrong.detail} ({wrong.reason})")
-        except ours as wrong:
-            _fail(str(wrong))
         except BrokenPipeError:  # the reader of our output had enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
@@ -156,8 +145,28 @@ def in_one_line(run: Callable[P, R]) -> Callable[P, R]:
             if wrong.filename is None:
                 raise
             _fail(f"{wrong.filename}: {wrong.strerror}")
+        except Exception as wrong:
+            told = _on_purpose(wrong)
+            if told is None:
+                raise
+            _fail(told)
 
     return wrapped
+
+
+def _on_purpose(wrong: Exception) -> str | None:
+    """What an error of ours says; None of any other. Looked up late: most runs have none."""
+    from connectors.errors import ConnectorError
+    from hub.domain.policy import PolicyError
+    from hub.errors import HubError, Refused
+    from hub.topics.broker import BrokerError
+    from hub.topics.jars import JarsError
+    from hub.topics.port import TopicError
+
+    if isinstance(wrong, Refused) and not wrong.step:
+        return f"{wrong.detail} ({wrong.reason})"
+    ours = (HubError, ConnectorError, TopicError, PolicyError, BrokerError, JarsError)
+    return str(wrong) if isinstance(wrong, ours) else None
 
 
 def _fail(message: str) -> NoReturn:
