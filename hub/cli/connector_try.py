@@ -121,7 +121,10 @@ def _delivered(out: Console, seen: Seen) -> bool:
         f"\n{seen.delivered} deliveries, {seen.answered} answered with a signed receipt.",
         style="bold",
     )
-    if seen.rows is None:
+    if seen.sent:
+        out.print("Your system took these, in this order; look there whether it shows the same:")
+        _sent(out, seen)
+    elif seen.rows is None:
         out.print("This kind of sink cannot be read back here: look into your system. The books:")
         _holdings(out, seen)
     else:
@@ -145,6 +148,12 @@ def _recalled(out: Console, seen: Seen) -> bool:
         out.print("Kept on an own basis, as partner.toml has it:")
         _holdings(out, seen)
         _rows(out, still)
+    elif seen.sent:
+        recalls = sum(one.kind == "recalled" for one in seen.sent)
+        out.print(
+            f"Your system took {recalls} recalls, and its answers are its word that the content is "
+            "gone. It cannot be looked into from here: search it for what stands above."
+        )
     elif seen.rows is None:
         out.print("Gone by the books: look into your system whether it is.")
     else:
@@ -158,8 +167,22 @@ def _rows(out: Console, rows: list[Landed]) -> None:
     shown = table("where", "what", "content")
     for one in rows:
         told = ", ".join(f"{name}={value}" for name, value in one.content.items())
-        shown.add_row(one.place, one.about, told if len(told) <= SHOWN else f"{told[: SHOWN - 1]}…")
+        shown.add_row(one.place, one.about, _cut(told))
     out.print(shown if rows else "Nothing landed.", markup=False)
+
+
+def _cut(told: str) -> str:
+    return told if len(told) <= SHOWN else f"{told[: SHOWN - 1]}…"
+
+
+def _sent(out: Console, seen: Seen) -> None:
+    from connectors.landed import flat
+
+    shown = table(">delivery", "message", "about", "content")
+    for one in seen.sent:
+        told = ", ".join(f"{name}={value}" for name, value in flat(one.fields).items())
+        shown.add_row(str(one.sequence), one.kind, one.event_type, _cut(told))
+    out.print(shown, markup=False)
 
 
 def _holdings(out: Console, seen: Seen) -> None:

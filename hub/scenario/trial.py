@@ -24,6 +24,7 @@ from connectors.database.engines import read_url
 from connectors.errors import ConnectorError, RetryError, SettingsError, SinkDownError
 from connectors.landed import Landed
 from connectors.mapping import Mapping, load_mapping
+from connectors.remote.messages import Message, Messages
 from connectors.runner import Runner
 from connectors.settings import PartnerSettings, SinkSettings, open_sink
 from connectors.sink import Quarantined, Sink
@@ -38,7 +39,8 @@ TWIN: Final = "try it on a twin with --into sqlite:///twin.db"
 @dataclass
 class Seen:
     """What was found at one look. rows: None where the sink cannot show its system. leaves: what
-    that system keeps of what was recalled."""
+    that system keeps of what was recalled. sent: where the system is told of messages, those that
+    it has taken since the look before."""
 
     rows: list[Landed] | None
     held: dict[tuple[str, str], dict[str, str]]
@@ -46,6 +48,7 @@ class Seen:
     answered: int
     quarantined: list[Quarantined] = field(default_factory=list)
     leaves: str = ""
+    sent: list[Message] = field(default_factory=list)
 
 
 @dataclass
@@ -59,6 +62,7 @@ class Trial:
     made: tuple[Path, ...] = ()
     filled: list[tuple[str, str]] = field(default_factory=list)
     recalled: bool = False
+    _sent: list[Message] = field(default_factory=list)
 
     @classmethod
     def open(
@@ -79,6 +83,8 @@ class Trial:
             sink.close()
             raise
         trial = cls(practice, settings, sink, types, made)
+        if isinstance(remote := getattr(sink, "remote", None), Messages):
+            remote.taken = trial._sent.append
         try:
             sink.prepare()
             sink.claim()
@@ -125,6 +131,9 @@ class Trial:
 
     def _look(self, rows: list[Landed] | None) -> Seen:
         agency, hub = self.practice.agency, self.practice.stage.hub
+        wanted = ("", *self.types)  # a recall names no type
+        sent = [one for one in self._sent if not self.types or one.event_type in wanted]
+        self._sent.clear()
         return Seen(
             rows,
             landed.holdings(self.sink) or {},
@@ -132,6 +141,7 @@ class Trial:
             hub.receipts.acknowledged(agency),
             self.sink.quarantine(),
             landed.leaves(self.sink),
+            sent,
         )
 
     @staticmethod
