@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from connectors.commands import event_types
 from connectors.commands.agency import reported
 from connectors.commands.printed import one_line, visible
 from hub.cli.printed import console, table
@@ -54,7 +55,8 @@ def map_(
         list[str] | None, typer.Option("--table", help="Only this table; may be repeated.")
     ] = None,
     events: Annotated[
-        list[str] | None, typer.Option("--event", help="Only this event type; may be repeated.")
+        list[str] | None,
+        typer.Option(*event_types.NAMES, help="Only this event type; may be repeated."),
     ] = None,
     role: Annotated[
         str | None,
@@ -84,10 +86,8 @@ def map_(
     if address is None:
         raise SettingsError("name the database: a partner.toml, or --url")
     found = _tables(address, db_schema, tables or [])
-    known = Schemas.load().types()
-    if unknown := [one for one in events or () if one not in known]:
-        raise typer.BadParameter(f"no event type {', '.join(unknown)}", param_hint="--event")
-    proposal = _proposed(out_, found, withheld, events or ())
+    wanted = event_types.known(events, Schemas.load().types())
+    proposal = _proposed(out_, found, withheld, wanted)
     if not yes:
         proposal = _asked(proposal, withheld)
     _write(out_, proposal, found, out, yes)
@@ -159,9 +159,7 @@ def _existing(url: str) -> str:
     return url
 
 
-def _proposed(
-    out: Console, found: Found, withheld: Withheld, events: list[str] | tuple[()]
-) -> Proposal:
+def _proposed(out: Console, found: Found, withheld: Withheld, events: list[str]) -> Proposal:
     from connectors.errors import SettingsError
     from connectors.workbench.proposing import propose
     from connectors.workbench.writing import source_text

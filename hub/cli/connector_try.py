@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from connectors.commands import event_types
 from connectors.commands.agency import reported
 from hub.cli.printed import console, progress, table
 
@@ -42,7 +43,10 @@ def try_(
     ] = None,
     events: Annotated[
         list[str] | None,
-        typer.Option(help="Choose a story that brings this event type, show only its rows."),
+        typer.Option(
+            *event_types.NAMES,
+            help="Choose a story that brings this event type, show only its rows; may be repeated.",
+        ),
     ] = None,
     into: Annotated[
         str | None,
@@ -69,8 +73,9 @@ def try_(
     from hub.scenario.practice import Practice, brought, chosen
     from hub.scenario.trial import Trial, take_away
     from hub.scenario.trial import into as elsewhere
+    from schemas.registry import Schemas
 
-    wanted = _known(events or [])
+    wanted = frozenset(event_types.known(events, Schemas.load().types()))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: undone
     with tempfile.TemporaryDirectory(prefix="nrm-try-", ignore_cleanup_errors=True) as scratch:
         loaded = _loaded(settings, Path(scratch))
@@ -191,18 +196,6 @@ def _holdings(out: Console, seen: Seen) -> None:
         for category, basis in sorted(bases.items()):
             shown.add_row(kind, category, basis)
     out.print(shown)
-
-
-def _known(events: list[str]) -> frozenset[str]:
-    from schemas.registry import Schemas
-
-    types = Schemas.load().types()
-    for one in events:
-        if one not in types:
-            raise typer.BadParameter(
-                f"{one!r} is no event type; docs/events.md", param_hint="--events"
-            )
-    return frozenset(events)
 
 
 def _loaded(path: Path | None, scratch: Path) -> PartnerSettings:

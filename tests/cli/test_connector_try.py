@@ -263,7 +263,7 @@ def test_the_story_that_brings_an_event_type_is_chosen() -> None:
 
 
 def test_an_event_type_nobody_knows_is_wrong_usage() -> None:
-    done = nrm("connector", "try", "--events", "Nothing")
+    done = nrm("connector", "try", "--event", "Nothing")
     assert done.code == 2
     assert "is no event type" in told(done)
 
