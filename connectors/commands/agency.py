@@ -186,7 +186,10 @@ def publish(
         typer.Option(help="A CSV of people, one row each: FILE is a template with {column}."),
     ] = None,
     apart: Annotated[
-        bool, typer.Option(help="Sign every event alone: nobody can tell how many were published.")
+        bool,
+        typer.Option(
+            "--apart", help="Sign every event alone: nobody can tell how many were published."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per event.")] = False,
 ) -> None:

@@ -38,7 +38,7 @@ connector.command()(new)
 def run(
     settings: File,
     once: Annotated[
-        bool, typer.Option(help="Take what is there and end, instead of waiting for more.")
+        bool, typer.Option("--once", help="Take what is there and end, do not wait for more.")
     ] = False,
     via: Annotated[
         Literal["topics", "http"] | None,

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import NoReturn, ParamSpec, TypeVar
+from typing import Annotated, NoReturn, ParamSpec, TypeVar
 
 import typer
 
@@ -36,6 +36,7 @@ from hub.cli import (
     console,
     demo,
     evidence,
+    headings,
     looks,
     officers,
     operator,
@@ -107,8 +108,19 @@ app.command()(backup.restore)
 app.command()(witness.witness)
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
 @app.callback()
-def configured() -> None:
+def configured(
+    version_: Annotated[  # noqa: ARG001 - its callback has said it and ended
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Say it, and end."),
+    ] = False,
+) -> None:
     """Consent-scoped case events between the agencies of a National Referral Mechanism.
 
     New here? Run: nrm-hub demo
@@ -127,6 +139,13 @@ def version() -> None:
     from importlib import metadata
 
     typer.echo(metadata.version("nrm-hub"))
+
+
+headings.arrange(app, headings.PROGRAM)
+headings.arrange(connector, headings.CONNECTOR)
+headings.arrange(source_cli.source, headings.SOURCE)
+headings.arrange(agency_cli.agency, headings.AGENCY)
+headings.flow(app)
 
 
 def in_one_line(run: Callable[P, R]) -> Callable[P, R]:
