@@ -122,16 +122,20 @@ def ddl(
             help="PostgreSQL: schema of the connector's tables, as sink.db_schema has it.",
         ),
     ] = None,
+    drop: Annotated[
+        bool, typer.Option("--drop", help="The other way: what takes all of it away again.")
+    ] = False,
 ) -> None:
     """Print the tables and the rights a connector needs, for a DBA who lets no program make them.
 
     CREATE TABLEs of the books and default tables, then GRANTs for one user. Nothing is connected
-    to. With settings, tables of the mapping file are among the GRANTs.
+    to. With settings, tables of the mapping file are among the GRANTs. With --drop the statements
+    that take all of it away again, for good; your own tables stay (docs/connector-operations.md).
 
     Example: nrm-hub connector ddl --dialect postgresql --user nrm
     """
     from connectors.database.ddl import created
-    from connectors.database.rights import grants, used
+    from connectors.database.rights import grants, used, withdrawn
     from connectors.errors import SettingsError
     from connectors.sql import SqlSink
 
@@ -157,12 +161,19 @@ def ddl(
     tables = [*sink.own_tables(), *(sink.tables.whole_layout(kind).table for kind in wanted)]
     sql = sink.database.engine.dialect
     named = used(mapping.maps) if mapping else []
-    for made in tables:
-        for statement in created(made, sql):
+    if drop:
+        for made in reversed(tables):
+            name = sql.identifier_preparer.format_table(made)
+            typer.echo(f"DROP TABLE IF EXISTS {name};")
+        for statement in withdrawn(sql, tables, named, user, database):
             typer.echo(f"{statement};")
-        typer.echo()
-    for statement in grants(sql, tables, named, user, database):
-        typer.echo(f"{statement};")
+    else:
+        for made in tables:
+            for statement in created(made, sql):
+                typer.echo(f"{statement};")
+            typer.echo()
+        for statement in grants(sql, tables, named, user, database):
+            typer.echo(f"{statement};")
     sink.close()
 
 

@@ -90,6 +90,23 @@ def grants(
     return []
 
 
+def withdrawn(
+    dialect: Dialect, own: Sequence[sa.Table], mapped: Sequence[Used], user: str, database: str
+) -> list[str]:
+    """The statements that take back what `grants` gives, but for tables that are dropped."""
+    given = grants(dialect, (), mapped, user, database)
+    if dialect.name == "postgresql":
+        to = f" TO {dialect.identifier_preparer.quote(user)}"
+        schemas = [one for one in grants(dialect, own, mapped, user, database) if " SCHEMA " in one]
+        given = [*schemas, *(one for one in given if " SCHEMA " not in one)]
+    else:
+        to = f" TO {_account(user)}"
+    return [
+        one.replace("GRANT ", "REVOKE ", 1).removesuffix(to) + to.replace(" TO ", " FROM ", 1)
+        for one in given
+    ]
+
+
 def _postgresql(
     dialect: Dialect, own: Sequence[sa.Table], mapped: Sequence[Used], user: str
 ) -> list[str]:

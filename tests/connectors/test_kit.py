@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -147,3 +148,17 @@ def test_installed_tested_checked_and_run(tmp_path: Path) -> None:
         (tmp_path / "partner.toml").read_text() + 'colour = "red"\n'
     )
     assert "sink.options.colour" in connector("check", "partner.toml", code=1)
+
+
+def test_what_templates_and_pages_import_may_be_relied_on() -> None:
+    """Every module named in the list is there, and nothing else is built on."""
+    page = (ROOT / "docs" / "connector-kit.md").read_text("utf-8").partition("## What may be")[2]
+    promised = set(re.findall(r"`((?:connectors|schemas)\.[a-z_.]+)`", page))
+    assert [one for one in promised if importlib.util.find_spec(one) is None] == []
+    sources = [*(ROOT / "connectors/kit/templates").rglob("*.txt"), *(ROOT / "docs").glob("*.md")]
+    used = {
+        one
+        for path in sources
+        for one in re.findall(r"^from (connectors\.[a-z_.]+) import", path.read_text("utf-8"), re.M)
+    }
+    assert used - promised == set()
