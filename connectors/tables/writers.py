@@ -148,11 +148,14 @@ class Writers:
             )
         )
 
-    def rows(self, db: Connection) -> list[tuple[str, str]]:
-        """(table, row key) of every row that is known."""
+    def rows(self, db: Connection) -> dict[tuple[str, str], set[str]]:
+        """(table, row key) of every row that is known → the columns that events filled."""
         t = self.table.c
-        query = sa.select(t.table_name, t.row_key).distinct().order_by(t.table_name, t.row_key)
-        return [(name, key) for name, key in db.execute(query)]
+        query = sa.select(t.table_name, t.row_key, t.columns).order_by(t.table_name, t.row_key)
+        found: dict[tuple[str, str], set[str]] = {}
+        for name, key, columns in db.execute(query):
+            found.setdefault((name, key), set()).update(json.loads(columns))
+        return found
 
     def _read(
         self, db: Connection, *where: sa.ColumnElement[bool], most: int | None = None

@@ -126,7 +126,7 @@ def _delivered(out: Console, seen: Seen) -> bool:
         f"\n{seen.delivered} deliveries, {seen.answered} answered with a signed receipt.",
         style="bold",
     )
-    if seen.sent:
+    if seen.rows is None and seen.sent:
         out.print("Your system took these, in this order; look there whether it shows the same:")
         _sent(out, seen)
     elif seen.rows is None:
@@ -153,7 +153,7 @@ def _recalled(out: Console, seen: Seen) -> bool:
         out.print("Kept on an own basis, as partner.toml has it:")
         _holdings(out, seen)
         _rows(out, still)
-    elif seen.sent:
+    elif seen.rows is None and seen.sent:
         recalls = sum(one.kind == "recalled" for one in seen.sent)
         out.print(
             f"Your system took {recalls} recalls, and its answers are its word that the content is "

@@ -10,7 +10,7 @@ takes away what it has brought.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,8 @@ from connectors.agency.inbox import TopicInbox
 from connectors.database.engines import read_url
 from connectors.errors import ConnectorError, RetryError, SettingsError, SinkDownError
 from connectors.landed import Landed
-from connectors.mapping import Mapping, load_mapping
+from connectors.mapping import Mapping as MappingFile
+from connectors.mapping import load_mapping
 from connectors.remote.messages import Message, Messages
 from connectors.runner import Runner
 from connectors.settings import PartnerSettings, SinkSettings, open_sink
@@ -60,7 +61,7 @@ class Trial:
     sink: Sink
     types: Collection[str] = ()
     made: tuple[Path, ...] = ()
-    filled: list[tuple[str, str]] = field(default_factory=list)
+    filled: Mapping[tuple[str, str], Collection[str]] = field(default_factory=dict)
     recalled: bool = False
     _sent: list[Message] = field(default_factory=list)
 
@@ -172,7 +173,7 @@ def into(settings: PartnerSettings, place: str, folder: Path) -> PartnerSettings
     return settings.model_copy(update={"sink": sink.model_copy(update=changes)})
 
 
-def _copy_tables(mapping: Mapping, url: str, twin: str) -> None:
+def _copy_tables(mapping: MappingFile, url: str, twin: str) -> None:
     """Columns with their types, and keys; no rows, no rules, nothing that refers elsewhere."""
     source, target = SqlDatabase(url), SqlDatabase(twin)
     try:
