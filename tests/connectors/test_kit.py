@@ -89,10 +89,14 @@ def test_each_family_works_out_of_the_box_and_a_broken_one_is_caught(tmp_path: P
     records.write_text(records.read_text().replace(right, "\n    def read("))
     path = os.pathsep.join(str(one / "src") for one in packages)
     told = suite(tmp_path, "-k", QUICK, "--import-mode=importlib", "-c", os.devnull,
+                 "-p", "connectors.conformance.plugin",
                  *[str(one / "tests") for one in packages], path=Path(path), code=1)  # fmt: skip
     failed = set(re.findall(r"FAILED (\S+)::(\w+)", told))
     assert {test for _, test in failed} >= {"test_a_recall_takes_its_category_and_no_other"}
     assert {place.split("/")[0] for place, _ in failed} == {"notes-broken"}, told
+    assert "what this asks (Recalling)" in told
+    assert "A recall takes what it names, everywhere" in told
+    assert "where shown = <" in told, "what was compared is told"
 
 
 def test_a_source_works_out_of_the_box(tmp_path: Path) -> None:
