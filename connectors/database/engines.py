@@ -261,7 +261,10 @@ _REMEDIES: Final = {
     "3F000": "the schema that sink.db_schema names is not there: make it",
     "53100": "the server's disk is full",
     "1044": "this user may not use that database: check sink.url and its GRANTs",
-    "1045": "user or password is wrong: check sink.url",
+    "1045": (
+        "user or password is wrong: check sink.url (an anonymous user @localhost, if there is one, "
+        "stands before yours @'%')"
+    ),
     "1049": "there is no such database: check sink.url",
     "1142": _MAY_NOT,
     "1143": _MAY_NOT,
