@@ -141,6 +141,7 @@ def undo(sink: Sink, rows: Collection[tuple[str, str]]) -> None:
     if any(not one.startswith(PRACTICE) for one in hubs(sink)):
         raise SettingsError("these books hold deliveries of a real hub: nothing was taken away")
     if isinstance(sink, SqlSink):
+        sink.database.close()  # a reading that was interrupted may still hold a table
         with sink.database.writing() as db:
             if sink.mapped is not None:
                 for place in rows:
