@@ -14,12 +14,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := hub schemas connectors consumers
 
-.PHONY: help setup demo test check bench soak fhir-validate lock kafka-lock fhir-server-lock test-services clean
+.PHONY: help setup install demo test check bench soak fhir-validate lock kafka-lock fhir-server-lock test-services clean
 
 help:
 	@echo 'make demo        a whole case through hub and partners, on this machine (SCENARIO=S4, KAFKA=1)'
 	@echo 'make test        everything: style, types, import rules, schemas, all tests on real servers'
 	@echo 'make check       the same without Kafka, PostgreSQL, MariaDB, FHIR, OpenSSH, provider and browser (quick)'
+	@echo 'make install     .venv with what a hub or a connector needs to run, and no more'
 	@echo 'make setup       .venv with everything a developer needs'
 	@echo 'make bench       how fast the parts are on this machine'
 	@echo 'make soak        load under faults and kills, for MINUTES each (60)'
@@ -32,6 +33,9 @@ help:
 
 setup: $(VENV)/.developer
 	@echo 'Ready: . $(VENV)/bin/activate'
+
+install: $(VENV)/.user
+	@echo 'Ready: $(BIN)/nrm-hub'
 
 demo: $(VENV)/$(if $(KAFKA),.developer,.user)
 	$(BIN)/nrm-hub demo --fresh $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(KAFKA),--kafka)

@@ -9,6 +9,7 @@ Also how a try is undone: `undo` takes the books and what they say was filled aw
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.errors import SettingsError
+from connectors.errors import SettingsError, SinkDownError
 from connectors.jsonl import JsonlSink
 from connectors.sink import Sink
 from connectors.sql import SqlDatabase, SqlSink
@@ -140,13 +141,19 @@ def undo(sink: Sink, rows: Collection[tuple[str, str]]) -> None:
     if any(not one.startswith(PRACTICE) for one in hubs(sink)):
         raise SettingsError("these books hold deliveries of a real hub: nothing was taken away")
     if isinstance(sink, SqlSink):
+        sink.database.close()  # a reading that was interrupted may still hold a table
         with sink.database.writing() as db:
             if sink.mapped is not None:
                 for place in rows:
                     sink.mapped.delete(db, place)
-            for name in _own_tables(db, sink):
-                sa.Table(name, sa.MetaData(), schema=sink.db_schema).drop(db)
+            ours = [sa.table(name, schema=sink.db_schema) for name in _own_tables(db, sink)]
+            for one in ours:
+                db.execute(one.delete())
         sink.database.wipe(True)
+        # Tables that a DBA made for the connector stay, empty: it may not drop them.
+        with contextlib.suppress(SinkDownError), sink.database.writing() as db:
+            for one in ours:
+                sa.Table(one.name, sa.MetaData(), schema=sink.db_schema).drop(db)
     elif (database := _books(sink)) is not None:
         books = Path(str(database.engine.url.database))
         if isinstance(sink, Withdrawing) and books.exists():
@@ -160,20 +167,20 @@ def undo(sink: Sink, rows: Collection[tuple[str, str]]) -> None:
             path.unlink(missing_ok=True)
 
 
-def filled(sink: Sink) -> list[tuple[str, str]]:
-    """(table, row key) of mapped rows that deliveries have filled."""
+def filled(sink: Sink) -> Mapping[tuple[str, str], Collection[str]]:
+    """(table, row key) of mapped rows that deliveries have filled → the columns they filled."""
     if not isinstance(sink, SqlSink) or sink.mapped is None:
-        return []
+        return {}
     with sink.database.reading() as db:
         return sink.mapped.filled(db)
 
 
-def emptied(sink: Sink, rows: Collection[tuple[str, str]]) -> list[Landed]:
+def emptied(sink: Sink, rows: Mapping[tuple[str, str], Collection[str]]) -> list[Landed]:
     """These mapped rows as they are now, those that are gone left out."""
     if not isinstance(sink, SqlSink) or sink.mapped is None:
         return []
     with sink.database.reading() as db:
-        found = [(place, sink.mapped.row(db, place)) for place in rows]
+        found = [(place, sink.mapped.row(db, place, names)) for place, names in rows.items()]
     return [_row(place, values) for place, values in found if values is not None]
 
 
@@ -194,9 +201,10 @@ def _there(database: SqlDatabase) -> bool:
 
 def _default_rows(db: Connection, sink: SqlSink, types: Collection[str]) -> list[Landed]:
     found = []
+    there = sa.inspect(db).get_table_names(sink.db_schema)
     for kind in Schemas.load().types():
         name = table_name(kind)
-        if (types and kind not in types) or not sa.inspect(db).has_table(name, sink.db_schema):
+        if (types and kind not in types) or name not in there:
             continue
         table = sa.Table(name, sa.MetaData(), schema=sink.db_schema, autoload_with=db)
         if set(PROVENANCE) <= set(table.c.keys()):
@@ -209,7 +217,7 @@ def _default_rows(db: Connection, sink: SqlSink, types: Collection[str]) -> list
 def _mapped_rows(db: Connection, mapped: MappedTables | None) -> list[Landed]:
     if mapped is None:
         return []
-    found = ((place, mapped.row(db, place)) for place in mapped.filled(db))
+    found = ((place, mapped.row(db, place, names)) for place, names in mapped.filled(db).items())
     return [_row(place, values) for place, values in found if values is not None]
 
 
@@ -230,9 +238,10 @@ def _own_tables(db: Connection, sink: SqlSink) -> list[str]:
     """Ours; of default tables those whose every row is of a delivery these books hold."""
     inspector = sa.inspect(db)
     ours = {table.name for table in sink.own_tables()}
-    names = [name for name in inspector.get_table_names(sink.db_schema) if name in ours]
+    there = inspector.get_table_names(sink.db_schema)  # MariaDB refuses to ask for each by name
+    names = [name for name in there if name in ours]
     for name in map(table_name, Schemas.load().types()):
-        if not inspector.has_table(name, sink.db_schema):
+        if name not in there:
             continue
         columns = {one["name"] for one in inspector.get_columns(name, sink.db_schema)}
         if set(PROVENANCE) <= columns:

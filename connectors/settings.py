@@ -41,7 +41,6 @@ from pydantic import (
     model_validator,
 )
 
-from connectors.agency.http_auth import signed_requests
 from connectors.agency.identity import AgencyIdentity
 from connectors.agency.inbox import HttpInbox, Inbox, TopicInbox
 from connectors.errors import SettingsError
@@ -267,6 +266,8 @@ def open_inbox(settings: PartnerSettings, identity: AgencyIdentity) -> Inbox:
     """The inbox the settings, or else the hub's approval, name."""
     hub = identity.hub
     if settings.inbox.via == "http":
+        from connectors.agency.http_auth import signed_requests  # topics need no tokens
+
         url = settings.inbox.url or hub.http_url
         if url is None:
             raise SettingsError("inbox.url is missing and the approval names no HTTP address")

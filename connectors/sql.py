@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 from connectors.database.ddl import ensure
 from connectors.database.engines import open_engine, translated
 from connectors.delivery import Arrived, Poison
-from connectors.errors import SinkDownError, SinkRefusedError
+from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.findings import Finding
 from connectors.landing import LandingSink, Projection, Work
 from connectors.ledger import Ledger
@@ -30,6 +30,7 @@ from connectors.reconciliation.log import ReconciliationLog
 from connectors.sink import RecallPolicy
 from connectors.tables.default import DefaultTables
 from connectors.tables.mapped import MappedTables
+from connectors.tables.writers import unnamed
 from schemas.registry import Schemas
 
 
@@ -118,6 +119,19 @@ class SqlSink(LandingSink):
         self.database.wipe(True)  # a process may have died between a recall's commit and this
         if self.mapped is not None:
             self.mapped.check()
+        self._reaches_all()
+
+    def _reaches_all(self) -> None:
+        """SettingsError if a mapping no longer names, or there is none for, what it once filled."""
+        named = self.mapped.names if self.mapped is not None else ()
+        with self.database.reading() as db:
+            lost = unnamed(db, self.db_schema, named)
+        if lost:
+            raise SettingsError(
+                f"deliveries filled rows of {', '.join(lost)}, which no mapping names any more, so "
+                "no recall would reach them: name the mapping file in sink.mapping again, with its "
+                "[[map]]. Where such a table is gone for good, take its rows out of nrm_mapped"
+            )
 
     def own_tables(self) -> list[sa.Table]:
         """Books, timeline and cases: everything of ours but the tables of event types."""

@@ -90,7 +90,10 @@ class AgencyIdentity:
             raise IdentityError("give name and role as one line each, of at most 500 characters")
         home = home.expanduser().resolve()
         if (home / "agency.toml").exists():
-            raise IdentityError(f"{home} already holds an identity; choose another directory")
+            raise IdentityError(
+                f"{home} already holds an identity: choose another directory, or "
+                "remove this one if no hub has approved it"
+            )
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_whole(home / "signing.key", SigningKey.generate(randomness).private)
         write_whole(home / "sealing.key", SealingKey.generate(randomness).private)

@@ -12,15 +12,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from importlib.metadata import entry_points
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from connectors.agency.identity import AgencyIdentity
 from connectors.checks.files import disk_findings, home_findings, settings_findings
 from connectors.checks.hub import hub_findings
 from connectors.checks.sink import sink_findings
 from connectors.errors import ConnectorError
-from connectors.findings import Finding
-from connectors.settings import PartnerSettings, load_settings, open_notices, open_sink
+from connectors.findings import Checkable, Finding
+from connectors.kinds import KINDS
+from connectors.settings import SINKS, PartnerSettings, load_settings, open_notices, open_sink
 
 
 def look(path: Path, now: datetime) -> list[Finding]:
@@ -35,7 +39,8 @@ def look(path: Path, now: datetime) -> list[Finding]:
         identity = AgencyIdentity.load(settings.home)
         hub = identity.hub
     except ConnectorError as wrong:
-        return [*found, Finding("wrong", "identity", str(wrong), "see docs/connectors.md, step 1")]
+        found.append(Finding("wrong", "identity", str(wrong), "see docs/connectors.md, step 1"))
+        return [*found, *_until_enrolled(settings)]
     found.append(Finding("ok", "identity", f"{identity.agency} at hub {hub.hub}"))
     found += home_findings(identity)
     found += disk_findings(settings)
@@ -52,6 +57,29 @@ def look(path: Path, now: datetime) -> list[Finding]:
     finally:
         sink.close()
     return found
+
+
+def _until_enrolled(settings: PartnerSettings) -> list[Finding]:
+    """What the sink says of its system already, while an answer to the request is waited for.
+
+    Nothing is made there. A sink of another package may want the identity: it is not asked.
+    """
+    kind = settings.sink.kind
+    if kind not in ("sql", "jsonl", *KINDS) and entry_points(group=SINKS, name=kind):
+        return []
+    file = (settings.sink.url or "").removeprefix("sqlite:///")
+    empty = file != settings.sink.url and not Path(file).exists()  # looking would make it
+    nobody: Any = SimpleNamespace(agency="nobody", hub=SimpleNamespace(hub="nobody"))
+    try:
+        sink = open_sink(settings, nobody)
+    except ConnectorError as wrong:
+        return [Finding("wrong", "sink", str(wrong), "correct the settings")]
+    try:
+        return sink.check() if isinstance(sink, Checkable) and not empty else []
+    except ConnectorError as wrong:
+        return [Finding("wrong", "sink", str(wrong), "nothing flows until this is mended")]
+    finally:
+        sink.close()
 
 
 def _notice_findings(settings: PartnerSettings, identity: AgencyIdentity) -> list[Finding]:

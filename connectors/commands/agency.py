@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar
@@ -63,13 +64,17 @@ def init(
     typer.echo(f"Made {identity.home}. Back up its *.key files; without them nothing opens.")
     roles = codelists.load("nrm.role").labels
     if role not in roles:
+        near = get_close_matches(role, roles, 1)
         typer.secho(
-            f"{role!r} is no role of the usual policy profile; ask the hub's operator whether "
-            f"theirs has it. Usual are: {', '.join(sorted(set(roles) - {'hub'}))}",
+            f"{role!r} is no role of the usual policy profile"
+            + (f" (did you mean {near[0]!r}?)" if near else "")
+            + "; ask the hub's operator whether theirs has it, or remove the directory and make it "
+            f"again. Usual are: {', '.join(sorted(set(roles) - {'hub'}))}",
             err=True,
             fg=typer.colors.YELLOW,
         )
-    typer.echo("Next: nrm-hub agency request")
+    named = "" if home == DEFAULT_HOME else f" --home {home}"
+    typer.echo(f"Next: nrm-hub agency request{named} --out request.json")
 
 
 @agency.command()
@@ -186,7 +191,10 @@ def publish(
         typer.Option(help="A CSV of people, one row each: FILE is a template with {column}."),
     ] = None,
     apart: Annotated[
-        bool, typer.Option(help="Sign every event alone: nobody can tell how many were published.")
+        bool,
+        typer.Option(
+            "--apart", help="Sign every event alone: nobody can tell how many were published."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per event.")] = False,
 ) -> None:

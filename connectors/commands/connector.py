@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 import threading
@@ -37,7 +38,7 @@ connector.command()(new)
 def run(
     settings: File,
     once: Annotated[
-        bool, typer.Option(help="Take what is there and end, instead of waiting for more.")
+        bool, typer.Option("--once", help="Take what is there and end, do not wait for more.")
     ] = False,
     via: Annotated[
         Literal["topics", "http"] | None,
@@ -130,6 +131,7 @@ def quarantine(
     all_: Annotated[
         bool, typer.Option("--all", help="Also those redriven, recalled or discarded since.")
     ] = False,
+    json_: Annotated[bool, typer.Option("--json", help="The same as JSON, one list.")] = False,
 ) -> None:
     """List what could not be applied, and why.
 
@@ -140,21 +142,35 @@ def quarantine(
     from schemas import wire
 
     _, _, sink = _opened(settings)
-    rows = looked(sink, lambda: sink.quarantine(waiting_only=not all_))
-    shown = table(">row", ">sequence", "reason", "what it means", "who acts", "since", "state")
     meanings = {**REASONS, **{wire.DISCARDED + code: text for code, text in DISCARDS.items()}}
-    for row in rows:
-        shown.add_row(
-            str(row.id),
-            "-" if row.sequence is None else str(row.sequence),
-            row.reason,
-            f"{meanings.get(row.reason, '')} {row.detail}".strip(),
-            SIDES[owner(row.reason)] if row.state == "waiting" else "nobody",
-            row.arrived_at.isoformat(timespec="seconds"),
-            row.state,
-        )
-    console().print(shown if shown.row_count else "Nothing in quarantine.")
+    rows = [
+        {
+            "row": row.id,
+            "sequence": row.sequence,
+            "reason": row.reason,
+            "what it means": f"{meanings.get(row.reason, '')} {row.detail}".strip(),
+            "who acts": SIDES[owner(row.reason)] if row.state == "waiting" else "nobody",
+            "since": row.arrived_at.isoformat(timespec="seconds"),
+            "state": row.state,
+        }
+        for row in looked(sink, lambda: sink.quarantine(waiting_only=not all_))
+    ]
     sink.close()
+    if json_:
+        typer.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    if not rows:
+        typer.echo("Nothing in quarantine.")
+        return
+    shown = table(">row", ">sequence", *list(rows[0])[2:])
+    for row in rows:
+        shown.add_row(*("-" if value is None else str(value) for value in row.values()))
+    console().print(shown)
+    typer.echo(
+        f"Once the cause is removed: nrm-hub connector redrive {settings}. Never to be applied: "
+        f"nrm-hub connector discard {settings} ROW --reason CODE. docs/dead-letters.md",
+        err=True,
+    )
 
 
 @connector.command()

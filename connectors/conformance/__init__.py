@@ -16,6 +16,19 @@ whose system can be taken away in a test also passes `OutageConformance`.
 
 from __future__ import annotations
 
+import pytest
+
+# Before they are imported: else a failure says AssertionError, and not what was compared.
+pytest.register_assert_rewrite(
+    *(
+        f"connectors.conformance.{part}"
+        for part in (
+            "arriving", "contents", "correcting", "crashing", "outages", "recalling",
+            "setting_aside", "sources", "times",
+        )
+    )
+)  # fmt: skip
+
 from connectors.conformance.arriving import Arriving
 from connectors.conformance.bench import (
     POINTS,

@@ -1,13 +1,19 @@
-"""The option --bench: `pytest -p connectors.conformance.plugin --pyargs connectors.conformance`."""
+"""The option --bench: `pytest -p connectors.conformance.plugin --pyargs connectors.conformance`.
+
+Also what makes a failure readable: the suite's parts come in the order in which a sink is written,
+and under each failure stands which promise it was about.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from connectors.conformance.promises import PARTS, explained, part_of
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,3 +35,21 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     close = getattr(made, "close", None)
     if close is not None:
         close()
+
+
+@pytest.hookimpl(tryfirst=True)  # before -k chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: number for number, name in enumerate(PARTS)}
+    for one in items:
+        one.extra_keyword_matches.update(filter(None, [part_of(one)]))
+    items.sort(key=lambda one: order.get(part_of(one) or "", len(order)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and (part := part_of(item)) is not None:
+        report.sections.append((f"what this asks ({part})", explained(part)))
+    return report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from connectors.commands import event_types
 from connectors.commands.agency import reported
 from connectors.commands.printed import console, table
 
@@ -107,23 +109,33 @@ def ddl(
         typer.Option(help="Of which database, when there are no settings yet."),
     ] = None,
     events: Annotated[
-        str | None, typer.Option(help="Only these event types, with commas; all if left out.")
+        list[str] | None,
+        typer.Option(*event_types.NAMES, help="Only this event type; may be repeated."),
     ] = None,
     user: Annotated[str, typer.Option(help="The connector's user, for the GRANTs.")] = "nrm",
     database: Annotated[str, typer.Option(help="MariaDB: the database's name.")] = "casework",
-    schema: Annotated[
-        str | None, typer.Option(help="PostgreSQL: schema of the connector's tables.")
+    db_schema: Annotated[
+        str | None,
+        typer.Option(
+            "--db-schema",
+            "--schema",
+            help="PostgreSQL: schema of the connector's tables, as sink.db_schema has it.",
+        ),
     ] = None,
+    drop: Annotated[
+        bool, typer.Option("--drop", help="The other way: what takes all of it away again.")
+    ] = False,
 ) -> None:
     """Print the tables and the rights a connector needs, for a DBA who lets no program make them.
 
     CREATE TABLEs of the books and default tables, then GRANTs for one user. Nothing is connected
-    to. With settings, tables of the mapping file are among the GRANTs.
+    to. With settings, tables of the mapping file are among the GRANTs. With --drop the statements
+    that take all of it away again, for good; your own tables stay (docs/connector-operations.md).
 
     Example: nrm-hub connector ddl --dialect postgresql --user nrm
     """
     from connectors.database.ddl import created
-    from connectors.database.rights import grants, used
+    from connectors.database.rights import grants, used, withdrawn
     from connectors.errors import SettingsError
     from connectors.sql import SqlSink
 
@@ -135,34 +147,41 @@ def ddl(
         if given.kind != "sql" or given.url is None:
             raise SettingsError("only a sink of kind sql has tables")
         mapping = load_mapping(given.mapping) if given.mapping else None
-        sink = SqlSink(given.url, "", "", mapping=mapping, db_schema=given.db_schema or schema)
+        sink = SqlSink(given.url, "", "", mapping=mapping, db_schema=given.db_schema or db_schema)
         database = sink.database.url.database or database
     elif dialect is not None:
         url = {"sqlite": "sqlite:////nowhere/x.db"}.get(
             dialect, f"{dialect}://localhost/{database}"
         )
-        sink, mapping = SqlSink(url, "", "", db_schema=schema), None
+        sink, mapping = SqlSink(url, "", "", db_schema=db_schema), None
     else:
         raise SettingsError("name partner.toml, or --dialect postgresql, mariadb or sqlite")
-    known = sink.tables.kinds()
-    wanted = [one.strip() for one in events.split(",")] if events else known
-    unknown = [one for one in wanted if one not in known]
-    if unknown:
-        raise SettingsError(f"--events: no default table for {unknown[0]!r}; see docs/events.md")
+    kinds = sink.tables.kinds()
+    wanted = event_types.known(events, kinds) or kinds
     tables = [*sink.own_tables(), *(sink.tables.whole_layout(kind).table for kind in wanted)]
     sql = sink.database.engine.dialect
     named = used(mapping.maps) if mapping else []
-    for made in tables:
-        for statement in created(made, sql):
+    if drop:
+        for made in reversed(tables):
+            name = sql.identifier_preparer.format_table(made)
+            typer.echo(f"DROP TABLE IF EXISTS {name};")
+        for statement in withdrawn(sql, tables, named, user, database):
             typer.echo(f"{statement};")
-        typer.echo()
-    for statement in grants(sql, tables, named, user, database):
-        typer.echo(f"{statement};")
+    else:
+        for made in tables:
+            for statement in created(made, sql):
+                typer.echo(f"{statement};")
+            typer.echo()
+        for statement in grants(sql, tables, named, user, database):
+            typer.echo(f"{statement};")
     sink.close()
 
 
 @reported
-def status(settings: File) -> None:
+def status(
+    settings: File,
+    json_: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
+) -> None:
     """How far this connector is: position, deliveries behind, quarantine, receipts, last success.
 
     Looks at the partner's books and asks the hub how far it is; the connector may run meanwhile.
@@ -180,24 +199,34 @@ def status(settings: File) -> None:
     identity = AgencyIdentity.load(loaded.home)
     sink = open_sink(loaded, identity)
     position, rows, owed, when = looked(sink, lambda: _books(sink))
-    waiting = [row for row in rows if row.sequence is not None]
-    typer.echo(f"position    delivery {position} of {identity.hub.hub} to {identity.agency}")
+    waiting = len([row for row in rows if row.sequence is not None])
     since = None
     if when is not None:
         since = (datetime.now(UTC) - when).total_seconds()
-        typer.echo(f"applied     last {when.isoformat(timespec='seconds')}, {since:.0f} s ago")
-    behind = 0
+    behind, away = None, ""
     try:
         inbox = open_inbox(loaded, identity)
         if isinstance(inbox, Newest):
             behind = inbox.newest(position) - position
-            typer.echo(f"behind      {behind} deliveries")
         inbox.close()
-    except TransportDownError as away:
-        typer.echo(f"behind      not known: {away}")
-    typer.echo(f"quarantine  {len(waiting)} waiting")
-    typer.echo(f"receipts    {owed} not with the hub yet")
+    except TransportDownError as down:
+        away = str(down)
     sink.close()
+    applied = None if when is None else when.isoformat(timespec="seconds")
+    if json_:
+        told = {"agency": identity.agency, "hub": identity.hub.hub, "position": position}
+        told |= {"last_applied": applied, "behind": behind, "hub_away": away or None}
+        typer.echo(json.dumps({**told, "quarantine": waiting, "receipts_owed": owed}))
+    else:
+        typer.echo(f"position    delivery {position} of {identity.hub.hub} to {identity.agency}")
+        if since is not None:
+            typer.echo(f"applied     last {applied}, {since:.0f} s ago")
+        if behind is not None or away:
+            told_behind = f"not known: {away}" if away else f"{behind} deliveries"
+            typer.echo(f"behind      {told_behind}")
+        named = f": nrm-hub connector quarantine {settings}" if waiting else ""
+        typer.echo(f"quarantine  {waiting} waiting{named}")
+        typer.echo(f"receipts    {owed} not with the hub yet")
     if waiting or (behind and (since is None or since > STALLED)):
         raise typer.Exit(3)
 

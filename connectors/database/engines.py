@@ -235,6 +235,10 @@ _NOT_THERE: Final = (
     "a table or column is not there: put it back, or correct the mapping "
     "(nrm-hub connector map --check)"
 )
+_MAY_NOT: Final = (
+    "this user may not: see the GRANTs that `nrm-hub connector ddl` prints, and `check`; a trigger "
+    "of yours may need more"
+)
 # A foreign key: the row that this one refers to is not there.
 _NO_PARENT: Final = ("23503", "1452", "1216", "SQLITE_CONSTRAINT_FOREIGNKEY")
 # What an operator may look at, by the database's own code; its texts can hold values.
@@ -247,7 +251,7 @@ _REMEDIES: Final = {
     "SQLITE_NOTADB": "the file is no SQLite database: check sink.url",
     "SQLITE_READONLY": "the file cannot be written: check its rights",
     "SQLITE_FULL": "the disk is full",
-    "42501": "this user may not: see the GRANTs that `nrm-hub connector ddl` prints, and `check`",
+    "42501": _MAY_NOT,
     "SQLITE_ERROR": _NOT_THERE,
     "42P01": _NOT_THERE,
     "42703": _NOT_THERE,
@@ -257,10 +261,13 @@ _REMEDIES: Final = {
     "3F000": "the schema that sink.db_schema names is not there: make it",
     "53100": "the server's disk is full",
     "1044": "this user may not use that database: check sink.url and its GRANTs",
-    "1045": "user or password is wrong: check sink.url",
+    "1045": (
+        "user or password is wrong: check sink.url (an anonymous user @localhost, if there is one, "
+        "stands before yours @'%')"
+    ),
     "1049": "there is no such database: check sink.url",
-    "1142": "this user may not: see the GRANTs that `nrm-hub connector ddl` prints, and `check`",
-    "1143": "this user may not: see the GRANTs that `nrm-hub connector ddl` prints, and `check`",
+    "1142": _MAY_NOT,
+    "1143": _MAY_NOT,
     "1205": "a lock was not had in time: who holds it? SHOW PROCESSLIST tells",
     "1213": "two transactions waited for each other; this one is tried again",
     "1040": "the server has no connection left: raise max_connections",
@@ -317,6 +324,8 @@ def _said(wrong: Exception) -> str:
     remedy = _tls(wrong) or _REMEDIES.get(_number(wrong))
     if remedy is _NOT_THERE and (name := _missing(wrong)):
         remedy = f"{name}: {remedy}"
+    if forbidden(wrong) and (what := _DENIED.search(str(getattr(wrong, "orig", None) or wrong))):
+        remedy = f"{' '.join(one for one in what.groups() if one)}: {remedy}"
     if remedy is None and code == "OperationalError":  # PostgreSQL, before there is a session
         remedy = "no session: check sink.url, that the server runs, and its user and password"
     return f"{code} ({remedy})" if remedy else code
@@ -332,6 +341,13 @@ def _missing(wrong: Exception) -> str:
 _ABSENT: Final = re.compile(
     r"no such (?:table|column): ([\w.]+)|table \w+ has no column named (\w+)"
     r"|(?:relation|column) \"?([\w.]+)\"?|\(\d+, [\"'](?:Table|Unknown column) '([\w.]+)'"
+)
+
+
+# PostgreSQL ("permission denied for table client"), MariaDB; of both no more than kind and name.
+_DENIED: Final = re.compile(
+    r"^permission denied for (table|sequence|schema|view|function|database) \"?([\w.]+)\"?"
+    r"|\b([A-Z]+) command denied to user .* for table ([`.\w]+)"
 )
 
 

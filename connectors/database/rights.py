@@ -90,6 +90,23 @@ def grants(
     return []
 
 
+def withdrawn(
+    dialect: Dialect, own: Sequence[sa.Table], mapped: Sequence[Used], user: str, database: str
+) -> list[str]:
+    """The statements that take back what `grants` gives, but for tables that are dropped."""
+    given = grants(dialect, (), mapped, user, database)
+    if dialect.name == "postgresql":
+        to = f" TO {dialect.identifier_preparer.quote(user)}"
+        schemas = [one for one in grants(dialect, own, mapped, user, database) if " SCHEMA " in one]
+        given = [*schemas, *(one for one in given if " SCHEMA " not in one)]
+    else:
+        to = f" TO {_account(user)}"
+    return [
+        one.replace("GRANT ", "REVOKE ", 1).replace(to, to.replace(" TO ", " FROM ", 1))
+        for one in given
+    ]
+
+
 def _postgresql(
     dialect: Dialect, own: Sequence[sa.Table], mapped: Sequence[Used], user: str
 ) -> list[str]:
@@ -102,12 +119,26 @@ def _postgresql(
         for table in own
         if "id" in table.c
     ]
+    theirs = [_place(dialect, one) for one in mapped]
     return [
         *(f"GRANT USAGE ON SCHEMA {quote.quote(one)} TO {to}" for one in sorted(schemas)),
         *(f"GRANT {NEEDED} ON {quote.format_table(table)} TO {to}" for table in own),
         *(f"GRANT {_of_columns(dialect, o)} ON {_place(dialect, o)} TO {to}" for o in mapped),
         *(f"GRANT USAGE ON SEQUENCE {name} TO {to}" for name in sequences),
+        *([_theirs(theirs, to)] if theirs else []),
     ]
+
+
+# A new row of a partner's own table draws its number there; only the server knows from where.
+_THEIR_NUMBERS: Final = """DO $$ DECLARE numbers regclass; BEGIN FOR numbers IN
+  SELECT objid::regclass FROM pg_depend JOIN pg_class ON pg_class.oid = objid
+  WHERE relkind = 'S' AND deptype = 'a' AND refobjid = ANY (ARRAY[{tables}]::regclass[])
+  LOOP EXECUTE format('GRANT USAGE ON SEQUENCE %s TO {to}', numbers); END LOOP; END $$"""
+
+
+def _theirs(tables: Sequence[str], to: str) -> str:
+    quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in tables)
+    return _THEIR_NUMBERS.format(tables=quoted, to=to.replace("'", "''").replace("%", "%%"))
 
 
 def _of_columns(dialect: Dialect, one: Used, whole: str = "") -> str:

@@ -193,7 +193,7 @@ def equal(kind: Any, theirs: Any, ours: Any) -> bool:
 
 def typed(kind: Any, value: Any) -> Any:
     """A value of the copy, which SQLite keeps as text or number, as one of the column's type."""
-    if isinstance(kind, sa.JSON):
+    if isinstance(kind, sa.JSON | sa.ARRAY):
         return json.loads(value) if isinstance(value, str) else value
     if isinstance(kind, sa.Boolean):
         return value if isinstance(value, bool) else bool(int(value))
@@ -217,6 +217,7 @@ def _kind(kind: Any) -> Any:
     """The copy's type for a partner's column: the same family, without its length or precision."""
     families: Mapping[type, Any] = {
         sa.JSON: sa.JSON(),
+        sa.ARRAY: sa.JSON(),
         sa.Boolean: sa.Boolean(),
         sa.Integer: sa.BigInteger(),
         sa.Float: sa.Double(),

@@ -14,7 +14,7 @@ id, for the receiver has seen the old one: `nrm_taken_back` counts that.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -68,6 +68,9 @@ class Messages:
 
     refuses_whole = True
 
+    taken: Callable[[Message], object] | None = None
+    """Told of each message once the system has taken it; for a trial, that shows what was sent."""
+
     def __init__(self, system: MessageSystem, metadata: sa.MetaData) -> None:
         self._system = system
         self._waiting: list[Message] = []
@@ -102,6 +105,9 @@ class Messages:
                 ) from None
         if waiting:
             self._system.send(waiting)
+        if self.taken is not None:
+            for one in (*back, *waiting):
+                self.taken(one)
         return ()
 
     def _taken_back(

@@ -32,7 +32,7 @@ File = Annotated[Path, typer.Argument(help="Settings of the source: source.toml.
 def run(
     settings: File,
     once: Annotated[
-        bool, typer.Option(help="Send what is there and end, instead of waiting for more.")
+        bool, typer.Option("--once", help="Send what is there and end, do not wait for more.")
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say every round.")] = False,
 ) -> None:

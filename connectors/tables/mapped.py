@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -58,6 +58,11 @@ class MappedTables:
                     + "\n".join(f"  {one.subject}: {one.text}: {one.fix}" for one in wrong)
                 )
             self._partners = partners(db, self._mapping.maps, found, flat=self.flat)
+
+    @property
+    def names(self) -> list[str]:
+        """The tables that the file names, once each, perhaps with their schema."""
+        return list(dict.fromkeys(one.table for one in self._mapping.maps))
 
     def findings(self) -> list[Finding]:
         """How the mapping fits the partner's tables and lists of codes, for who checks it."""
@@ -175,19 +180,28 @@ class MappedTables:
     def maps(self) -> tuple[EventMap, ...]:
         return self._mapping.maps
 
-    def filled(self, db: Connection) -> list[tuple[str, str]]:
-        """(table, row key) of every row that deliveries have filled."""
+    def filled(self, db: Connection) -> dict[tuple[str, str], set[str]]:
+        """(table, row key) of every row that deliveries have filled → the columns they filled."""
         return self.writers.rows(db)
 
-    def row(self, db: Connection, place: tuple[str, str]) -> dict[str, Any] | None:
-        """The mapped columns of such a row as they are now; None if it is not there."""
+    def row(
+        self, db: Connection, place: tuple[str, str], columns: Collection[str]
+    ) -> dict[str, Any] | None:
+        """These columns of such a row as they are now, in the file's order; None if it is not
+        there. What a table's own default put beside them is not asked for."""
         partner = self.partner(place[0])
         names = dict.fromkeys(
-            column for one in self.maps if one.table == place[0] for column in one.columns
+            column
+            for one in self.maps
+            if one.table == place[0]
+            for column in one.columns
+            if column in columns
         )
-        query = sa.select(*(partner.table.c[name] for name in names))
+        there = sa.literal(1).label("nrm_there")  # also where no column is left to be asked for
+        query = sa.select(there, *(partner.table.c[name] for name in names))
+        query = query.select_from(partner.table)
         found = db.execute(query.where(*partner.row(place[1]))).mappings().first()
-        return None if found is None else dict(found)
+        return None if found is None else {name: found[name] for name in names}
 
     def delete(self, db: Connection, place: tuple[str, str]) -> None:
         """The whole row; only for what was invented."""

@@ -23,6 +23,7 @@ CHUNK: Final = 200
 Order = tuple[str, int]
 """(occurred_at, sequence): which of two events was later."""
 
+_MAPPED: Final = "nrm_mapped"
 _NONE: Final = "[]"  # columns of an empty row that other rows still refer to
 
 
@@ -46,13 +47,22 @@ def overtaken(writers: Iterable[Writer], column: str, order: Order, event_ref: s
     )
 
 
+def unnamed(db: Connection, schema: str | None, named: Collection[str]) -> list[str]:
+    """Tables that deliveries filled and that are not among these: no recall would reach them."""
+    if _MAPPED not in sa.inspect(db).get_table_names(schema):
+        return []
+    mapped = sa.table(_MAPPED, sa.column("table_name"), sa.column("columns"), schema=schema)
+    query = sa.select(mapped.c.table_name).where(mapped.c.columns != _NONE).distinct()
+    return sorted(set(db.execute(query).scalars()) - set(named))
+
+
 class Writers:
     """The books of it, among the sink's own tables."""
 
     def __init__(self, metadata: sa.MetaData) -> None:
         ref = sa.String(100)
         self.table = sa.Table(
-            "nrm_mapped",
+            _MAPPED,
             metadata,
             sa.Column("event_ref", ref, primary_key=True),
             sa.Column("table_name", ref, primary_key=True),
@@ -148,11 +158,14 @@ class Writers:
             )
         )
 
-    def rows(self, db: Connection) -> list[tuple[str, str]]:
-        """(table, row key) of every row that is known."""
+    def rows(self, db: Connection) -> dict[tuple[str, str], set[str]]:
+        """(table, row key) of every row that is known → the columns that events filled."""
         t = self.table.c
-        query = sa.select(t.table_name, t.row_key).distinct().order_by(t.table_name, t.row_key)
-        return [(name, key) for name, key in db.execute(query)]
+        query = sa.select(t.table_name, t.row_key, t.columns).order_by(t.table_name, t.row_key)
+        found: dict[tuple[str, str], set[str]] = {}
+        for name, key, columns in db.execute(query):
+            found.setdefault((name, key), set()).update(json.loads(columns))
+        return found
 
     def _read(
         self, db: Connection, *where: sa.ColumnElement[bool], most: int | None = None

@@ -261,7 +261,7 @@ def _type_score(column: Column, choice: Choice) -> tuple[float, str, Translation
         told = (
             "the same codes"
             if translation.as_is
-            else f"{len(translation.table)} codes translated, {len(translation.missing)} without"
+            else f"codes: {len(translation.table)} translated, {len(translation.missing)} without"
         )
         return 0.9 + 0.1 * translation.coverage, told, translation, pick
     if column.refers is not None:

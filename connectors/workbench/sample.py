@@ -30,10 +30,15 @@ _BY_KIND: Final[Mapping[str, Any]] = {
 }  # fmt: skip
 
 
-def sample(field: Field) -> Any:
-    """An invented value of this field, as a delivery would bring it."""
+def sample(field: Field, translated: Mapping[str, Any] | None = None) -> Any:
+    """An invented value of this field, as a delivery would bring it.
+
+    translated: codes the file knows; one of them is shown, for the others would be quarantined.
+    """
     kind = kind_of(field.avro)
     codes = list(codes_of(field)) or (["FR"] if field.codelist == "iso3166" else [])
+    if translated is not None and "*" not in translated:
+        codes = [one for one in codes if one in translated] or list(translated)
     if kind in ("text", "json"):
         value: Any = codes[0] if codes else _TEXT.get(field.name, "synthetic")
         return [value] if kind == "json" else value
@@ -48,7 +53,7 @@ def row(one: EventMap, schemas: Schemas) -> dict[str, tuple[Any, Any]]:
     }
     for column, source in one.columns.items():
         if source.kind == "field":
-            value = sample(schema[source.name])
+            value = sample(schema[source.name], source.codes)
         else:
             value = source.value if source.kind == "constant" else FROM[source.name]
         told[column] = (value, source.take(value))

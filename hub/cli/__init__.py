@@ -15,9 +15,8 @@ import os
 import sys
 from collections.abc import Callable
 from functools import wraps
-from importlib import metadata
 from pathlib import Path
-from typing import NoReturn, ParamSpec, TypeVar
+from typing import Annotated, NoReturn, ParamSpec, TypeVar
 
 import typer
 
@@ -37,6 +36,7 @@ from hub.cli import (
     console,
     demo,
     evidence,
+    headings,
     looks,
     officers,
     operator,
@@ -108,8 +108,19 @@ app.command()(backup.restore)
 app.command()(witness.witness)
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
 @app.callback()
-def configured() -> None:
+def configured(
+    version_: Annotated[  # noqa: ARG001 - its callback has said it and ended
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Say it, and end."),
+    ] = False,
+) -> None:
     """Consent-scoped case events between the agencies of a National Referral Mechanism.
 
     New here? Run: nrm-hub demo
@@ -125,7 +136,16 @@ def version() -> None:
 
     Example: nrm-hub version
     """
+    from importlib import metadata
+
     typer.echo(metadata.version("nrm-hub"))
+
+
+headings.arrange(app, headings.PROGRAM)
+headings.arrange(connector, headings.CONNECTOR)
+headings.arrange(source_cli.source, headings.SOURCE)
+headings.arrange(agency_cli.agency, headings.AGENCY)
+headings.flow(app)
 
 
 def in_one_line(run: Callable[P, R]) -> Callable[P, R]:
@@ -133,20 +153,8 @@ def in_one_line(run: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(run)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        from connectors.errors import ConnectorError
-        from hub.domain.policy import PolicyError
-        from hub.errors import HubError, Refused
-        from hub.topics.broker import BrokerError
-        from hub.topics.jars import JarsError
-        from hub.topics.port import TopicError
-
-        ours = (HubError, ConnectorError, TopicError, PolicyError, BrokerError, JarsError)
         try:
             return run(*args, **kwargs)
-        except Refused as wrong:
-            _fail(str(wrong) if wrong.step else f"{wrong.detail} ({wrong.reason})")
-        except ours as wrong:
-            _fail(str(wrong))
         except BrokenPipeError:  # the reader of our output had enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
@@ -156,8 +164,28 @@ def in_one_line(run: Callable[P, R]) -> Callable[P, R]:
             if wrong.filename is None:
                 raise
             _fail(f"{wrong.filename}: {wrong.strerror}")
+        except Exception as wrong:
+            told = _on_purpose(wrong)
+            if told is None:
+                raise
+            _fail(told)
 
     return wrapped
+
+
+def _on_purpose(wrong: Exception) -> str | None:
+    """What an error of ours says; None of any other. Looked up late: most runs have none."""
+    from connectors.errors import ConnectorError
+    from hub.domain.policy import PolicyError
+    from hub.errors import HubError, Refused
+    from hub.topics.broker import BrokerError
+    from hub.topics.jars import JarsError
+    from hub.topics.port import TopicError
+
+    if isinstance(wrong, Refused) and not wrong.step:
+        return f"{wrong.detail} ({wrong.reason})"
+    ours = (HubError, ConnectorError, TopicError, PolicyError, BrokerError, JarsError)
+    return str(wrong) if isinstance(wrong, ours) else None
 
 
 def _fail(message: str) -> NoReturn:

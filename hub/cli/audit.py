@@ -8,25 +8,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hub.audit import (
-    BreakGlass,
-    Verdict,
-    Why,
-    break_glass,
-    verify_log,
-    why,
-)
-from hub.audit import conservation as accounted
 from hub.cli import exports, questions, redecide, replay
 from hub.cli.options import HUB_HOME, AsJson, HubHome
 from hub.cli.printed import console, lines, progress, table
-from hub.domain.breakglass import Invocation
-from hub.home import Home
-from hub.hub import Reading, ReadingLog
+
+if TYPE_CHECKING:
+    from hub.audit import BreakGlass, Why
+    from hub.domain.breakglass import Invocation
 
 DIVERGED = 3  # exit code: a decision made again differs, or the log does not stand
 
@@ -55,6 +47,10 @@ def why_(
 
     Example: nrm-hub audit why --home hub-home --agency POL-1 --event 42
     """
+    from hub.audit import why
+    from hub.home import Home
+    from hub.hub import Reading
+
     with Reading.open(Home(home)) as reading:
         answer = why(reading.exchange, agency, event)
     if json_:
@@ -102,6 +98,10 @@ def breakglass(
 
     Example: nrm-hub audit breakglass --home hub-home --unreviewed
     """
+    from hub.audit import break_glass
+    from hub.home import Home
+    from hub.hub import Reading
+
     with Reading.open(Home(home)) as reading:
         found = break_glass(reading.exchange, case)
     shown = [one for one in found.invocations if not (unreviewed and one.reviews)]
@@ -193,6 +193,10 @@ def verify(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
 
     Example: nrm-hub audit verify --home hub-home
     """
+    from hub.audit import Verdict, verify_log
+    from hub.home import Home
+    from hub.hub import ReadingLog
+
     verdict = Verdict(0, 0, 0)
     with ReadingLog.open(Home(home)) as reading, progress(disable=json_) as bar:
         verifier, hub_id = reading.log_verifier, reading.settings.hub_id
@@ -227,6 +231,10 @@ def conservation(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
 
     Example: nrm-hub audit conservation --home hub-home
     """
+    from hub.audit import conservation as accounted
+    from hub.home import Home
+    from hub.hub import Reading
+
     with Reading.open(Home(home)) as reading:
         balance = accounted(reading.exchange.log)
     if json_:

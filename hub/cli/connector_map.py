@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
+from connectors.commands import event_types
 from connectors.commands.agency import reported
 from connectors.commands.printed import one_line, visible
-from hub.cli.printed import console, table
+from hub.cli.printed import console, table, terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from connectors.mapping import Mapping
     from connectors.mapping.checking import Withheld
     from connectors.workbench.proposing import Proposal
+
+Read = TypeVar("Read")
 
 DIFFERS: Final = 3
 ANY_ROLE: Final = "none"
@@ -54,7 +57,8 @@ def map_(
         list[str] | None, typer.Option("--table", help="Only this table; may be repeated.")
     ] = None,
     events: Annotated[
-        list[str] | None, typer.Option("--event", help="Only this event type; may be repeated.")
+        list[str] | None,
+        typer.Option(*event_types.NAMES, help="Only this event type; may be repeated."),
     ] = None,
     role: Annotated[
         str | None,
@@ -84,10 +88,8 @@ def map_(
     if address is None:
         raise SettingsError("name the database: a partner.toml, or --url")
     found = _tables(address, db_schema, tables or [])
-    known = Schemas.load().types()
-    if unknown := [one for one in events or () if one not in known]:
-        raise typer.BadParameter(f"no event type {', '.join(unknown)}", param_hint="--event")
-    proposal = _proposed(out_, found, withheld, events or ())
+    wanted = event_types.known(events, Schemas.load().types())
+    proposal = _proposed(out_, found, withheld, wanted)
     if not yes:
         proposal = _asked(proposal, withheld)
     _write(out_, proposal, found, out, yes)
@@ -128,13 +130,22 @@ def _withheld(role: str | None) -> Withheld:
     return withheld_for(role)
 
 
-def _read(url: str, read: Callable[[Connection], Found]) -> Found:
+def _read(url: str, read: Callable[[Connection], Read]) -> Read:
+    from connectors.database.engines import forbidden
+    from connectors.errors import SettingsError, SinkDownError
     from connectors.sql import SqlDatabase
 
     database = SqlDatabase(_existing(url))
     try:
         with database.reading() as db:
             return read(db)
+    except SinkDownError as wrong:
+        if isinstance(wrong.__context__, Exception) and forbidden(wrong.__context__):
+            raise SettingsError(
+                "this user may not read the definitions of your tables, or its lists of codes: "
+                "give --url with one who may, such as your own; the connector's need not"
+            ) from None
+        raise
     finally:
         database.close()
 
@@ -144,9 +155,29 @@ def _tables(url: str, schema: str | None, only: list[str]) -> Found:
     from connectors.workbench.lookups import read_tables
 
     found = _read(url, lambda db: read_tables(db, schema, only))
+    if not found.tables and not only:
+        others = [one for one in _read(url, _schemas) if one != schema]
+        raise SettingsError(
+            f"there is no table in {'schema ' + schema if schema else 'the usual schema'} that "
+            "this user sees"
+            + (f"; there are some in {', '.join(others)}: give --db-schema" if others else "")
+        )
     if missing := [one for one in only if one not in found.tables]:
         raise SettingsError(f"the database has no table {', '.join(missing)}")
     return found
+
+
+def _schemas(db: Connection) -> list[str]:
+    """Those with tables that are not the connector's own."""
+    import sqlalchemy as sa
+
+    inspector = sa.inspect(db)
+    return [
+        schema
+        for schema in inspector.get_schema_names()
+        if schema not in ("information_schema", "sys", "mysql", "performance_schema")
+        and any(not name.startswith("nrm_") for name in inspector.get_table_names(schema))
+    ]
 
 
 def _existing(url: str) -> str:
@@ -159,9 +190,9 @@ def _existing(url: str) -> str:
     return url
 
 
-def _proposed(
-    out: Console, found: Found, withheld: Withheld, events: list[str] | tuple[()]
-) -> Proposal:
+def _proposed(out: Console, found: Found, withheld: Withheld, events: list[str]) -> Proposal:
+    from rich.text import Text
+
     from connectors.errors import SettingsError
     from connectors.workbench.proposing import propose
     from connectors.workbench.writing import source_text
@@ -176,13 +207,18 @@ def _proposed(
             "no column is like a field of any event: write the file by hand (docs/mapping.md), or "
             "leave the mapping out to get default tables"
         )
-    shown = table("table", "column", "takes", ">score", "why")
+    # On a terminal the table's name stands above its columns, once: eighty columns are few.
+    framed = terminal()
+    shown = table(*("table",) * (not framed), "column", "takes", ">score", "why")
     for one in proposal.tables:
+        if framed:
+            shown.add_row(Text(one.table.name, style="bold"), "", "", "")
         for line in one.lines:
-            told = f"{line.reason}. {line.blocked}" if line.blocked else line.reason
-            shown.add_row(
-                one.table.name, line.column.name, source_text(line), f"{line.score:.2f}", told
-            )
+            name = line.column.name
+            told = line.reason.removeprefix(f"{one.table.name}.{name} ")
+            told = f"{told}. {line.blocked}" if line.blocked else told
+            named = (f"  {name}",) if framed else (one.table.name, name)
+            shown.add_row(*named, source_text(line), f"{line.score:.2f}", told)
     out.print(shown)
     return proposal
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from connectors.commands import event_types
 from connectors.commands.agency import reported
 from hub.cli.printed import console, progress, table
 
@@ -42,7 +43,10 @@ def try_(
     ] = None,
     events: Annotated[
         list[str] | None,
-        typer.Option(help="Choose a story that brings this event type, show only its rows."),
+        typer.Option(
+            *event_types.NAMES,
+            help="Choose a story that brings this event type, show only its rows; may be repeated.",
+        ),
     ] = None,
     into: Annotated[
         str | None,
@@ -69,8 +73,9 @@ def try_(
     from hub.scenario.practice import Practice, brought, chosen
     from hub.scenario.trial import Trial, take_away
     from hub.scenario.trial import into as elsewhere
+    from schemas.registry import Schemas
 
-    wanted = _known(events or [])
+    wanted = frozenset(event_types.known(events, Schemas.load().types()))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: undone
     with tempfile.TemporaryDirectory(prefix="nrm-try-", ignore_cleanup_errors=True) as scratch:
         loaded = _loaded(settings, Path(scratch))
@@ -121,7 +126,10 @@ def _delivered(out: Console, seen: Seen) -> bool:
         f"\n{seen.delivered} deliveries, {seen.answered} answered with a signed receipt.",
         style="bold",
     )
-    if seen.rows is None:
+    if seen.rows is None and seen.sent:
+        out.print("Your system took these, in this order; look there whether it shows the same:")
+        _sent(out, seen)
+    elif seen.rows is None:
         out.print("This kind of sink cannot be read back here: look into your system. The books:")
         _holdings(out, seen)
     else:
@@ -145,6 +153,12 @@ def _recalled(out: Console, seen: Seen) -> bool:
         out.print("Kept on an own basis, as partner.toml has it:")
         _holdings(out, seen)
         _rows(out, still)
+    elif seen.rows is None and seen.sent:
+        recalls = sum(one.kind == "recalled" for one in seen.sent)
+        out.print(
+            f"Your system took {recalls} recalls, and its answers are its word that the content is "
+            "gone. It cannot be looked into from here: search it for what stands above."
+        )
     elif seen.rows is None:
         out.print("Gone by the books: look into your system whether it is.")
     else:
@@ -158,8 +172,22 @@ def _rows(out: Console, rows: list[Landed]) -> None:
     shown = table("where", "what", "content")
     for one in rows:
         told = ", ".join(f"{name}={value}" for name, value in one.content.items())
-        shown.add_row(one.place, one.about, told if len(told) <= SHOWN else f"{told[: SHOWN - 1]}…")
+        shown.add_row(one.place, one.about, _cut(told))
     out.print(shown if rows else "Nothing landed.", markup=False)
+
+
+def _cut(told: str) -> str:
+    return told if len(told) <= SHOWN else f"{told[: SHOWN - 1]}…"
+
+
+def _sent(out: Console, seen: Seen) -> None:
+    from connectors.landed import flat
+
+    shown = table(">delivery", "message", "about", "content")
+    for one in seen.sent:
+        told = ", ".join(f"{name}={value}" for name, value in flat(one.fields).items())
+        shown.add_row(str(one.sequence), one.kind, one.event_type, _cut(told))
+    out.print(shown, markup=False)
 
 
 def _holdings(out: Console, seen: Seen) -> None:
@@ -168,18 +196,6 @@ def _holdings(out: Console, seen: Seen) -> None:
         for category, basis in sorted(bases.items()):
             shown.add_row(kind, category, basis)
     out.print(shown)
-
-
-def _known(events: list[str]) -> frozenset[str]:
-    from schemas.registry import Schemas
-
-    types = Schemas.load().types()
-    for one in events:
-        if one not in types:
-            raise typer.BadParameter(
-                f"{one!r} is no event type; docs/events.md", param_hint="--events"
-            )
-    return frozenset(events)
 
 
 def _loaded(path: Path | None, scratch: Path) -> PartnerSettings:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hub.audit.evidence import Asked, Made, absence, bundle
-from hub.audit.evidence.bundle import Signing
-from hub.audit.evidence.gathered import Tell
 from hub.cli.options import HUB_HOME, AsOf, HubHome
 from hub.cli.printed import progress
 from hub.errors import Refused
-from hub.exchange import Exchange
-from hub.home import Home, write_secret
-from hub.hub import Reading
+
+if TYPE_CHECKING:
+    from hub.audit.evidence import Made
+    from hub.audit.evidence.bundle import Signing
+    from hub.audit.evidence.gathered import Tell
+    from hub.exchange import Exchange
 
 Out = Annotated[Path, typer.Option("--out", help="The file to write; must not exist yet.")]
 Earlier = Annotated[
@@ -50,6 +50,8 @@ def bundle_(
 
     Example: nrm-hub audit bundle --home hub-home --case C1 --out c1.zip
     """
+    from hub.audit.evidence import Asked, bundle
+
     asked = Asked(case, event, agency, holder, None, as_of, _read(earlier))
     made = _make(home, out, lambda exchange, by, tell: bundle(exchange, asked, by, tell))
     if holder is not None:
@@ -78,14 +80,16 @@ def absence_(
 
     Example: nrm-hub audit absence --home hub-home --agency POL-1 --case C1 --out no.zip
     """
+    from hub.audit.evidence import Asked, absence
+
     asked = Asked(case, None, agency, None, category, as_of, _read(earlier))
     _make(home, out, lambda exchange, by, tell: absence(exchange, asked, by, tell))
 
 
-Work = Callable[[Exchange, Signing, Tell], Made]
+def _make(home: Path, out: Path, work: Callable[[Exchange, Signing, Tell], Made]) -> Made:
+    from hub.home import Home, write_secret
+    from hub.hub import Reading
 
-
-def _make(home: Path, out: Path, work: Work) -> Made:
     if out.exists():
         raise Refused(0, "file_exists", f"{out} is there already; choose another --out")
     where = Home(home)

@@ -18,11 +18,10 @@ import typer
 from hub.cli.options import HUB_HOME, AsOf, HubHome
 from hub.cli.printed import progress
 from hub.errors import Refused
-from hub.home import Home
-from hub.hub import Reading
 
 if TYPE_CHECKING:
     from hub.audit.export.decided import Decision
+    from hub.hub import Reading
 
 export = typer.Typer(
     help="Decisions and deliveries in forms that others read. No content, as of any position.",
@@ -148,6 +147,8 @@ def _walk(
     from hub.audit.delivered import Delivered
     from hub.audit.export.decided import Decided, Wanted
     from hub.audit.replay import case_named, position_of
+    from hub.home import Home
+    from hub.hub import Reading
 
     with Reading.open(Home(home)) as reading, tempfile.TemporaryDirectory() as folder:
         exchange = reading.exchange

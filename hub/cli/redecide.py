@@ -10,8 +10,6 @@ import typer
 
 from hub.cli.options import HUB_HOME, AsJson, AsOf, HubHome
 from hub.cli.printed import progress
-from hub.home import Home
-from hub.hub import Reading
 
 DIVERGED = 3
 
@@ -40,6 +38,8 @@ def redecide(
     from hub.audit.output import Asked, Output
     from hub.audit.redecide import Redecision
     from hub.audit.replay import position_of
+    from hub.home import Home
+    from hub.hub import Reading
 
     with Reading.open(Home(home)) as reading, progress(disable=json_) as bar:
         log = reading.exchange.log

@@ -6,15 +6,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hub.audit import Entry, replay_case
 from hub.cli.options import HUB_HOME, AsJson, AsOf, HubHome
 from hub.cli.printed import console, lines, progress, table
-from hub.home import Home
-from hub.hub import Reading
+
+if TYPE_CHECKING:
+    from hub.audit import Entry
 
 DIVERGED = 3  # exit code: a difference was found
 
@@ -70,6 +70,10 @@ def replay(
 
 
 def _case(home: Path, case: str, as_of: str | None, json_: bool) -> None:
+    from hub.audit import replay_case
+    from hub.home import Home
+    from hub.hub import Reading
+
     with Reading.open(Home(home)) as reading:
         entries = replay_case(reading.exchange, case, as_of)
     if json_:
@@ -127,6 +131,8 @@ def _tables(home: Path, agency: str, tables: frozenset[str], as_of: str | None, 
     from hub.audit.output import Asked, Output
     from hub.audit.partner_tables import PartnerTables
     from hub.audit.replay import position_of
+    from hub.home import Home
+    from hub.hub import Reading
 
     place = Home(home)
     with Reading.open(place) as reading, progress() as bar:
@@ -195,6 +201,8 @@ def _whole(home: Path, as_of: str | None, out: Path) -> None:
     from hub.audit.output import Asked, Output
     from hub.audit.replay import position_of
     from hub.audit.whole import Whole
+    from hub.home import Home
+    from hub.hub import Reading
 
     with Reading.open(Home(home)) as reading, progress() as bar:
         log = reading.exchange.log

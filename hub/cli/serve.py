@@ -34,20 +34,23 @@ def serve(
     ] = None,
     hub_id: Annotated[
         str | None,
-        typer.Option(help="First run: public identifier, never to be changed.  [nrm-hub]"),
+        typer.Option(
+            help="First run: public identifier, never to be changed; nrm-hub if left out."
+        ),
     ] = None,
     store: Annotated[
-        str | None, typer.Option(help="First run: postgresql://…, or [sqlite:///events.db]")
+        str | None, typer.Option(help="First run: postgresql://…; a file in the home if left out.")
     ] = None,
     keys: Annotated[
         str | None,
         typer.Option(
             help="First run: where subject secrets live, apart from the store: "
-            "postgresql://…?epoch_key=/path/epoch.key, or [sqlite:///secrets.db]"
+            "postgresql://…?epoch_key=/path/epoch.key; a file in the home if left out."
         ),
     ] = None,
     topics: Annotated[
-        str | None, typer.Option(help="First run: kafka://host:port, or [embedded:///topics.db]")
+        str | None,
+        typer.Option(help="First run: kafka://host:port; a file in the home if left out."),
     ] = None,
     profile: Annotated[
         Path | None, typer.Option(help="First run: profile to decide by, coe, uk or a file.")
@@ -57,7 +60,8 @@ def serve(
     ] = None,
     private_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
     console: Annotated[
-        bool, typer.Option("--console", help="Serve the console too; settings: [console].")
+        bool,
+        typer.Option("--console", help="Serve the console too; its settings stand in hub.toml."),
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every request.")] = False,
 ) -> None:

@@ -29,7 +29,7 @@ def grant(
         str, typer.Option(help="The person's OpenID provider: its issuer, https://…")
     ] = "",
     subject: Annotated[
-        str, typer.Option(help="The provider's name for the person: the claim of [console.oidc].")
+        str, typer.Option(help="The provider's name for the person: the claim that hub.toml names.")
     ] = "",
     passkey: Annotated[
         bool, typer.Option("--passkey", help="The person registers a passkey with a code instead.")

@@ -10,7 +10,7 @@ takes away what it has brought.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,9 @@ from connectors.agency.inbox import TopicInbox
 from connectors.database.engines import read_url
 from connectors.errors import ConnectorError, RetryError, SettingsError, SinkDownError
 from connectors.landed import Landed
-from connectors.mapping import Mapping, load_mapping
+from connectors.mapping import Mapping as MappingFile
+from connectors.mapping import load_mapping
+from connectors.remote.messages import Message, Messages
 from connectors.runner import Runner
 from connectors.settings import PartnerSettings, SinkSettings, open_sink
 from connectors.sink import Quarantined, Sink
@@ -38,7 +40,8 @@ TWIN: Final = "try it on a twin with --into sqlite:///twin.db"
 @dataclass
 class Seen:
     """What was found at one look. rows: None where the sink cannot show its system. leaves: what
-    that system keeps of what was recalled."""
+    that system keeps of what was recalled. sent: where the system is told of messages, those that
+    it has taken since the look before."""
 
     rows: list[Landed] | None
     held: dict[tuple[str, str], dict[str, str]]
@@ -46,6 +49,7 @@ class Seen:
     answered: int
     quarantined: list[Quarantined] = field(default_factory=list)
     leaves: str = ""
+    sent: list[Message] = field(default_factory=list)
 
 
 @dataclass
@@ -57,8 +61,9 @@ class Trial:
     sink: Sink
     types: Collection[str] = ()
     made: tuple[Path, ...] = ()
-    filled: list[tuple[str, str]] = field(default_factory=list)
+    filled: Mapping[tuple[str, str], Collection[str]] = field(default_factory=dict)
     recalled: bool = False
+    _sent: list[Message] = field(default_factory=list)
 
     @classmethod
     def open(
@@ -79,6 +84,8 @@ class Trial:
             sink.close()
             raise
         trial = cls(practice, settings, sink, types, made)
+        if isinstance(remote := getattr(sink, "remote", None), Messages):
+            remote.taken = trial._sent.append
         try:
             sink.prepare()
             sink.claim()
@@ -125,6 +132,9 @@ class Trial:
 
     def _look(self, rows: list[Landed] | None) -> Seen:
         agency, hub = self.practice.agency, self.practice.stage.hub
+        wanted = ("", *self.types)  # a recall names no type
+        sent = [one for one in self._sent if not self.types or one.event_type in wanted]
+        self._sent.clear()
         return Seen(
             rows,
             landed.holdings(self.sink) or {},
@@ -132,6 +142,7 @@ class Trial:
             hub.receipts.acknowledged(agency),
             self.sink.quarantine(),
             landed.leaves(self.sink),
+            sent,
         )
 
     @staticmethod
@@ -162,7 +173,7 @@ def into(settings: PartnerSettings, place: str, folder: Path) -> PartnerSettings
     return settings.model_copy(update={"sink": sink.model_copy(update=changes)})
 
 
-def _copy_tables(mapping: Mapping, url: str, twin: str) -> None:
+def _copy_tables(mapping: MappingFile, url: str, twin: str) -> None:
     """Columns with their types, and keys; no rows, no rules, nothing that refers elsewhere."""
     source, target = SqlDatabase(url), SqlDatabase(twin)
     try:

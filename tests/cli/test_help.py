@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import typer
 
-from hub.cli import app
+from connectors.commands.agency import agency
+from connectors.commands.connector import connector
+from connectors.sources.cli import source
+from hub.cli import app, headings
 from tests.cli.programs import ROOT, nrm
 
 
@@ -50,6 +54,47 @@ def test_a_group_alone_shows_its_commands(group: str) -> None:
     for path in ALL:
         if path[0] == group:
             assert path[1] in told
+
+
+def test_every_command_stands_under_a_heading() -> None:
+    """None was forgotten, and nothing else is listed."""
+    for group, told in (
+        (app, headings.PROGRAM),
+        (connector, headings.CONNECTOR),
+        (source, headings.SOURCE),
+        (agency, headings.AGENCY),
+    ):
+        found = [*group.registered_commands, *group.registered_groups]
+        listed = [name for names in told.values() for name in names]
+        assert sorted(map(headings.name_of, found)) == sorted(listed)
+
+
+def test_paragraphs_fill_the_line_and_brackets_stay() -> None:
+    """At 80 columns no line of a paragraph ends early, and `[console]` is no markup."""
+    told = nrm("connector", "reconcile", "--help").out
+    assert "that is removed\n afterwards; the connector may run" in re.sub(" +\n", "\n", told)
+    assert "Settings: [console] in" in nrm("console", "--help").out
+    examples = nrm("publish", "--help").out.splitlines()
+    assert sum(line.startswith(" Example: ") for line in examples) == 2
+
+
+def test_no_options_help_is_taken_for_markup() -> None:
+    """What stands in brackets would be left out where help is shown."""
+
+    def options(group: Any) -> Iterator[tuple[str, str]]:
+        for command in getattr(group, "commands", {}).values():
+            yield from options(command)
+            for one in command.params:
+                yield f"{command.name} {one.name}", getattr(one, "help", None) or ""
+
+    told = dict(options(typer.main.get_command(app)))
+    assert len(told) > 200
+    assert [name for name, text in told.items() if re.search(r"\[[a-z]", text)] == []
+
+
+def test_the_version_is_told_both_ways() -> None:
+    assert nrm("--version") == nrm("version")
+    assert nrm("--version").out.count(".") >= 1
 
 
 def test_wrong_usage_is_exit_code_2() -> None:

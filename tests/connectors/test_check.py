@@ -88,7 +88,21 @@ def test_an_identity_that_is_missing_or_not_enrolled(tmp_path: Path) -> None:
     assert "agency init" in found(path, "wrong")["identity"].text
     AgencyIdentity.create(tmp_path / "POL-1", "POL-1", "Police", "police")
     assert "not enrolled" in found(path, "wrong")["identity"].text
-    assert not (tmp_path / "partner.db").exists(), "nothing further was looked at"
+    assert not (tmp_path / "partner.db").exists(), "nothing is made"
+
+
+def test_the_sink_is_looked_at_while_the_approval_is_waited_for(tmp_path: Path) -> None:
+    """That can take days; whoever set it up wants to know now what is wrong with it."""
+    path = tmp_path / "partner.toml"
+    AgencyIdentity.create(tmp_path / "POL-1", "POL-1", "Police", "police")
+    path.write_text('home = "POL-1"\n[sink]\nkind = "webhok"\n')
+    assert "there is no sink 'webhok'; known are" in found(path, "wrong")["sink"].text
+    path.write_text('home = "POL-1"\n[sink]\nkind = "webhook"\n')
+    assert "sink.options.secrets" in found(path, "wrong")["sink"].text
+    (tmp_path / "partner.db").touch(0o644)
+    path.write_text('home = "POL-1"\n[sink]\nurl = "sqlite:///partner.db"\n')
+    assert "chmod 600" in found(path, "warning")["file"].fix
+    assert (tmp_path / "partner.db").stat().st_size == 0, "nothing is made"
 
 
 @pytest.mark.parametrize("name", ["signing.key", "sealing.key", "salt.key"])

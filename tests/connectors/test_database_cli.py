@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -100,14 +101,13 @@ def test_only_tables_can_be_compared(partner: Path) -> None:
 
 def test_ddl_needs_to_know_of_what(partner: Path) -> None:
     assert "--dialect" in said("connector", "ddl", code=1)
-    assert "no default table" in said(
-        "connector", "ddl", "--dialect", "mariadb", "--events", "CaseOpend", code=1
-    )
-    printed = said("connector", "ddl", "--dialect", "postgresql", "--schema", "exchange")
+    mistyped = said("connector", "ddl", "--dialect", "mariadb", "--event", "CaseOpend", code=2)
+    assert "did you mean 'CaseOpened'?" in mistyped
+    printed = said("connector", "ddl", "--dialect", "postgresql", "--db-schema", "exchange")
     assert "CREATE TABLE exchange.case_opened" in printed
     assert "GRANT USAGE ON SCHEMA exchange TO nrm;" in printed
     assert "GRANT USAGE ON SEQUENCE exchange.nrm_quarantine_id_seq TO nrm;" in printed
-    assert "GRANT" not in said("connector", "ddl", partner, "--events", "CaseOpened")
+    assert "GRANT" not in said("connector", "ddl", partner, "--events", "CaseOpened,CaseClosed")
 
 
 def test_status(hub: MiniHub, topics: Topics, partner: Path, tmp_path: Path) -> None:
@@ -121,7 +121,12 @@ def test_status(hub: MiniHub, topics: Topics, partner: Path, tmp_path: Path) -> 
     assert "applied     last" in shown
     delivered(hub, topics, tmp_path, spoil=True)
     said("connector", "run", partner, "--once")
-    assert "quarantine  1 waiting" in said("connector", "status", partner, code=3)
+    assert "quarantine  1 waiting: nrm-hub connector quarantine" in said(
+        "connector", "status", partner, code=3
+    )
+    told = json.loads(said("connector", "status", partner, "--json", code=3))
+    assert (told["agency"], told["position"], told["behind"]) == ("POL-1", 3, 0)
+    assert (told["quarantine"], told["receipts_owed"], told["hub_away"]) == (1, 0, None)
 
 
 def test_metrics_of_a_running_connector(

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from connectors import landed
 from connectors.agency.identity import AgencyIdentity
 from connectors.conformance import (
     CANARY,
@@ -57,11 +58,13 @@ when_empty = "delete"
 [map.columns]
 client = { from = "case_ref" }
 urgency = "urgency"
+services = "services"
 """
 CLIENTS = (
     "CREATE TABLE client (nrm_case VARCHAR(100) PRIMARY KEY, channel VARCHAR(20))",
     "CREATE TABLE referral (nrm_event VARCHAR(100) PRIMARY KEY, urgency VARCHAR(20), "
-    "client VARCHAR(100), CONSTRAINT of_client FOREIGN KEY (client) REFERENCES client (nrm_case))",
+    "services JSON, client VARCHAR(100), "
+    "CONSTRAINT of_client FOREIGN KEY (client) REFERENCES client (nrm_case))",
 )
 
 
@@ -162,15 +165,54 @@ def test_with_exactly_these_rights_everything_works(site: Site) -> None:
 def test_mapped_tables_need_no_other_rights(site: Site) -> None:
     (site.folder / "mapping.toml").write_text(MAPPING)
     site.execute(*CLIENTS, "CREATE TABLE payroll (id int)")
+    if site.kind == "postgresql":  # a column that draws numbers, as many a table has
+        site.execute("ALTER TABLE client ADD COLUMN id serial")
     site.run_printed()
     sink = claimed(site)
     sink.apply(batch(opened_case(1), identity(2)))
     assert site.rows("SELECT channel FROM client") == [("self",)]
     assert site.findings()["mapping"].level == "ok"
-    with pytest.raises(SinkDownError, match="connector ddl"), sink.database.reading() as db:
+    named = pytest.raises(SinkDownError, match=r"payroll.*: this user may not: .*connector ddl")
+    with named, sink.database.reading() as db:
         db.execute(sa.text("SELECT * FROM payroll"))
     sink.apply(batch(recalled(3, ("e-0", ["case_management"]))))
     assert site.rows("SELECT * FROM client") == []
+
+
+def test_rights_that_lack_are_told_with_the_grants(site: Site) -> None:
+    """PostgreSQL: also of the numbers that a new row of a partner's own table draws."""
+    (site.folder / "mapping.toml").write_text(MAPPING)
+    site.execute(*CLIENTS)
+    if site.kind == "postgresql":
+        site.execute("ALTER TABLE client ADD COLUMN id serial")
+    printed = site.run_printed()
+    if site.kind == "postgresql":
+        site.execute(f"REVOKE USAGE ON SEQUENCE client_id_seq FROM {site.user}")
+        found = site.findings()["rights"]
+        assert found.level == "wrong"
+        assert f"GRANT USAGE ON SEQUENCE client_id_seq TO {site.user}" in found.fix
+    dropped = said("connector", "ddl", site.folder / "partner.toml", "--user", site.user, "--drop")
+    for one in site._sinks:
+        one.close()
+    site.execute(*[one for one in re.split(r";\n+", dropped) if one.strip()])
+    left = set(sa.inspect(site.admin).get_table_names())
+    assert left == {"client", "referral"}, "the partner's own stay"
+    assert len(re.findall("^CREATE TABLE", printed, re.M)) == dropped.count("DROP TABLE")
+
+
+def test_a_trial_where_a_dba_made_the_tables_leaves_them_empty(site: Site) -> None:
+    """It may not drop them; books that still named the practice hub would refuse the real one."""
+    site.run_printed("--event", "CaseOpened", "--event", "IdentityRecorded")
+    practised = SqlSink(site.url, "POL-1", "practice-1", schemas=site.schemas)
+    practised.prepare()
+    practised.claim()
+    practised.apply(batch(opened_case(1), identity(2)))
+    landed.undo(practised, ())
+    practised.close()
+    assert site.rows("SELECT * FROM nrm_connector_state") == []
+    assert site.rows("SELECT * FROM identity_recorded") == []
+    sink = claimed(site)
+    sink.apply(batch(opened_case(1)))
 
 
 def test_a_column_that_is_missing_is_told_and_deliveries_wait(site: Site) -> None:
@@ -382,6 +424,8 @@ def test_parents_come_first_and_go_last(site: Site) -> None:
     sink = claimed(site)
     sink.apply(batch(referral(1), opened_case(2)))
     assert site.rows("SELECT client, urgency FROM referral") == [("nc-1", "1_day")]
+    [(services,)] = site.rows("SELECT services FROM referral")  # MariaDB: text with a CHECK, which
+    assert "legal" in str(services)  # nobody with no more rights than these finds in its catalogue
     sink.apply(batch(recalled(3, ("e-0", ["case_management"]))))
     assert site.rows("SELECT nrm_case, channel FROM client") == [("nc-1", None)], "still needed"
     sink.apply(batch(recalled(4, ("e-r", ["case_management"]))))

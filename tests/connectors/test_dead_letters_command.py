@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,8 @@ def test_discard_by_command(hub: MiniHub, topics: Topics, partner: Path, tmp_pat
     said("connector", "run", partner, "--once")
     shown = said("connector", "quarantine", partner)
     assert "the hub's operator" in shown
+    [row] = json.loads(said("connector", "quarantine", partner, "--json"))
+    assert (row["row"], row["sequence"], row["reason"]) == (1, 1, "compartment_unopenable")
     assert "Invalid value" in said(
         "connector", "discard", partner, 1, "--reason", "because", code=2
     )

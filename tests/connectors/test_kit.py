@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -88,10 +89,14 @@ def test_each_family_works_out_of_the_box_and_a_broken_one_is_caught(tmp_path: P
     records.write_text(records.read_text().replace(right, "\n    def read("))
     path = os.pathsep.join(str(one / "src") for one in packages)
     told = suite(tmp_path, "-k", QUICK, "--import-mode=importlib", "-c", os.devnull,
+                 "-p", "connectors.conformance.plugin",
                  *[str(one / "tests") for one in packages], path=Path(path), code=1)  # fmt: skip
     failed = set(re.findall(r"FAILED (\S+)::(\w+)", told))
     assert {test for _, test in failed} >= {"test_a_recall_takes_its_category_and_no_other"}
     assert {place.split("/")[0] for place, _ in failed} == {"notes-broken"}, told
+    assert "what this asks (Recalling)" in told
+    assert "A recall takes what it names, everywhere" in told
+    assert "where shown = <" in told, "what was compared is told"
 
 
 def test_a_source_works_out_of_the_box(tmp_path: Path) -> None:
@@ -147,3 +152,17 @@ def test_installed_tested_checked_and_run(tmp_path: Path) -> None:
         (tmp_path / "partner.toml").read_text() + 'colour = "red"\n'
     )
     assert "sink.options.colour" in connector("check", "partner.toml", code=1)
+
+
+def test_what_templates_and_pages_import_may_be_relied_on() -> None:
+    """Every module named in the list is there, and nothing else is built on."""
+    page = (ROOT / "docs" / "connector-kit.md").read_text("utf-8").partition("## What may be")[2]
+    promised = set(re.findall(r"`((?:connectors|schemas)\.[a-z_.]+)`", page))
+    assert [one for one in promised if importlib.util.find_spec(one) is None] == []
+    sources = [*(ROOT / "connectors/kit/templates").rglob("*.txt"), *(ROOT / "docs").glob("*.md")]
+    used = {
+        one
+        for path in sources
+        for one in re.findall(r"^from (connectors\.[a-z_.]+) import", path.read_text("utf-8"), re.M)
+    }
+    assert used - promised == set()

@@ -387,3 +387,20 @@ def test_a_column_that_must_not_be_empty_is_found_out(bench: MappedBench) -> Non
     mapping = GOOD[: GOOD.index("age_group")]
     with pytest.raises(SettingsError, match=r"client\.channel is NOT NULL"):
         bench.open(mapping=mapping)
+
+
+def test_without_its_mapping_nothing_is_recalled_that_stays(bench: MappedBench) -> None:
+    """A partner.toml written anew without `mapping`: the receipt said deleted, the row stayed."""
+    sink = claimed(bench)
+    sink.apply(batch(opened_case(1)))
+    sink.close()
+    bare = SqlSink(bench.url, "POL-1", "test-hub")
+    with pytest.raises(SettingsError, match="filled rows of client, which no mapping names"):
+        bare.prepare()
+    bare.close()
+    again = claimed(bench)
+    again.apply(batch(recalled(2, ("e-0", ["case_management"]))))
+    assert bench.clients() == []
+    later = SqlSink(bench.url, "POL-1", "test-hub")
+    later.prepare()  # nothing that deliveries filled is left
+    later.close()

@@ -15,6 +15,7 @@ from connectors.agency.inbox import TopicInbox
 from connectors.errors import RetryError, StopError
 from connectors.mapping import load_mapping
 from connectors.reconciliation import compared, compared_mapped, reconcile
+from connectors.reconciliation.compared_mapped import _kind, equal, typed
 from connectors.reconciliation.reconcile import Compared, Reconciliation
 from connectors.reconciliation.repair import Repair
 from connectors.runner import Runner
@@ -465,3 +466,12 @@ def test_a_redrive_meanwhile_asks_for_another_pass(new_place: Callable[..., Plac
     with pytest.raises(RetryError, match="reconcile again"):
         found.compare()
     found.close()
+
+
+def test_an_array_column_is_compared_as_a_list() -> None:
+    """As text in the copy it was told as altered for ever, and a repair ended in a traceback."""
+    kind = sa.ARRAY(sa.Text())
+    assert isinstance(_kind(kind), sa.JSON)
+    assert equal(kind, ["legal", "medical"], ["legal", "medical"])
+    assert not equal(kind, ["legal"], ["medical"])
+    assert typed(kind, ["legal"]) == ["legal"]

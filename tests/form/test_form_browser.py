@@ -21,6 +21,13 @@ UNEXPLAINED = """() => [...document.querySelectorAll('[aria-describedby]')]
   .flatMap(one => one.getAttribute('aria-describedby').split(' '))
   .filter(id => !document.getElementById(id))"""
 
+# Controls that reach out of their field, and links to choose that are lower than a finger is wide.
+OVER = """() => [...document.querySelectorAll('.field')].flatMap(field =>
+  [...field.querySelectorAll('input,select,textarea')].filter(one =>
+    one.getBoundingClientRect().right > field.getBoundingClientRect().right + 1)).map(o => o.id)"""
+LOW = """() => [...document.querySelectorAll('.languages a')]
+  .filter(one => one.getBoundingClientRect().height < 24).map(one => one.textContent)"""
+
 
 def opened(browser: Browser, office: Office, path: str, **options: object) -> Page:
     context = browser.new_context(java_script_enabled=True, **options)  # type: ignore[arg-type]
@@ -123,11 +130,13 @@ def test_a_consent_in_french_with_its_preview(
 def test_on_a_telephone_and_in_the_dark(chromium: Browser, office: Office, shot: Shot) -> None:
     page = opened(
         chromium, office, "/fill?type=IdentityRecorded&lang=fr",
-        viewport={"width": 390, "height": 844}, color_scheme="dark",
+        viewport={"width": 320, "height": 640}, color_scheme="dark",
     )  # fmt: skip
     wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     shot(page, "form-phone-dark")
     assert wide <= 0
+    assert page.evaluate(OVER) == []
+    assert page.evaluate(LOW) == []
     page.context.close()
 
 
