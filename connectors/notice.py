@@ -38,6 +38,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from connectors.agency.identity import write_whole
 from connectors.errors import SettingsError
 from connectors.findings import Finding
+from connectors.given import beside
 from connectors.secret import Secret
 
 SECONDS: Final = 15.0  # for connecting, and between two bytes
@@ -139,9 +140,9 @@ class Notices:
         self._settings = settings
         self._whose = f"{agency}\n{hub}"
         self._clock = clock
-        self._path = folder / settings.state.expanduser()
+        self._path = beside(folder, settings.state)
         self._password = settings.password.read(folder) if settings.password else ""
-        ca = None if settings.ca_file is None else folder / settings.ca_file.expanduser()
+        ca = None if settings.ca_file is None else beside(folder, settings.ca_file)
         try:
             self._tls = ssl.create_default_context(cafile=None if ca is None else str(ca))
         except (OSError, ssl.SSLError):

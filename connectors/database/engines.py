@@ -191,7 +191,10 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     path = url.database
     if path in (None, "", ":memory:"):
         raise SettingsError("the sink's SQLite database needs a file: sqlite:////path/partner.db")
-    ours = not Path(str(path)).exists()
+    try:
+        ours = not Path(str(path)).exists()
+    except (OSError, ValueError):
+        raise SettingsError("sink.url: no SQLite file can have that name: check the path") from None
     engine = sa.create_engine(
         url, connect_args={"timeout": LOCK_SECONDS}, json_serializer=json_text
     )
