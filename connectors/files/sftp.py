@@ -252,7 +252,8 @@ class SftpDrop:
                 disable_trivial_auth=True,
                 compression_algs=None,
             )
-            self._client = await self._connection.start_sftp_client()
+            # Names that others gave in another encoding are still names.
+            self._client = await self._connection.start_sftp_client(path_errors="surrogateescape")
         return self._client
 
     def _hang_up(self) -> None:
