@@ -183,6 +183,7 @@ class Outbound:
                 body += piece
                 if len(body) > self._most:
                     raise self._down(f"an answer of more than {self._most} bytes")
+            self._client.cookies.clear()  # nothing of theirs is kept or sent back
             return Answer(answer.status_code, dict(answer.headers), bytes(body))
 
     def _passed(self, answer: Answer) -> Answer:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import random
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from connectors.source import REASONS, SCHEMA_REASONS
 from connectors.sources import folder_reading
 from connectors.sources.folder_rows import FileForm
 from connectors.sources.runner import SourcePace, SourceRunner
+from connectors.sources.stating import CellError, stated
+from schemas.registry import Schemas
 from tests.odd import nested
-from tests.sources.site import AT, OPENED, Site
+from tests.sources.site import AT, OPENED, Site, make_outbox
 from tests.sources.test_folder import CANARY, HEADER, Drop, row
 
 ENTRY = {"type": "CaseOpened", "case": "C-1", "occurred_at": AT, "data": OPENED}
@@ -255,3 +258,25 @@ def test_whatever_is_dropped(site: Site, drop: Drop, caplog: pytest.LogCaptureFi
             assert one["outcome"] == "accepted" or one["what to do"]
     assert CANARY not in caplog.text
     assert "done/last.csv" in drop.lies()
+
+
+def test_a_cell_of_json_that_could_not_be_written_again() -> None:
+    """So deep that it could be read, and not written into the state file."""
+    known = Schemas.load().by_type("NeedsAssessed")["domains"]
+    with pytest.raises(CellError, match="not_json"):
+        stated(known, "[" * 900 + "]" * 900)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("attempt", "x"), ("attempt", 1.5), ("row_key", b"x")]
+)
+def test_an_outbox_of_sqlite_takes_only_what_is_answered(
+    column: str, value: object, tmp_path: Path
+) -> None:
+    """Such a row was read and never found again to write its answer to: it was sent for ever."""
+    make_outbox(f"sqlite:///{tmp_path}/own.db").close()
+    db = sqlite3.connect(tmp_path / "own.db")
+    insert = f"INSERT INTO nrm_outbox (event_type, case_ref, data, {column})"
+    with pytest.raises(sqlite3.IntegrityError), db:
+        db.execute(f"{insert} VALUES ('a', 'b', '{{}}', ?)", (value,))
+    db.close()
