@@ -142,9 +142,12 @@ def _astray(row: Row, ought: Row, late: frozenset[int]) -> bool:
     """Whether what nrm_mapped says would keep a recall, or a later event, from its columns."""
     if row["row_key"] != ought["row_key"]:
         return True
-    if not set(json.loads(ought["columns"])) <= set(json.loads(row["columns"])):
+    try:
+        if not set(json.loads(ought["columns"])) <= set(json.loads(row["columns"])):
+            return True
+        told = {int(row["sequence"]), int(ought["sequence"])}
+    except (ValueError, TypeError):  # not as it was written
         return True
-    told = {int(row["sequence"]), int(ought["sequence"])}
     return row["occurred_at"] != ought["occurred_at"] or (len(told) > 1 and not told & late)
 
 

@@ -176,6 +176,11 @@ def test_rows_of_a_partner_hold_what_sqlite_lets_them(
     found.close()
     compared, _ = place.compared()
     assert compared.equal
+    with sqlite3.connect(tmp_path / "p.db") as own:
+        own.execute("UPDATE nrm_mapped SET columns = '['")
+    own.close()
+    with pytest.raises(SinkDownError, match="put the database or state file back"):
+        place.compared()
 
 
 def test_a_damaged_registry_says_what_to_do(
