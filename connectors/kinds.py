@@ -20,6 +20,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from connectors.errors import SettingsError
+from connectors.given import beside
 from connectors.sink import RecallPolicy, Sink
 
 
@@ -34,7 +35,7 @@ class Place:
     recalls: RecallPolicy
 
     def file(self, path: Path) -> Path:
-        return self.folder / path.expanduser()
+        return beside(self.folder, path)
 
 
 @dataclass(frozen=True, slots=True)

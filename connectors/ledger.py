@@ -30,6 +30,7 @@ from connectors.sink import (
     Quarantined,
     ReceiptException,
 )
+from connectors.tables.as_written import as_written
 from connectors.tables.bulk import among, insert_all
 from connectors.tables.ledger_tables import LedgerTables
 from schemas import wire
@@ -85,6 +86,7 @@ class Ledger(LedgerTables):
 
     # -- state -----------------------------------------------------------------------------
 
+    @as_written
     def claim(self, db: Connection, at: datetime) -> int:
         """A new generation for this agency's row; makes the row at first."""
         row = self._row(db)
@@ -123,6 +125,7 @@ class Ledger(LedgerTables):
         db.execute(self._mine(self.state.update()).values(generation=generation))
         return generation
 
+    @as_written
     def fence(self, db: Connection, generation: int) -> Position:
         """Where we are, the row locked; FencedError if another runner has claimed since."""
         row = self._row(db)
@@ -137,6 +140,7 @@ class Ledger(LedgerTables):
         """Wait for the runner's transaction, and keep it waiting until this one ends."""
         self._row(db)
 
+    @as_written
     def position(self, db: Connection) -> Position:
         row = db.execute(
             sa.select(self.state.c.last_sequence, self.state.c.cursor).where(
@@ -145,6 +149,7 @@ class Ledger(LedgerTables):
         ).one_or_none()
         return Position() if row is None else Position(int(row.last_sequence), row.cursor)
 
+    @as_written
     def last_success(self, db: Connection) -> datetime | None:
         query = sa.select(self.state.c.updated_at).where(
             self.state.c.agency == self._agency, self.state.c.last_sequence > 0
@@ -203,6 +208,7 @@ class Ledger(LedgerTables):
             first, last = min(first, lowest), max(last, highest)
         db.execute(self.outbox.update().where(*among).values(sent_at=None))
 
+    @as_written
     def owed(self, db: Connection, limit: int) -> list[OwedReceipt]:
         rows = db.execute(
             sa.select(self.outbox)
@@ -234,6 +240,7 @@ class Ledger(LedgerTables):
         held, gone = self.holding.c.event_ref, self.tombstone.c.event_ref
         return sorted(db.execute(sa.union(sa.select(held), sa.select(gone))).scalars())
 
+    @as_written
     def held(self, db: Connection, refs: Iterable[str]) -> dict[str, Held]:
         """What is held of these events."""
         found: dict[str, Held] = {}
@@ -250,6 +257,7 @@ class Ledger(LedgerTables):
                 held.since[category] = int(sequence)
         return found
 
+    @as_written
     def tombstones(self, db: Connection, refs: Iterable[str]) -> dict[tuple[str, str], int]:
         """(event_ref, category) → sequence of the recall."""
         found: dict[tuple[str, str], int] = {}
@@ -300,6 +308,7 @@ class Ledger(LedgerTables):
             .values(basis=basis)
         )
 
+    @as_written
     def remove(self, db: Connection, event_ref: str, categories: Sequence[str]) -> None:
         """Holdings and evidence of these categories; the statement goes with the last of them."""
         h, e = self.holding.c, self.evidence.c
@@ -536,6 +545,7 @@ class Ledger(LedgerTables):
                 )
             )
 
+    @as_written
     def quarantined(self, db: Connection, *, waiting_only: bool) -> list[Quarantined]:
         query = sa.select(self.quarantine).order_by(self.quarantine.c.id)
         if waiting_only:

@@ -31,13 +31,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from connectors.agency.identity import write_whole
 from connectors.errors import SettingsError
 from connectors.findings import Finding
+from connectors.given import beside
 from connectors.secret import Secret
 
 SECONDS: Final = 15.0  # for connecting, and between two bytes
@@ -139,9 +140,9 @@ class Notices:
         self._settings = settings
         self._whose = f"{agency}\n{hub}"
         self._clock = clock
-        self._path = folder / settings.state.expanduser()
+        self._path = beside(folder, settings.state)
         self._password = settings.password.read(folder) if settings.password else ""
-        ca = None if settings.ca_file is None else folder / settings.ca_file.expanduser()
+        ca = None if settings.ca_file is None else beside(folder, settings.ca_file)
         try:
             self._tls = ssl.create_default_context(cafile=None if ca is None else str(ca))
         except (OSError, ssl.SSLError):
@@ -284,10 +285,10 @@ class Notices:
 
     def _read(self) -> Told | None:
         try:
-            return Told(**json.loads(self._path.read_text("utf-8")))
+            return _told(json.loads(self._path.read_text("utf-8")))
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             raise SettingsError(
                 f"{self._path} is damaged: remove it; mails then begin with what comes next"
             ) from None
@@ -296,6 +297,15 @@ class Notices:
         write_whole(self._path, json.dumps(asdict(told)).encode())
         self._known = told
         return told
+
+
+def _told(kept: Any) -> Told:
+    """TypeError if the file says something else."""
+    found = Told(**kept)
+    numbers = (found.told, *(one for one in (found.slot, found.upto) if one is not None))
+    if not isinstance(found.since, str) or any(type(one) is not int for one in numbers):
+        raise TypeError
+    return found
 
 
 _CAUSES: Final[tuple[tuple[type[Exception], str], ...]] = (

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
 
 from connectors.errors import SettingsError
+from connectors.given import beside
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Secret(BaseModel):
         if self.text is not None:
             return self.text.get_secret_value()
         assert self.file is not None
-        path = folder / self.file.expanduser()
+        path = beside(folder, self.file)
         try:
             secret = path.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, ValueError) as wrong:

@@ -23,9 +23,6 @@ and `[sink]` has a default; docs/connectors.md lists them all.
 
 from __future__ import annotations
 
-import os
-import re
-import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
@@ -33,8 +30,6 @@ from typing import Any, Literal
 from pydantic import (
     BaseModel,
     ConfigDict,
-    PositiveFloat,
-    PositiveInt,
     PrivateAttr,
     ValidationError,
     field_validator,
@@ -44,6 +39,7 @@ from pydantic import (
 from connectors.agency.identity import AgencyIdentity
 from connectors.agency.inbox import HttpInbox, Inbox, TopicInbox
 from connectors.errors import SettingsError
+from connectors.given import Count, Seconds, beside, filled, settings_of
 from connectors.kinds import KINDS, Place, mistakes, open_kind
 from connectors.mapping import load_mapping
 from connectors.notice import Notices, NoticeSettings
@@ -57,8 +53,6 @@ MOST_LAW = 190  # letters of an own basis; it stands in the holding and in the r
 SINKS = "nrm_hub.sinks"
 """Entry point group of sinks from other packages: a function (SinkSettings, AgencyIdentity,
 RecallPolicy) → Sink."""
-
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class _Part(BaseModel):
@@ -75,7 +69,7 @@ class InboxSettings(_Part):
     url: str | None = None
     """Address of the topics or of the HTTP API; what the approval says, if left out."""
 
-    timeout_seconds: PositiveFloat = 30.0
+    timeout_seconds: Seconds = 30.0
     """http: longest wait for an answer."""
 
 
@@ -144,25 +138,25 @@ class RecallSettings(_Part):
 class PaceSettings(_Part):
     """How much at once, and how long to wait."""
 
-    messages: PositiveInt = 50
+    messages: Count = 50
     """Messages read at once."""
 
-    deliveries: PositiveInt = 2000
+    deliveries: Count = 2000
     """Deliveries applied in one transaction, about."""
 
     ahead: bool = False
     """Open the next messages in a second process, while the partner takes those before."""
 
-    poll_seconds: PositiveFloat = 1.0
+    poll_seconds: Seconds = 1.0
     """Longest wait for a new message."""
 
-    pause_first_seconds: PositiveFloat = 0.2
+    pause_first_seconds: Seconds = 0.2
     """First pause of an outage; each further one is twice as long."""
 
-    pause_most_seconds: PositiveFloat = 60.0
+    pause_most_seconds: Seconds = 60.0
     """Longest pause of an outage."""
 
-    registry_seconds: PositiveFloat = 60.0
+    registry_seconds: Seconds = 60.0
     """Between looks for a newer registry."""
 
     def pace(self) -> Pace:
@@ -200,37 +194,13 @@ class PartnerSettings(_Part):
 
 def load_settings(path: Path) -> PartnerSettings:
     """The settings in this file. SettingsError names every setting that is wrong."""
-    path = path.expanduser().resolve()
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as missing:
-        raise SettingsError(f"{path}: cannot be read ({missing.strerror})") from None
-    except (ValueError, RecursionError) as wrong:  # not TOML, or not text at all
-        raise SettingsError(f"{path}: {wrong}") from None
-    document = filled(document, path)
+    path = beside(Path(), path).resolve()
+    document = settings_of(path)
     try:
         settings = PartnerSettings.model_validate(document)
     except ValidationError as wrong:
         raise SettingsError(f"{path}:\n{mistakes(wrong)}") from None
     return _resolved(settings, path.parent)
-
-
-def filled(value: Any, path: Path) -> Any:
-    """Environment variables put in; nothing else of a shell's language."""
-    if isinstance(value, dict):
-        return {name: filled(one, path) for name, one in value.items()}
-    if isinstance(value, list):
-        return [filled(one, path) for one in value]
-    if not isinstance(value, str):
-        return value
-
-    def fill(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if name not in os.environ:
-            raise SettingsError(f"{path}: the environment variable {name} is not set")
-        return os.environ[name]
-
-    return _VARIABLE.sub(fill, value)
 
 
 def from_environment(url: str | None) -> str | None:
@@ -242,14 +212,14 @@ def from_environment(url: str | None) -> str | None:
 def _resolved(settings: PartnerSettings, folder: Path) -> PartnerSettings:
     sink = settings.sink
     changes: dict[str, Any] = {
-        name: folder / value
+        name: beside(folder, value)
         for name in ("mapping", "path", "url_file")
         if (value := getattr(sink, name)) is not None
     }
     if sink.url_file is not None:
         try:
-            changes["url"] = (folder / sink.url_file).read_text(encoding="utf-8").strip()
-            warn_if_open(folder / sink.url_file)
+            changes["url"] = changes["url_file"].read_text(encoding="utf-8").strip()
+            warn_if_open(changes["url_file"])
         except (OSError, UnicodeDecodeError) as wrong:
             why = getattr(wrong, "strerror", None) or "is no text"
             raise SettingsError(f"sink.url_file cannot be read ({why})") from None
@@ -259,7 +229,7 @@ def _resolved(settings: PartnerSettings, folder: Path) -> PartnerSettings:
         changes["url"] = f"sqlite:///{folder / url.removeprefix('sqlite:///')}"
     resolved = sink.model_copy(update=changes)
     resolved._folder = folder
-    return settings.model_copy(update={"home": folder / settings.home, "sink": resolved})
+    return settings.model_copy(update={"home": beside(folder, settings.home), "sink": resolved})
 
 
 def open_inbox(settings: PartnerSettings, identity: AgencyIdentity) -> Inbox:
@@ -316,4 +286,4 @@ def open_sink(settings: PartnerSettings, identity: AgencyIdentity) -> Sink:
     known = ", ".join(
         ["sql", "jsonl", *KINDS, *(entry.name for entry in entry_points(group=SINKS))]
     )
-    raise SettingsError(f"sink.kind: there is no sink {given.kind!r}; known are {known}")
+    raise SettingsError(f"sink.kind: there is no sink {given.kind[:40]!r}; known are {known}")

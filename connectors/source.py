@@ -32,6 +32,7 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
         "row_unreadable": "the row cannot be read as an event",
         "missing_column": "a value that every event needs is not in the row",
         "code_not_translated": "a code has no translation in the mapping",
+        "file_unreadable": "the file cannot be opened, or was taken away while it was read",
         "not_encoded": "the bytes are not text in the encoding the settings name",
         "case_changed": "the row belongs to another case than when its event was stated",
         "duplicate_key": "the file has this key twice; each row needs its own",

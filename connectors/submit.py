@@ -182,6 +182,10 @@ class Publisher:
             raise InvalidEventError(
                 index, event.type, "occurred_at", "has no time zone: give a time with its offset"
             )
+        try:
+            event.occurred_at.astimezone(UTC)
+        except OverflowError:  # which nobody could read again: the hub neither
+            raise InvalidEventError(index, event.type, "occurred_at", "not_an_instant") from None
         schema = self._schema(index, event.type)
         bodies = self._split(index, event, schema)
         noise = _Noise(self._identity.salt_secret, event, schema.schema_id, bodies)
@@ -345,6 +349,9 @@ class Publisher:
                 if outcome.event_id is None:
                     if outcome.digest == whole:  # the message as a whole was refused
                         found.update({i: replace(outcome, event_id=i) for i in batch.digests})
+                    # A header the hub could not read, so that it does not know whose it is.
+                    mine = (i for i, one in batch.digests.items() if one == outcome.digest)
+                    found.update({i: replace(outcome, event_id=i) for i in mine})
                 elif batch.digests.get(outcome.event_id) == outcome.digest:
                     found[outcome.event_id] = outcome
 

@@ -151,7 +151,7 @@ def _problem(response: httpx2.Response) -> str:
         # It may not be the hub that answers: one line, and no longer than the hub's own.
         said = " ".join(f"{problem['code']}: {problem['next']}".split())
         return f" {said[:_MOST_SAID]}"
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ": check the URL, and that nothing between here and the hub answers in its place"
 
 

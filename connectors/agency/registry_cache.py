@@ -41,7 +41,13 @@ class RegistryCache:
         self._agencies: dict[str, RegisteredAgency] = {}
         self.position = -1
         if self._path.exists():
-            self._take(self._verified(self._path.read_bytes()))
+            try:
+                self._take(self._verified(self._path.read_bytes()))
+            except UntrustedError as wrong:
+                raise UntrustedError(
+                    f"{self._path}: {wrong}. If that file was damaged, remove it: the hub is asked "
+                    "for it again"
+                ) from None
 
     def update(self, signed: bytes) -> bool:
         """Take over a SignedRegistry; False if it is not newer. UntrustedError if not the hub's."""

@@ -133,15 +133,17 @@ class Dhis2:
             fix = 'give it F_PERFORM_MAINTENANCE, or set purge = "server"'
             found.append(Finding("wrong", "account", text, fix))
         program = self._api.program(self._options.program)
-        self._tracker = Tracker(
-            self._place.hub,
-            self._place.agency,
-            self._options.org_unit,
-            program,
-            self._mapping,
-            self._places,
-        )
-        return found + self._fits(program)
+        fits_it = self._fits(program)
+        if not any(one.level == "wrong" for one in fits_it):
+            self._tracker = Tracker(
+                self._place.hub,
+                self._place.agency,
+                self._options.org_unit,
+                program,
+                self._mapping,
+                self._places,
+            )
+        return found + fits_it
 
     def _fits(self, program: Program) -> list[Finding]:
         found = []

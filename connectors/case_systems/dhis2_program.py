@@ -20,6 +20,7 @@ from connectors.case_systems.mapping import (
     Mismatch,
     Target,
 )
+from connectors.case_systems.told import word
 from connectors.tables.columns import to_boolean, to_date, to_integer, to_text, to_timestamp
 
 FORM: Final = Form(
@@ -123,25 +124,24 @@ def read_program(said: Mapping[str, Any]) -> Program:
             _taker(one["dataElement"], one.get("compulsory", False))
             for one in stage.get("programStageDataElements", [])
         ]
-        stages[stage["id"]] = Stage(
-            stage["id"], bool(stage.get("repeatable")), {one.uid: one for one in elements}
-        )
+        uid = word(stage["id"])
+        stages[uid] = Stage(uid, bool(stage.get("repeatable")), {one.uid: one for one in elements})
     return Program(
-        said["id"],
-        entity_type["id"],
+        word(said["id"]),
+        word(entity_type["id"]),
         {one.uid: one for one in attributes},
         stages,
-        frozenset(one["id"] for one in said.get("organisationUnits", [])),
+        frozenset(word(one["id"]) for one in said.get("organisationUnits", [])),
         bool(said.get("enableChangeLog", True) or entity_type.get("enableChangeLog", True)),
     )
 
 
 def _taker(said: Mapping[str, Any], mandatory: object) -> Taker:
-    options = said.get("optionSet")
+    uid, kind, options = word(said["id"]), word(said["valueType"]), said.get("optionSet")
     if options is None:
-        return Taker(said["id"], said["valueType"], None, bool(mandatory))
+        return Taker(uid, kind, None, bool(mandatory))
     codes = frozenset(str(one["code"]) for one in options.get("options", []))
-    return Taker(said["id"], said["valueType"], codes, bool(mandatory), options["id"])
+    return Taker(uid, kind, codes, bool(mandatory), word(options["id"]))
 
 
 def mismatches(mapping: CaseMapping, program: Program) -> list[Mismatch]:

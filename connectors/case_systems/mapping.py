@@ -30,7 +30,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from connectors.event_codes import symbols
-from connectors.mapping.reader import Lines, Reader, document_of, text_of
+from connectors.given import document_of, text_of
+from connectors.mapping.reader import Lines, Reader
 from connectors.mapping.source import FROM, Source
 from connectors.remote.copies import Kept
 from connectors.tables.columns import json_text

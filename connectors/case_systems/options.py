@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.case_systems.mapping import (
     EVERY_OTHER,
@@ -38,7 +38,7 @@ class CaseOptions(BaseModel):
     ca_file: Path | None = None
     """CA certificates, if not the system's."""
 
-    seconds: float = 60.0
+    seconds: float = Field(default=60.0, gt=0, le=600)
     """Longest wait for an answer."""
 
 

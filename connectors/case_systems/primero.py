@@ -106,14 +106,6 @@ class Primero:
 
     def look(self) -> list[Finding]:
         forms = self._api.forms()
-        self._desk = Desk(
-            self._place.hub,
-            self._place.agency,
-            self._options.module,
-            forms,
-            self._mapping,
-            self._places,
-        )
         found = [
             Finding("ok", "primero", "the account is accepted and sees the forms"),
             Finding(
@@ -125,7 +117,17 @@ class Primero:
         ]
         wrong = mismatches(self._mapping, forms)
         found += fits(self._mapping, wrong, "forms")
-        return found if wrong else found + self._warned(forms)
+        if wrong:
+            return found
+        self._desk = Desk(
+            self._place.hub,
+            self._place.agency,
+            self._options.module,
+            forms,
+            self._mapping,
+            self._places,
+        )
+        return found + self._warned(forms)
 
     def _warned(self, forms: Forms) -> list[Finding]:
         found = []
@@ -214,7 +216,7 @@ class Primero:
             return
         wanted = {case.mark(one.event_ref): case.referral(one) for one in case.touched}
         marks = {*wanted, *(case.mark(one.event_ref) for one in case.change.gone)}
-        there = [one for one in self._api.referrals(case.id) if one.get("notes") in marks]
+        there = [one for one in self._api.referrals(case.id) if str(one.get("notes")) in marks]
         for one in there:
             mark = str(one["notes"])
             said = wanted.get(mark)

@@ -13,6 +13,7 @@ from datetime import UTC
 from typing import Any, Final
 
 from connectors.case_systems.mapping import ANYTHING, CaseMapping, Form, Mismatch, Target
+from connectors.case_systems.told import word
 from connectors.tables.columns import to_boolean, to_date, to_integer, to_text, to_timestamp
 
 FORM: Final = Form(
@@ -79,7 +80,7 @@ def read_forms(forms: Sequence[Mapping[str, Any]], lookups: Sequence[Mapping[str
         one["unique_id"]: frozenset(str(value["id"]) for value in one["values"]) for one in lookups
     }
     nested = {
-        one["id"]: {f["name"]: _field(f, options) for f in one.get("fields", [])}
+        one["id"]: {word(f["name"]): _field(f, options) for f in one.get("fields", [])}
         for one in forms
         if one.get("is_nested")
     }
@@ -87,9 +88,9 @@ def read_forms(forms: Sequence[Mapping[str, Any]], lookups: Sequence[Mapping[str
     for one in forms:
         for said in [] if one.get("is_nested") else one.get("fields", []):
             if said["type"] == "subform":
-                rows[said["name"]] = nested.get(said.get("subform_section_id"), {})
+                rows[word(said["name"])] = nested.get(said.get("subform_section_id"), {})
             else:
-                fields[said["name"]] = _field(said, options)
+                fields[word(said["name"])] = _field(said, options)
     return Forms(fields, rows)
 
 
@@ -102,8 +103,8 @@ def _field(said: Mapping[str, Any], lookups: Mapping[str, frozenset[str]]) -> Fo
         options = frozenset(str(one["id"]) for one in said["option_strings_text"])
     ticked = said["type"] == "tick_box"
     return FormField(
-        said["name"],
-        said["type"],
+        word(said["name"]),
+        word(said["type"]),
         options,
         bool(said.get("multi_select")),
         bool(said.get("date_include_time")),

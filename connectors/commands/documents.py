@@ -22,6 +22,7 @@ from uuid import UUID
 
 from connectors.agency.identity import write_whole
 from connectors.errors import InvalidEventError, SettingsError
+from connectors.strict_json import read_json
 from connectors.submit import Event
 
 _KEYS = ("type", "case", "data", "subject", "event_id", "occurred_at", "corrects_type")
@@ -69,24 +70,32 @@ def forget(path: Path) -> None:
 def read_entries(path: Path) -> list[dict[str, Any]]:
     """The entries of a file as they are written. SettingsError says what cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as missing:
         raise SettingsError(f"{path}: cannot be read ({missing.strerror})") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{path}: is not UTF-8 text") from None
-    try:
-        if path.suffix == ".jsonl":
-            entries = [json.loads(line) for line in text.splitlines() if line.strip()]
-        else:
-            document = json.loads(text)
-            entries = document if isinstance(document, list) else [document]
-    except json.JSONDecodeError as wrong:
-        raise SettingsError(f"{path}:{wrong.lineno}: {wrong.msg}") from None
-    except (ValueError, RecursionError):
-        raise SettingsError(f"{path}: is nested too deep, or holds too long a number") from None
+    if path.suffix != ".jsonl":
+        document = _parsed(text, path, 1)
+        entries = document if isinstance(document, list) else [document]
+    else:  # by line ends alone: a text may hold other signs that end lines for some
+        lines = enumerate(text.split("\n"), start=1)
+        entries = [_parsed(line, path, number) for number, line in lines if line.strip()]
     if not entries:
         raise SettingsError(f"{path}: holds no event")
     return entries
+
+
+def _parsed(text: str, path: Path, line: int) -> Any:
+    try:
+        return read_json(text)
+    except json.JSONDecodeError as wrong:
+        raise SettingsError(f"{path}:{line + wrong.lineno - 1}: {wrong.msg}") from None
+    except ValueError:
+        raise SettingsError(
+            f"{path}:{line}: is nested too deep, holds NaN or too long a number, or a name stands "
+            "twice in an object"
+        ) from None
 
 
 def event_of(index: int, entry: Any) -> Event:

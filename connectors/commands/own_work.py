@@ -114,7 +114,7 @@ def _ask(home: Path, url: str | None, method: str, path: str) -> bytes:
 def _items(answer: bytes) -> list[dict[str, Any]]:
     try:
         items = json.loads(answer)["items"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         items = None
     if not isinstance(items, list) or not all(isinstance(one, dict) for one in items):
         raise StopError("what answered is not the hub's work list: check the address")

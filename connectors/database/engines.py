@@ -20,6 +20,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection, event, exc
 
+from connectors.database.as_there import read_as_there
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.loopback import is_here
 from connectors.tables.columns import json_text
@@ -191,10 +192,14 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     path = url.database
     if path in (None, "", ":memory:"):
         raise SettingsError("the sink's SQLite database needs a file: sqlite:////path/partner.db")
-    ours = not Path(str(path)).exists()
+    try:
+        ours = not Path(str(path)).exists()
+    except (OSError, ValueError):
+        raise SettingsError("sink.url: no SQLite file can have that name: check the path") from None
     engine = sa.create_engine(
         url, connect_args={"timeout": LOCK_SECONDS}, json_serializer=json_text
     )
+    read_as_there(engine)
 
     @event.listens_for(engine, "connect")
     def connected(connection: Any, record: Any) -> None:  # noqa: ARG001
@@ -248,7 +253,8 @@ _REMEDIES: Final = {
         "another program holds the file: a connector that waits for its recall to be done, or "
         "somebody's editor; try again in a minute"
     ),
-    "SQLITE_NOTADB": "the file is no SQLite database: check sink.url",
+    "SQLITE_NOTADB": "the file is no SQLite database: check its path, or put it back from a copy",
+    "SQLITE_CORRUPT": "the file is damaged: stop the connector and put it back from a copy",
     "SQLITE_READONLY": "the file cannot be written: check its rights",
     "SQLITE_FULL": "the disk is full",
     "42501": _MAY_NOT,

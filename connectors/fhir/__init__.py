@@ -131,6 +131,14 @@ class FhirSink(RemoteSink):
 
     def landed(self) -> list[Landed]:
         """Resources of all events the books know, and their persons, read back."""
+        try:
+            return self._landed()
+        except (KeyError, TypeError, AttributeError, ValueError, IndexError, StopIteration):
+            raise SinkDownError(
+                "the FHIR server shows resources of the hub's that are not as they were written"
+            ) from None
+
+    def _landed(self) -> list[Landed]:
         known = self.known_events()
         provenances = [f"Provenance/{self._names.id('Provenance', ref)}" for ref in known]
         for at in range(0, len(provenances), _READ_AT_ONCE):

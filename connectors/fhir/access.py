@@ -144,7 +144,7 @@ class Smart:
             raise SinkDownError("the token endpoint answered without a usable bearer token")
         told = found.get("expires_in")
         known = isinstance(told, int | float) and not isinstance(told, bool) and told > 0
-        life = float(told) if known else _SHORTEST
+        life = float(min(told, _LONGEST)) if known else _SHORTEST
         self._token = token
         self._until = now + max(min(life, _LONGEST) - _SPARE, 1.0)
 

@@ -176,7 +176,7 @@ def _lessened(ours: Resource, current: Resource, names: Set[str]) -> bool:
 
 def _categories(resource: Resource) -> frozenset[str]:
     labels = resource.get("meta", {}).get("security", [])
-    return frozenset(one["code"] for one in labels if one.get("system") == CATEGORY)
+    return frozenset(one.get("code", "") for one in labels if one.get("system") == CATEGORY)
 
 
 def _leaves(value: Any, path: str = "") -> frozenset[str]:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from connectors.errors import SinkDownError
 from connectors.fhir.names import Resource
+from connectors.fhir.proper import proper
 from connectors.remote.outbound import Answer, Outbound
 
 FHIR_JSON: Final = "application/fhir+json"
@@ -123,7 +124,7 @@ class FhirServer:
     def _bundle(self, kind: str, entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         bundle = {"resourceType": "Bundle", "type": kind, "entry": list(entries)}
         answer = self._request("POST", "", bundle)
-        if answer.status in _CONFLICT:
+        if answer.status in _CONFLICT and kind == "transaction":
             raise ConflictError
         if answer.status in _REFUSED and kind == "transaction":
             raise RefusedError(answer.status)
@@ -159,11 +160,10 @@ def _found(key: str, entry: Mapping[str, Any]) -> Found:
     resource = entry.get("resource")
     if status != "200" or not isinstance(resource, dict):
         kind = key.partition("/")[0]
-        raise _unfit(f"answered {status or 'nothing'} to a read of a {kind}: see its log")
-    meta = resource.get("meta")
-    version = meta.get("versionId") if isinstance(meta, dict) else None
-    if f"{resource.get('resourceType')}/{resource.get('id')}" != key or not version:
-        raise _unfit("answered a read with another resource, or without its version")
+        status = status if status.isdecimal() and status.isascii() else "nothing"
+        raise _unfit(f"answered {status} to a read of a {kind}: see its log")
+    if f"{resource.get('resourceType')}/{resource.get('id')}" != key or not proper(resource):
+        raise _unfit("answered a read with another resource, without its version, or with none")
     return Found(resource)
 
 

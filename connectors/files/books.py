@@ -20,8 +20,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.agency.identity import write_whole
+from connectors.errors import SinkDownError
 from connectors.files.manifest import Listed
 from connectors.files.records import Names, Record
+from connectors.tables.as_written import as_written
 from connectors.tables.bulk import insert_all
 
 REMOVED: Final = ""
@@ -93,6 +95,7 @@ class FileBooks:
         query = sa.select(f.file).where(f.event_ref == event_ref).distinct().order_by(f.file)
         return db.execute(query).scalars().all()
 
+    @as_written
     def names(self, db: Connection, name: str) -> Names:
         query = sa.select(self.row).where(self.row.c.file == name)
         return {
@@ -180,10 +183,22 @@ class Journal:
         self._noted: dict[str, list[str]] = {}
 
     def read(self) -> None:
+        """SinkDownError if it cannot be read: what an attempt left could not be told then."""
         try:
-            self._noted = json.loads(self._path.read_text("utf-8"))
+            found = json.loads(self._path.read_text("utf-8"))
         except FileNotFoundError:
-            self._noted = {}
+            found = {}
+        except OSError as wrong:
+            raise SinkDownError(f"{self._path} cannot be read ({wrong.strerror})") from None
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict) or not all(map(_digests, found.values())):
+            raise SinkDownError(
+                f"{self._path} is damaged: put it back from a copy. Without one, stop the "
+                "connector, empty the folder, remove this file and the books, and take everything "
+                "from the hub's log again with `connector run --once --via http`"
+            )
+        self._noted = found
 
     def names(self) -> set[str]:
         return set(self._noted)
@@ -245,3 +260,7 @@ class Journal:
 
 def not_document(name: str) -> bool:
     return not name.endswith(".json")
+
+
+def _digests(noted: Any) -> bool:
+    return isinstance(noted, list) and noted != [] and all(isinstance(one, str) for one in noted)

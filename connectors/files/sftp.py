@@ -35,6 +35,7 @@ from connectors.files.drop import LITTLE_SPACE, held_name, part_name
 from connectors.files.folder import FileOptions, open_files
 from connectors.files.sink import FilesSink
 from connectors.findings import Finding
+from connectors.given import beside
 from connectors.kinds import Place
 from connectors.secret import Secret
 
@@ -88,7 +89,7 @@ class SftpDrop:
         self._host_keys = [_host_key(text) for text in options.host_keys]
         self._keys: list[asyncssh.SSHKey] = []
         if options.key_file is not None:
-            self._keys = [_private_key(folder / options.key_file.expanduser())]
+            self._keys = [_private_key(beside(folder, options.key_file))]
         self._password = None if options.password is None else options.password.read(folder)
         self._runner: asyncio.Runner | None = None
         self._connection: asyncssh.SSHClientConnection | None = None
@@ -251,7 +252,8 @@ class SftpDrop:
                 disable_trivial_auth=True,
                 compression_algs=None,
             )
-            self._client = await self._connection.start_sftp_client()
+            # Names that others gave in another encoding are still names.
+            self._client = await self._connection.start_sftp_client(path_errors="surrogateescape")
         return self._client
 
     def _hang_up(self) -> None:

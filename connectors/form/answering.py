@@ -179,10 +179,11 @@ def _when(text: str, now: datetime | None, zone: tzinfo | None) -> tuple[datetim
         return now, ""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=zone) if zone is not None else moment.astimezone()
+        moment.astimezone()  # as the next page shows it: none at the ends of the calendar
+    except (ValueError, OverflowError):
         return None, "not_an_instant"
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone) if zone is not None else moment.astimezone()
     return moment, ""
 
 

@@ -34,7 +34,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from connectors.mapping.reader import Reader, document_of, listed, text_of
+from connectors.given import document_of, text_of
+from connectors.mapping.reader import Reader, listed
 from connectors.mapping.source import KEYS, Source
 from schemas.registry import Schemas
 

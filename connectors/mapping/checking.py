@@ -20,9 +20,10 @@ from connectors.database.partner_tables import fitting
 from connectors.errors import SettingsError
 from connectors.event_codes import by_reference, codes_of, symbols
 from connectors.findings import Finding, Level
+from connectors.given import text_of
 from connectors.mapping import EventMap, examined
 from connectors.mapping import Mapping as MappingFile
-from connectors.mapping.reader import close, text_of
+from connectors.mapping.reader import close
 from connectors.mapping.source import Source
 from connectors.tables.columns import kind_of, to_text
 from schemas.event import EventSchema

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -21,27 +20,11 @@ from connectors.tables.columns import kind_of, targets
 from schemas.registry import EventSchema, Schemas
 
 VERSION: Final = 1
+_MOST_TOLD: Final = 1000
+_LONGEST_HINT: Final = 100  # letters; comparing longer ones takes a while
 
 Lines = tuple[int, int]
 """The first and the last line of a part of a file."""
-
-
-def text_of(path: Path) -> str:
-    """What is in the file. SettingsError."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as missing:
-        raise SettingsError(f"{path}: cannot be read ({missing.strerror})") from None
-    except ValueError as wrong:  # not text at all
-        raise SettingsError(f"{path}: {wrong}") from None
-
-
-def document_of(text: str, path: Path) -> dict[str, Any]:
-    """The text as TOML. SettingsError."""
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as wrong:
-        raise SettingsError(f"{path}: {wrong}") from None
 
 
 class Reader:
@@ -62,7 +45,7 @@ class Reader:
     # -- mistakes and their lines ----------------------------------------------------------
 
     def wrong(self, line: int, text: str) -> None:
-        self.mistakes.append((line, text))
+        self.mistakes.append((line, text[:_MOST_TOLD]))
 
     def refuse(self) -> None:
         """SettingsError with every mistake, if there is one."""
@@ -136,12 +119,15 @@ class Reader:
 
     def code_table(self, column: str, spec: dict[str, Any], line: int) -> dict[str, Any] | None:
         name = spec.get("codes")
-        if name is None or name in self.codes:
-            return None if name is None else self.codes[name]
-        self.wrong(
-            line, f"column {column!r}: there is no [codes.{name}]{close(str(name), self.codes)}"
-        )
-        return None
+        if name is None:
+            return None
+        if not isinstance(name, str):
+            self.wrong(line, f"column {column!r}: codes names a code table: [codes.name]")
+            return None
+        if name not in self.codes:
+            told = f"column {column!r}: there is no [codes.{name}]{close(name, self.codes)}"
+            self.wrong(line, told)
+        return self.codes.get(name)
 
     def source(
         self, column: str, spec: Any, schema: EventSchema | None, line: int
@@ -216,18 +202,21 @@ class Reader:
 
     def _type(self, column: str, spec: dict[str, Any], line: int) -> Callable[[Any], Any] | None:
         name = spec.get("type")
-        if name is not None and name not in TYPES:
+        if name is not None and str(name) not in TYPES:
             self.wrong(line, f"column {column!r}: type is one of {listed(TYPES)}")
         return TYPES.get(name) if isinstance(name, str) else None
 
 
 def _asked(spec: dict[str, Any]) -> str:
     """The kind that `type` asks for; "" if it does not."""
-    return str(spec["type"]) if spec.get("type") in TYPES else ""
+    name = spec.get("type")
+    return name if isinstance(name, str) and name in TYPES else ""
 
 
 def close(name: str, known: Iterable[str]) -> str:
     """A hint for a name nobody knows, in brackets; "" if none is like it."""
+    if len(name) > _LONGEST_HINT:
+        return ""
     found = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {found[0]!r}?)" if found else ""
 

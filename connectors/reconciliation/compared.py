@@ -237,7 +237,7 @@ class Comparison:
         columns = [*ours.columns]
         for page in pages(self._sides.theirs, theirs, key, [*theirs.columns]):
             self.rows += len(page)
-            refs = sorted({row["event_ref"] for row in page})
+            refs = sorted({row["event_ref"] for row in page}, key=str)
             known = by_key(self._sides.ours, ours, key, refs, columns)
             for row in page:
                 ref, category = str(row["event_ref"]), str(row["category"])
@@ -251,7 +251,7 @@ class Comparison:
                 elif self._differing(row, ought):
                     yield Difference(theirs.name, ref, "altered", (category,))
         for page in pages(self._sides.ours, ours, key, [*ours.columns]):
-            refs = sorted({row["event_ref"] for row in page})
+            refs = sorted({row["event_ref"] for row in page}, key=str)
             found = by_key(self._sides.theirs, theirs, key, refs, [theirs.c[one] for one in key])
             for row in page:
                 place = (row["event_ref"], row["category"])
@@ -282,18 +282,18 @@ class Comparison:
         key = ("event_ref", "sequence")
         for page in pages(self._sides.theirs, theirs, key, [*theirs.columns]):
             self.rows += len(page)
-            refs = sorted({row["event_ref"] for row in page})
+            refs = sorted({row["event_ref"] for row in page}, key=str)
             known = by_key(self._sides.ours, ours, key, refs, [*ours.columns])
             for row in page:
                 ref = str(row["event_ref"])
                 ought = known.get((ref, row["sequence"]))
-                if ought is not None and bytes(ought["statement"]) == bytes(row["statement"]):
+                if ought is not None and _bytes(ought["statement"]) == _bytes(row["statement"]):
                     continue
                 if not self._sides.own(ref):
                     cause = "added" if ought is None else "altered"
                     yield Difference(theirs.name, ref, cause, ("statement",))
         for page in pages(self._sides.ours, ours, key, [ours.c[one] for one in key]):
-            refs = sorted({row["event_ref"] for row in page})
+            refs = sorted({row["event_ref"] for row in page}, key=str)
             found = by_key(self._sides.theirs, theirs, key, refs, [theirs.c[one] for one in key])
             for row in page:
                 if (row["event_ref"], row["sequence"]) not in found:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -63,7 +64,7 @@ class MappedComparison:
         key = ("event_ref", "table_name", "category")
         late = self._sides.late()
         for page in pages(self._sides.theirs, theirs, key, [*theirs.columns]):
-            refs = sorted({row["event_ref"] for row in page})
+            refs = sorted({row["event_ref"] for row in page}, key=str)
             known = by_key(self._sides.ours, ours, key, refs, [*ours.columns])
             for row in page:
                 ought = known.get(tuple(row[one] for one in key))
@@ -73,7 +74,7 @@ class MappedComparison:
                 elif _astray(row, ought, late):
                     yield from self._unlike(row, "altered")
         for page in pages(self._sides.ours, ours, key, [*ours.columns]):
-            refs = sorted({row["event_ref"] for row in page})
+            refs = sorted({row["event_ref"] for row in page}, key=str)
             found = by_key(self._sides.theirs, theirs, key, refs, [theirs.c[one] for one in key])
             for row in page:
                 if tuple(row[one] for one in key) not in found and row["columns"] != "[]":
@@ -141,9 +142,12 @@ def _astray(row: Row, ought: Row, late: frozenset[int]) -> bool:
     """Whether what nrm_mapped says would keep a recall, or a later event, from its columns."""
     if row["row_key"] != ought["row_key"]:
         return True
-    if not set(json.loads(ought["columns"])) <= set(json.loads(row["columns"])):
+    try:
+        if not set(json.loads(ought["columns"])) <= set(json.loads(row["columns"])):
+            return True
+        told = {int(row["sequence"]), int(ought["sequence"])}
+    except (ValueError, TypeError):  # not as it was written
         return True
-    told = {int(row["sequence"]), int(ought["sequence"])}
     return row["occurred_at"] != ought["occurred_at"] or (len(told) > 1 and not told & late)
 
 
@@ -185,7 +189,8 @@ def equal(kind: Any, theirs: Any, ours: Any) -> bool:
     if isinstance(theirs, str) and isinstance(kind, sa.CHAR):
         return theirs.rstrip() == str(ought).rstrip()
     if isinstance(kind, sa.JSON) and isinstance(theirs, str):
-        theirs = json.loads(theirs)
+        with suppress(ValueError):  # which SQLite does not keep out
+            theirs = json.loads(theirs)
     if isinstance(theirs, str) and not isinstance(ought, str):
         ought = to_text(ought)
     return same(ought, theirs)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from connectors.errors import SettingsError
+from connectors.given import Count, Seconds
 from connectors.kinds import Place
 from connectors.loopback import is_here
 from connectors.secret import Secret
@@ -54,19 +55,19 @@ class Options(BaseModel):
     make_topics: bool = True
     """Whether topics that are missing are made; else your administrator makes them."""
 
-    partitions: PositiveInt = 1
+    partitions: Count = 1
     """Partitions of a topic that is made."""
 
-    replication: PositiveInt | None = None
+    replication: Count | None = None
     """Copies of a topic that is made; three, or as many as there are brokers, if left out."""
 
-    compaction_lag_seconds: PositiveFloat = 10.0
+    compaction_lag_seconds: Seconds = 10.0
     """Of a topic that is made: how soon replaced values are compacted away."""
 
-    recall_seconds: PositiveFloat = 120.0
+    recall_seconds: Seconds = 120.0
     """Longest wait for the cluster to compact after a recall; then an alarm, and again."""
 
-    timeout_seconds: PositiveFloat = 30.0
+    timeout_seconds: Seconds = 30.0
     """Longest wait for the cluster to take messages."""
 
     registry: str | None = None

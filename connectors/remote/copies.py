@@ -24,6 +24,7 @@ from connectors.errors import SinkRefusedError
 from connectors.ledger import from_instant, instant
 from connectors.remote.sink import Intent, Recalled
 from connectors.sink import Addition, Correction, Removal
+from connectors.tables.as_written import as_written
 
 log = logging.getLogger(__name__)
 
@@ -203,6 +204,7 @@ class Copies:
                 ],
             )
 
+    @as_written
     def read(self, db: Connection, removal: Removal) -> Mapping[str, Mapping[str, Any]]:
         t = self._table.c
         query = sa.select(t.category, t.content).where(
@@ -218,6 +220,7 @@ class Copies:
         self._touch(removal.event_ref, removal.event_type, removal.case_ref, subject)
         db.execute(self._table.delete().where(*mine))
 
+    @as_written
     def correct(self, db: Connection, correction: Correction) -> None:
         t = self._table.c
         query = sa.select(self._table).where(t.event_ref == correction.event_ref)
@@ -251,6 +254,7 @@ class Copies:
     def _touch(self, event_ref: str, event_type: str, case_ref: str, subject_ref: str) -> None:
         self._touched[event_ref] = Intent(event_ref, event_type, case_ref, subject_ref)
 
+    @as_written
     def _read(self, db: Connection, column: Any, among: Iterable[str]) -> list[Kept]:
         rows: dict[str, list[Any]] = {}
         wanted = sorted(among)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ import httpx2
 from connectors.agency.http import certificate_refused
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.loopback import is_here
+from connectors.strict_json import read_json
 
 SECONDS: Final = 30.0
 MOST_BYTES: Final = 8 * 1024 * 1024
@@ -42,6 +44,8 @@ _WAIT: Final[Mapping[int, str]] = {
     425: "it asks to try later",
     429: "it asks to slow down",
 }
+
+_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")  # half of a character, perhaps a lone one
 
 Headers = Callable[[], Mapping[str, str]]
 """What authenticates a request; called for each, so that a token can be renewed."""
@@ -62,8 +66,11 @@ class Answer:
     def json(self) -> Any:
         """The body as JSON; SinkDownError if it is none: whatever answered is not the system."""
         try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
+            found = read_json(self.body)
+            if _HALF.search(self.body):  # what is carried over has to be written again
+                json.dumps(found, ensure_ascii=False).encode()
+            return found
+        except ValueError:
             raise SinkDownError(
                 f"the partner's system answered {self.status} with what is not JSON: check that "
                 "nothing stands between, and the address"
@@ -176,6 +183,7 @@ class Outbound:
                 body += piece
                 if len(body) > self._most:
                     raise self._down(f"an answer of more than {self._most} bytes")
+            self._client.cookies.clear()  # nothing of theirs is kept or sent back
             return Answer(answer.status_code, dict(answer.headers), bytes(body))
 
     def _passed(self, answer: Answer) -> Answer:

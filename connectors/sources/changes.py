@@ -41,6 +41,7 @@ from connectors.sources.changes_tables import (
     MappedTable,
     earlier,
     kept_value,
+    not_before,
     read_value,
     text_earlier,
 )
@@ -198,7 +199,7 @@ class ChangesCapture:
                 break
         if highest is not None:
             kept = kept_value(highest)
-            if mark.changed is None or _order(kept) >= _order(mark.changed):
+            if mark.changed is None or not_before(kept, mark.changed):
                 self._books.set_mark(db, one.label, replace(mark, changed=kept))
         return room
 
@@ -383,9 +384,3 @@ def _place(one: EventMap, pk: str, books: Books) -> str:
     if all(isinstance(value, int) for value in key):
         return f"{one.table} {' '.join(map(str, key))}"
     return f"{one.table} ~{books.digest(pk)[:8]}"
-
-
-def _order(kept: Any) -> Any:
-    if isinstance(kept, Mapping):
-        return str(kept.get("time") or kept.get("text"))
-    return kept

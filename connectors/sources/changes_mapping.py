@@ -43,7 +43,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from connectors.mapping.reader import Reader, close, document_of, listed, text_of
+from connectors.given import document_of, text_of
+from connectors.mapping.reader import Reader, close, listed
 from schemas.event import EventSchema
 from schemas.registry import Schemas
 

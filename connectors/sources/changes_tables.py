@@ -89,8 +89,30 @@ class MappedTable:
 def earlier(value: Any, overlap: float) -> Any:
     """The change to start again from: so many seconds, or numbers, before the highest seen."""
     if isinstance(value, datetime):
-        return value - timedelta(seconds=overlap)
+        return _seconds_before(value, overlap)
     return value - int(overlap)
+
+
+def _seconds_before(moment: datetime, seconds: float) -> datetime:
+    try:
+        return moment - timedelta(seconds=seconds)
+    except OverflowError:  # the calendar begins in between
+        return moment
+
+
+def not_before(kept: Any, mark: Any) -> bool:
+    """Whether a change is as late as the mark, both as the books keep them. SettingsError if they
+    cannot be compared, as where SQLite let a text into a column of numbers."""
+    one, other = (
+        str(value.get("time") or value.get("text")) if isinstance(value, Mapping) else value
+        for value in (kept, mark)
+    )
+    if isinstance(one, str) != isinstance(other, str):
+        raise SettingsError(
+            "a column `changed` holds texts in some rows and numbers in others: make them alike, "
+            "or name another"
+        )
+    return bool(one >= other)
 
 
 def kept_value(value: Any) -> Any:
@@ -122,7 +144,7 @@ def text_earlier(value: str, overlap: float) -> str:
         raise SettingsError(
             "a column `changed` holds texts that are no ISO 8601 times: name another"
         ) from None
-    shown = (moment - timedelta(seconds=overlap)).isoformat()
+    shown = _seconds_before(moment, overlap).isoformat()
     if value.endswith("Z"):
         shown = shown.replace("+00:00", "Z")
     return shown if "T" in value else shown.replace("T", " ")

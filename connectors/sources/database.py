@@ -15,6 +15,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection, event, exc
 
+from connectors.database.as_there import read_as_there
 from connectors.database.engines import LOCK_SECONDS, open_engine, read_url
 from connectors.errors import SettingsError, SourceDownError
 
@@ -87,6 +88,7 @@ def _sqlite(url: sa.URL, ours: bool) -> sa.Engine:
     if not ours and not Path(str(path)).exists():
         raise SettingsError("the SQLite file that database.url names is not there: check its path")
     engine = sa.create_engine(url, connect_args={"timeout": LOCK_SECONDS}, hide_parameters=True)
+    read_as_there(engine)
 
     @event.listens_for(engine, "connect")
     def connected(connection: Any, record: Any) -> None:  # noqa: ARG001

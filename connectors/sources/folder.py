@@ -34,18 +34,23 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors import crash
-from connectors.errors import SettingsError
+from connectors.errors import SettingsError, SourceDownError
 from connectors.findings import Finding
 from connectors.source import Fault, RowOutcome
 from connectors.sources.captured import BOX, Found, write
-from connectors.sources.folder_reading import FileFault, head, kind_of, records
-from connectors.sources.folder_report import report, rest
+from connectors.sources.folder_reading import MOST_ENTRIES, FileFault, head, kind_of, records
+from connectors.sources.folder_report import report, rest, rest_name
 from connectors.sources.folder_rows import FileForm, RowReader
 
 log = logging.getLogger(__name__)
 
 SUFFIXES: Final = (".csv", ".json", ".jsonl")
 _MARKER: Final = ".done"
+_LONGEST_STEM: Final = 200  # bytes: a name has 255, and reports are named after their file
+_PLAIN: Final = b'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789,;"|-:+.\t\r\n'
+_UNREADABLE: Final = Fault(
+    "file_unreadable", "", "give the file read access for this program, then drop it again"
+)
 _META: Final = sa.MetaData()
 _FILE: Final = sa.Table(
     "nrm_file",
@@ -101,7 +106,13 @@ class FolderCapture:
     def prepare(self, db: Connection) -> None:
         self.check()
         for name in ("work", "done", "refused"):
-            (self._folder / name).mkdir(mode=0o700, exist_ok=True)
+            try:
+                (self._folder / name).mkdir(mode=0o700, exist_ok=True)
+            except OSError as wrong:
+                raise SettingsError(
+                    f"folder.path: {self._folder / name} is to be a folder of this program's "
+                    f"({wrong.strerror}): move away what is there"
+                ) from None
             if (self._folder / name).is_symlink():
                 raise SettingsError(
                     f"folder.path: {self._folder / name} is a link: files would be moved where it "
@@ -118,17 +129,30 @@ class FolderCapture:
                 f"folder.path: {self._folder} may not be written; files are moved inside it"
             )
         try:
-            "".encode(self._encoding)
-        except LookupError:
+            read = _PLAIN.decode(self._encoding)
+        except (LookupError, ValueError):
+            read = ""
+        if read != _PLAIN.decode("ascii"):
             raise SettingsError(
-                f"folder.encoding: there is no encoding {self._encoding!r}"
-            ) from None
+                f"folder.encoding: {self._encoding[:40]!r} is no encoding in which lines and "
+                "commas are found byte by byte: save files as utf-8, or name one such as cp1252"
+            )
 
     def listen(self, db: Connection) -> None:
         """Files wait where they are."""
 
     def take(self, db: Connection, room: int) -> None:
-        """Reads on until there is a row to send, or no file that is whole."""
+        """Reads on until there is a row to send, or no file that is whole. SourceDownError while
+        the folder cannot be used."""
+        try:
+            self._take(db, room)
+        except OSError as wrong:
+            raise SourceDownError(
+                f"the folder {self._folder} cannot be used ({wrong.strerror}): has its disk room, "
+                "and may this program read and write there?"
+            ) from None
+
+    def _take(self, db: Connection, room: int) -> None:
         while (file := self._open(db)) is not None:
             if not file["whole"]:
                 self._read(db, file, room)
@@ -168,7 +192,7 @@ class FolderCapture:
         if others := self._others():
             told.append(
                 f"{others} left alone: neither {', '.join(SUFFIXES)} nor, where it is needed, with "
-                f"its {_MARKER}"
+                f"its {_MARKER}, or with signs in the name that cannot be shown"
             )
         if next(self._files(self._folder / "refused"), None):
             told.append(f"files to put right, each beside its report: {self._folder / 'refused'}")
@@ -203,33 +227,55 @@ class FolderCapture:
             if not self._settled(path):
                 self._unsettled = True
                 continue
-            target = name
-            count = 1
-            while any((self._folder / one / target).exists() for one in ("done", "refused")):
-                count += 1
-                target = f"{path.stem}.{count}{path.suffix}"
-            claimed = self._folder / "work" / target
-            os.rename(path, claimed)
+            claimed = self._folder / "work" / self._unused(path)
+            try:
+                os.rename(path, claimed)
+            except FileNotFoundError:
+                continue  # taken back a moment ago
             crash.point("source_after_claim")
-            (self._folder / (name + _MARKER)).unlink(missing_ok=True)
+            if self._has_marker(name):
+                (self._folder / (name + _MARKER)).unlink(missing_ok=True)
             self._seen.pop(name, None)
-            if not stat.S_ISREG(claimed.lstat().st_mode):  # made one after it was looked at
+            if _proper(claimed):
+                return claimed.name
+            if claimed.is_symlink():  # made one after it was looked at
                 claimed.unlink()
-                continue
-            return target
+            else:
+                os.rename(claimed, self._folder / "refused" / claimed.name)
         return None
+
+    def _unused(self, path: Path) -> str:
+        """A name that nothing has had here, and that leaves room for what is put beside it."""
+        stem = path.stem
+        while len(os.fsencode(stem)) > _LONGEST_STEM:
+            stem = stem[:-1]
+        name, count = f"{stem}{path.suffix}", 1
+        while self._had(name):
+            count += 1
+            name = f"{stem}.{count}{path.suffix}"
+        return name
+
+    def _had(self, name: str) -> bool:
+        """Also a name whose rest file would lie on another: that may be the only copy."""
+        places = [self._folder / one / name for one in ("work", "done", "refused")]
+        places.append(self._folder / "refused" / rest_name(Path(name)))
+        return any(os.path.lexists(one) for one in places)
 
     def _forget_markers(self) -> None:
         """Cut off between moving a file and removing its marker: the marker must not speak for the
         next file of that name."""
         for marker in self._folder.glob(f"*{_MARKER}"):
-            if not (self._folder / marker.name.removesuffix(_MARKER)).exists():
+            named = self._folder / marker.name.removesuffix(_MARKER)
+            if marker.is_file() and not named.exists():
                 marker.unlink(missing_ok=True)
 
     def _candidates(self) -> Iterator[str]:
         for name in self._files(self._folder):
-            if not self._marker or (self._folder / (name + _MARKER)).exists():
+            if not self._marker or self._has_marker(name):
                 yield name
+
+    def _has_marker(self, name: str) -> bool:
+        return (self._folder / (name + _MARKER)).is_file()
 
     def _others(self) -> int:
         """Proper files in the folder that are not taken; what is hidden is nobody's to look at."""
@@ -264,13 +310,16 @@ class FolderCapture:
                 or name.endswith(".report.csv")
             ):
                 continue
-            if stat.S_ISREG((folder / name).lstat().st_mode):
+            if _proper(folder / name):
                 yield name
 
     def _settled(self, path: Path) -> bool:
         if self._marker:
             return True
-        found = path.stat()
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return False
         now = self._clock()
         size, changed, since = self._seen.get(path.name, (-1, -1, now))
         if (size, changed) != (found.st_size, found.st_mtime_ns):
@@ -283,6 +332,8 @@ class FolderCapture:
     def _read(self, db: Connection, file: dict[str, Any], room: int) -> None:
         path = self._folder / "work" / file["name"]
         place, row, whole = file["place"], file["row"], True
+        if kind_of(path) == ".json":
+            room = MOST_ENTRIES  # read once: each time it would be parsed whole
         try:
             begins = head(path, self._encoding, self._delimiter)
             reader = RowReader(self._form, begins.header, self._digest, file["name"])
@@ -294,8 +345,8 @@ class FolderCapture:
                 if room <= 0:
                     whole = False
                     break
-        except FileFault as wrong:
-            fault = wrong.fault
+        except (FileFault, FileNotFoundError, PermissionError, IsADirectoryError) as wrong:
+            fault = wrong.fault if isinstance(wrong, FileFault) else _UNREADABLE
             told = json.dumps([fault.reason, fault.field, fault.fix])
             self.unread += 1
             log.warning("%s refused: %s %s", file["name"], fault.reason, fault.field)
@@ -355,7 +406,7 @@ class FolderCapture:
         target = self._folder / ("done" if good else "refused")
         report(db, file["fault"], target / f"{name}.report.csv")
         if path.exists():
-            if spans:
+            if spans and file["fault"] is None:
                 rest(path, spans, target, self._encoding, self._delimiter)
             crash.point("source_before_move")
             if good and not self._keep_done:
@@ -365,3 +416,11 @@ class FolderCapture:
             crash.point("source_after_move")
         db.execute(sa.delete(BOX))
         db.execute(sa.delete(_FILE))
+
+
+def _proper(path: Path) -> bool:
+    """A file itself: no link, folder or pipe; and still there."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False

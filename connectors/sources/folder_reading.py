@@ -10,7 +10,6 @@ delimiter, and lines of delimiters alone say nothing.
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,9 +17,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from connectors.source import Fault
+from connectors.strict_json import read_json
 
 MOST_LINE: Final = 1024 * 1024  # bytes of one line
 MOST_DOCUMENT: Final = 16 * 1024 * 1024  # bytes of a .json file
+MOST_ENTRIES: Final = 50_000  # of a .json file, which is taken in one go
+_MOST_OPENED: Final = 2_000_000  # brackets of a .json file: what it takes in memory
 _MOST_CELL: Final = 128 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
 _WIDE: Final = (b"\xff\xfe", b"\xfe\xff")
@@ -187,8 +189,9 @@ def _csv_records(
 
 def _texts(first: bytes, lines: _Lines, encoding: str) -> Iterator[str]:
     line: bytes | None = first
+    begins = lines.at - len(first)
     while line is not None:
-        if len(line) > MOST_LINE:
+        if lines.at - begins > MOST_LINE:
             raise csv.Error("too long")
         yield line.decode(encoding)
         line = lines.next()
@@ -213,21 +216,28 @@ def _lines(file: BinaryIO, begins: int, number: int) -> Iterator[Record]:
 
 
 def _document(path: Path, begins: int) -> Iterator[Record]:
-    value, fault = _parsed(path.read_bytes().removeprefix(_BOM))
+    text = path.read_bytes().removeprefix(_BOM)
+    if text.count(b"{") + text.count(b"[") > _MOST_OPENED:
+        raise FileFault("too_large", "", _AS_LINES)
+    value, fault = _parsed(text)
     if fault is not None:
         raise FileFault(fault.reason, "", fault.fix)
     entries = value if isinstance(value, list) else [value]
+    if len(entries) > MOST_ENTRIES:
+        raise FileFault("too_large", "", _AS_LINES)
     for index in range(begins, len(entries)):
         yield Record(index + 1, index, index + 1, entries[index])
 
 
 def _parsed(text: bytes) -> tuple[Any, Fault | None]:
     try:
-        return json.loads(text.decode("utf-8")), None
+        return read_json(text.decode("utf-8")), None
     except UnicodeDecodeError:
         return None, Fault("not_encoded", "", "JSON is written in UTF-8")
-    except (ValueError, RecursionError):
-        return None, Fault("row_unreadable", "", "it is no JSON, or nested too deep")
+    except ValueError:
+        fix = "it is no JSON, has a name twice in an object, or is nested too deep"
+        return None, Fault("row_unreadable", "", fix)
 
 
+_AS_LINES: Final = f"more than {MOST_ENTRIES} entries, or too much in them: write JSON Lines"
 _TOO_LONG: Final = Fault("too_large", "", f"a line of more than {MOST_LINE // 1024} kB")

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from connectors.agency.identity import made_anew, write_whole
 from connectors.sources.captured import BOX
 from connectors.sources.folder_reading import head, kind_of, slices
+from connectors.strict_json import read_json
 
 _REPORT: Final = (
     "row", "outcome", "reason", "field", "what to do", "step", "guard", "event", "position",
@@ -54,16 +55,22 @@ def report(db: Connection, fault: str | None, path: Path) -> None:
     os.replace(part, path)
 
 
+def rest_name(path: Path) -> str:
+    return f"{path.stem}.rest{path.suffix}"
+
+
 def rest(
     path: Path, spans: Sequence[tuple[int, int]], target: Path, encoding: str, delimiter: str
 ) -> None:
     """The rows to put right, as they stand in the file, under its header."""
-    left = target / f"{path.stem}.rest{path.suffix}"
+    left = target / rest_name(path)
     if kind_of(path) == ".json":
-        value = json.loads(path.read_bytes().decode("utf-8-sig"))
+        value = read_json(path.read_bytes().decode("utf-8-sig"))
         entries = value if isinstance(value, list) else [value]
         wanted = [entries[begins] for begins, _ in spans]
-        write_whole(left, (json.dumps(wanted, indent=1, ensure_ascii=False) + "\n").encode())
+        text = json.dumps(wanted, indent=1, ensure_ascii=False) + "\n"
+        # Halves of characters, which JSON can name and UTF-8 cannot, are named again.
+        write_whole(left, text.encode("utf-8", "backslashreplace"))
         return
     begins = head(path, encoding, delimiter).begins
     part = left.with_name("." + left.name + ".part")

@@ -104,7 +104,8 @@ class RowReader:
 
     @staticmethod
     def _keyed(entry: Mapping[str, Any], name: str) -> Any:
-        return entry[name] if name in RESERVED else entry["data"].get(name)
+        """None if the row leaves it empty: then the others tell rows apart."""
+        return (entry if name in RESERVED else entry["data"]).get(name)
 
     def _entry(self, value: Any) -> Any:
         """The row as an entry of a file of events."""

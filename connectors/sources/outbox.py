@@ -12,7 +12,6 @@ Promises
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
@@ -24,6 +23,7 @@ from sqlalchemy import Connection
 from connectors.source import Fault, RowOutcome, SourceRow, SourceStatus
 from connectors.sources.database import SourceDatabase
 from connectors.sources.outbox_ddl import TABLE
+from connectors.strict_json import read_json
 from connectors.submit import Event
 
 After: TypeAlias = Literal["blank", "keep", "delete"]
@@ -196,8 +196,8 @@ def source_row(row: Mapping[str, Any]) -> SourceRow:
     data = row["data"]
     if isinstance(data, str | bytes):
         try:
-            data = json.loads(data)
-        except (ValueError, RecursionError):
+            data = read_json(data)
+        except ValueError:
             return faulty("row_unreadable", "data", "data is a JSON object with the event's fields")
     if not isinstance(data, dict):
         return faulty("row_unreadable", "data", "data is a JSON object with the event's fields")

@@ -73,7 +73,7 @@ _SQLITE: Final = """\
 CREATE TABLE {table} (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   row_key TEXT NOT NULL UNIQUE DEFAULT (lower(hex(randomblob(16))))
-    CHECK (length(row_key) BETWEEN 1 AND 200),
+    CHECK (typeof(row_key) = 'text' AND length(row_key) BETWEEN 1 AND 200),
   event_type TEXT NOT NULL,
   case_ref TEXT NOT NULL,
   subject_ref TEXT,
@@ -82,7 +82,7 @@ CREATE TABLE {table} (
   data TEXT NOT NULL,
   status TEXT NOT NULL DEFAULT 'ready'
     CHECK (status IN ('ready', 'accepted', 'refused', 'dropped')),
-  attempt INTEGER NOT NULL DEFAULT 0,
+  attempt INTEGER NOT NULL DEFAULT 0 CHECK (typeof(attempt) = 'integer'),
   hub_event TEXT,
   hub_position INTEGER,
   answered_at TEXT,

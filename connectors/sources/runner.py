@@ -251,7 +251,7 @@ def _outcome(row: SourceRow, event: Event, answer: Outcome) -> RowOutcome:
 def _invalid(row: SourceRow, wrong: InvalidEventError) -> RowOutcome:
     """A row whose event does not fit its schema."""
     reason, fix = _NO_EVENT.get(wrong.field, ("", ""))
-    if not reason:
+    if not reason or wrong.reason in SCHEMA_REASONS:
         reason = wrong.reason if wrong.reason in SCHEMA_REASONS else "invalid_event"
         fix = SCHEMA_REASONS.get(reason, "compare the row with its event type in docs/events.md")
     return RowOutcome(

@@ -14,7 +14,6 @@ docs/publish-changes.md and docs/publish-folder.md list what each kind reads.
 
 from __future__ import annotations
 
-import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -24,9 +23,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    NonNegativeFloat,
-    PositiveFloat,
-    PositiveInt,
     ValidationError,
     field_validator,
     model_validator,
@@ -34,9 +30,9 @@ from pydantic import (
 
 from connectors.agency.identity import AgencyIdentity
 from connectors.errors import SettingsError
+from connectors.given import Count, Seconds, beside, settings_of
 from connectors.kinds import mistakes
 from connectors.secret import warn_if_open
-from connectors.settings import filled
 from connectors.source import Source
 from connectors.sources.changes_slot_ddl import SLOT_NAME
 from connectors.sources.outbox_ddl import TABLE
@@ -64,10 +60,10 @@ class HubSettings(_Part):
     apart: bool = False
     """Sign every event alone: nobody can tell how many were published together."""
 
-    answer_seconds: PositiveFloat = 10.0
+    answer_seconds: Seconds = 10.0
     """Wait for an answer before the same bytes are sent again."""
 
-    give_up_seconds: PositiveFloat = 60.0
+    give_up_seconds: Seconds = 60.0
     """Without an answer for so long the hub counts as away, and rows wait."""
 
 
@@ -89,16 +85,16 @@ class DatabaseSettings(_Part):
     mapping: Path | None = None
     """changes: the mapping file."""
 
-    overlap: NonNegativeFloat = 300.0
+    overlap: float = Field(default=300.0, ge=0, le=1e10)
     """changes: how far before the last change seen reading starts again: seconds, or numbers."""
 
-    sweep_seconds: PositiveFloat = 21_600.0
+    sweep_seconds: Seconds = 21_600.0
     """changes: between two looks at all rows."""
 
     slot: str | None = None
     """changes, PostgreSQL: follow the server's log by this slot, instead of the maps' `changed`."""
 
-    log_kept_mb: PositiveInt = 1024
+    log_kept_mb: Count = 1024
     """changes, with slot: an alarm when the server keeps more of its log for it."""
 
     @field_validator("slot")
@@ -145,7 +141,7 @@ class FolderSettings(_Part):
     marker: bool = False
     """A file is whole when NAME.done is beside it."""
 
-    settle_seconds: NonNegativeFloat = 5.0
+    settle_seconds: float = Field(default=5.0, ge=0, le=2_000_000)
     """Without a marker: whole when it has not changed for so long."""
 
     keep_done: bool = True
@@ -155,16 +151,16 @@ class FolderSettings(_Part):
 class PaceSettings(_Part):
     """How much at once, and how long to wait."""
 
-    rows: PositiveInt = 200
+    rows: Count = 200
     """Rows sent together."""
 
-    poll_seconds: PositiveFloat = 2.0
+    poll_seconds: Seconds = 2.0
     """Between two looks when there was nothing."""
 
-    pause_first_seconds: PositiveFloat = 0.2
+    pause_first_seconds: Seconds = 0.2
     """First pause while the hub or the database is away; each further one is twice as long."""
 
-    pause_most_seconds: PositiveFloat = 60.0
+    pause_most_seconds: Seconds = 60.0
     """Longest pause."""
 
 
@@ -218,15 +214,10 @@ class SourceSettings(_Part):
 
 def load_source_settings(path: Path) -> SourceSettings:
     """The settings in this file. SettingsError names every setting that is wrong."""
-    path = path.expanduser().resolve()
+    path = beside(Path(), path).resolve()
+    document = settings_of(path)
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as missing:
-        raise SettingsError(f"{path}: cannot be read ({missing.strerror})") from None
-    except (ValueError, RecursionError) as wrong:
-        raise SettingsError(f"{path}: {wrong}") from None
-    try:
-        settings = SourceSettings.model_validate(filled(document, path))
+        settings = SourceSettings.model_validate(document)
     except ValidationError as wrong:
         raise SettingsError(f"{path}:\n{mistakes(wrong)}") from None
     return _resolved(settings, path)
@@ -256,7 +247,9 @@ def open_source(settings: SourceSettings, identity: AgencyIdentity) -> Source:
             source: Source = entry.load()(settings, identity)
             return source
     known = ["outbox", "changes", "folder", *(one.name for one in entry_points(group=SOURCES))]
-    raise SettingsError(f"kind: there is no source {settings.kind!r}; known are {', '.join(known)}")
+    raise SettingsError(
+        f"kind: there is no source {settings.kind[:40]!r}; known are {', '.join(known)}"
+    )
 
 
 def _changes_source(settings: SourceSettings, identity: AgencyIdentity) -> Source:
@@ -299,7 +292,9 @@ def _folder_source(settings: SourceSettings, identity: AgencyIdentity) -> Source
     try:
         zone = ZoneInfo(given.zone) if given.zone else None
     except (ValueError, OSError, LookupError):
-        raise SettingsError(f"folder.zone: there is no time zone {given.zone!r}") from None
+        raise SettingsError(
+            f"folder.zone: there is no time zone {str(given.zone)[:40]!r}"
+        ) from None
     capture = FolderCapture(
         given.path,
         FileForm(given.event, given.columns, given.codes, given.key, zone),
@@ -327,11 +322,11 @@ def _state(settings: SourceSettings) -> Path:
 def _resolved(settings: SourceSettings, path: Path) -> SourceSettings:
     folder = path.parent
     changes: dict[str, Any] = {
-        "home": folder / settings.home.expanduser(),
-        "state": folder / (settings.state or f"{path.stem}.state.db"),
+        "home": beside(folder, settings.home),
+        "state": beside(folder, settings.state or Path(f"{path.stem}.state.db")),
     }
     if settings.folder is not None:
-        where = folder / settings.folder.path.expanduser()
+        where = beside(folder, settings.folder.path)
         changes["folder"] = settings.folder.model_copy(update={"path": where})
     if settings.database is not None:
         changes["database"] = _resolved_database(settings.database, folder)
@@ -342,12 +337,13 @@ def _resolved_database(given: DatabaseSettings, folder: Path) -> DatabaseSetting
     url = given.url
     if given.url_file is not None:
         try:
-            url = (folder / given.url_file).read_text(encoding="utf-8").strip()
-            warn_if_open(folder / given.url_file)
+            where = beside(folder, given.url_file)
+            url = where.read_text(encoding="utf-8").strip()
+            warn_if_open(where)
         except (OSError, UnicodeDecodeError):
             raise SettingsError("database.url_file cannot be read: check its path") from None
     assert url is not None
     if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
         url = f"sqlite:///{folder / url.removeprefix('sqlite:///')}"
-    mapping = folder / given.mapping if given.mapping is not None else None
+    mapping = beside(folder, given.mapping) if given.mapping is not None else None
     return given.model_copy(update={"url": url, "url_file": None, "mapping": mapping})

@@ -16,13 +16,13 @@ again, by the schema, before it is sent.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
+from connectors.strict_json import read_json
 from schemas.compartments import Field
 
 _YES: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -144,6 +144,6 @@ def _json(cell: Any) -> Any:
     if not isinstance(cell, str):
         return cell
     try:
-        return json.loads(cell)
-    except (ValueError, RecursionError):
+        return read_json(cell)
+    except ValueError:
         raise CellError("not_json") from None

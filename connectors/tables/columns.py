@@ -48,7 +48,7 @@ class Instant(sa.types.TypeDecorator[datetime]):
         return dialect.type_descriptor(sa.String(40))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        if value is None or dialect.name == "postgresql":
+        if not isinstance(value, datetime) or dialect.name == "postgresql":
             return value
         if dialect.name == "mariadb":
             return value.astimezone(UTC).replace(tzinfo=None)
@@ -57,7 +57,10 @@ class Instant(sa.types.TypeDecorator[datetime]):
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if dialect.name == "mariadb" and isinstance(value, datetime):
             return value.replace(tzinfo=UTC)
-        return from_instant(value) if isinstance(value, str) else value
+        try:
+            return from_instant(value) if isinstance(value, str) else value
+        except ValueError:  # SQLite holds any text there: read as the text it is
+            return value  # type: ignore[no-any-return]
 
 
 # SQLite has no decimals: exact text is better there than a rounded float.

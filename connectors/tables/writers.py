@@ -15,6 +15,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from connectors.tables.as_written import as_written
 from connectors.tables.ledger_tables import TABLE, TEXT
 
 CHUNK: Final = 200
@@ -167,6 +168,7 @@ class Writers:
             found.setdefault((name, key), set()).update(json.loads(columns))
         return found
 
+    @as_written
     def _read(
         self, db: Connection, *where: sa.ColumnElement[bool], most: int | None = None
     ) -> list[Writer]:

@@ -175,11 +175,13 @@ ENDLESS = (
         (answer("429 Too Many Requests", b"{}"), 0.0, "slow down"),
         (answer("503 Unavailable", b"{}"), 0.0, "503"),
         ((b"HTTP/1.1 200 OK\r\n" + b"x-a: " + b"b" * 200_000 + b"\r\n\r\n{}",), 0.0, "the partner"),
+        ((b"HTTP/1.1 100 Continue\r\n\r\n" * 2000,) * 99, 0.01, "no whole answer"),
+        ((b"HTTP/1.1 200 OK\r\ncontent-length: -5\r\n\r\n{}",), 0.0, "the partner's system"),
     ],
     ids=[
         "endless", "letter by letter", "stops midway", "redirects", "hotel network", "nested",
         "cut short", "no HTTP", "says nothing", "wrong credentials", "no rights", "too fast",
-        "down", "huge header",
+        "down", "huge header", "continues for ever", "less than nothing",
     ],
 )  # fmt: skip
 def test_it_is_waited_out_and_everything_comes_once(
@@ -333,6 +335,21 @@ def test_a_certificate_that_does_not_fit_is_refused_and_waited_for(
     finally:
         service.close()
         good.close()
+
+
+def test_nothing_that_a_service_says_is_sent_back() -> None:
+    """Cookies would be kept and grow for as long as the connector runs."""
+    service = Service()
+    service.pieces = answer("200 OK", b"{}", b"set-cookie: a=1\r\nset-cookie: b=2; path=/\r\n")
+    outbound = Outbound(f"http://127.0.0.1:{service.port}", seconds=SECONDS)
+    try:
+        for _ in range(2):
+            assert outbound.request("POST", "x", json_body={}).good
+            assert outbound._client is not None
+            assert list(outbound._client.cookies.jar) == []
+    finally:
+        outbound.close()
+        service.close()
 
 
 def test_a_ca_file_that_is_none_stops_before_anything(tmp_path: Path) -> None:

@@ -75,6 +75,17 @@ def test_put_get_replace_remove(server: SshServer, opened: Opened) -> None:
     assert [one.level for one in drop.check()] == ["ok"]
 
 
+def test_names_that_others_gave_in_another_encoding(server: SshServer, opened: Opened) -> None:
+    """One such name made every listing fail, and so every start of the connector."""
+    path = folder(server)
+    with open(os.fsencode(path) + b"/caf\xe9\n.csv", "wb"):
+        pass
+    drop = opened(server, path)
+    drop.prepare()
+    drop.put("a.csv", b"ours")
+    assert drop.names() == {"a.csv", "caf\udce9\n.csv"}
+
+
 # -- who is there --------------------------------------------------------------------------
 
 

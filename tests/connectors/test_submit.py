@@ -96,6 +96,16 @@ def test_equal_values_in_two_events_share_no_salt(hub: MiniHub, shelter: AgencyI
         (case_opened(surprise=1), "surprise", "unknown"),
         (case_opened(channel="telepathy"), "channel", "unknown_code"),
         (replace(case_opened(), occurred_at=datetime(2026, 1, 1)), "occurred_at", "time zone"),
+        (
+            replace(case_opened(), occurred_at=datetime.fromisoformat("0001-01-01T00:00+14:00")),
+            "occurred_at",
+            "not_an_instant",
+        ),
+        (
+            replace(case_opened(), occurred_at=datetime.fromisoformat("9999-12-31T23:59-12:00")),
+            "occurred_at",
+            "not_an_instant",
+        ),
         (replace(case_opened(), case="nc-" + "0" * 32), "subject", "subject_ref"),
         (replace(case_opened(), case="a\x00b"), "case or subject", "forbidden"),
         (identity_recorded(date_of_birth="03.02.2001"), "date_of_birth", "not_a_date"),
@@ -216,6 +226,23 @@ def test_a_refused_message_refuses_each_of_its_events(
     publisher = Publisher(shelter, Refusing(hub), limits=QUICK)
     outcomes = publisher.publish([case_opened("C-1"), case_opened("C-2")])
     assert [outcome.reason for outcome in outcomes] == ["revoked_key"] * 2
+    assert len({outcome.event_id for outcome in outcomes}) == 2
+
+
+def test_an_event_the_hub_could_not_read_is_answered_too(
+    shelter: AgencyIdentity, line: Line
+) -> None:
+    """It does not know the event's id then, only the digest of its header."""
+    line.changes = {
+        "event_id": None,
+        "accepted": False,
+        "position": None,
+        "step": 4,
+        "reason": "malformed_header",
+    }
+    events = [case_opened("C-1"), case_opened("C-2")]
+    outcomes = Publisher(shelter, line, limits=QUICK).publish(events)
+    assert [outcome.reason for outcome in outcomes] == ["malformed_header"] * 2
     assert len({outcome.event_id for outcome in outcomes}) == 2
 
 
