@@ -115,7 +115,7 @@ def _run_once(runner: Any) -> None:
 
 
 def _tell(alarm: Any, raised: bool) -> None:
-    from connectors.runner import ALARMS
+    from connectors.alarms import ALARMS
 
     if raised:
         told = f"ALARM {alarm.reason}: {ALARMS[alarm.reason]} ({alarm.detail})"
@@ -185,7 +185,7 @@ def redrive(
     """
     from connectors.agency.registry_cache import RegistryCache
     from connectors.opening.opener import Opener
-    from connectors.runner import redrive as drive
+    from connectors.redriving import redrive as drive
     from connectors.settings import open_inbox
 
     loaded, identity, sink = _opened(settings)
