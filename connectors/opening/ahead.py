@@ -10,18 +10,19 @@ So it is before the process is up, and when it is gone.
 
 It is started when BACKLOG bytes were taken without a pause and there are more, and ended when
 nothing came for IDLE seconds or a batch was not applied: a connector that waits is small. At most
-MESSAGES are read ahead; while the partner is down nothing more is read.
+MESSAGES, or about AHEAD bytes, are read ahead; while the partner is down nothing more is read.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,19 +35,19 @@ from connectors.opening.handing_over import Result, taken_over
 
 log = logging.getLogger(__name__)
 MESSAGES: Final = 24
+AHEAD: Final = 8 << 20  # bytes
 BACKLOG: Final = 1 << 20  # bytes, about a thousand deliveries: to start it costs as much as those
 IDLE: Final = 5.0  # seconds
 AGAIN: Final = 60.0  # seconds before it is started again after it ended by itself
-_MORE: Final = MESSAGES // 2  # read at once, as soon as there is room for them
 _QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Message(Sealed):
-    """A message of `ahead`; asked: the process that was to open it, if one was."""
+    """A message that `ahead` may have had opened already. key: no other ever has it."""
 
     ahead: Ahead
-    asked: Beside | None
+    key: int
 
     def opened(self, opener: Opens, expected: int | None) -> Opened | BadMessage:
         return self.ahead.opened(self, opener, expected)
@@ -77,6 +78,10 @@ class Ahead:
         self._taken = 0  # bytes since there was nothing to read, or a batch was not applied
         self._read: deque[_Message] = deque()  # read and not handed out, or taken back
         self._handed: deque[_Message] = deque()  # handed out, not opened yet
+        self._unasked: deque[_Message] = deque()  # of both: not sent to the process yet
+        self._asking = threading.Lock()
+        self._keys = itertools.count()
+        self._size = 0  # bytes of a message, about
         self._place: tuple[str, int] | None = None  # cursor and sequence behind what was opened
         self._reading: threading.Thread | None = None
         self._wrong: ConnectorError | None = None
@@ -100,7 +105,7 @@ class Ahead:
             wrong, self._wrong = self._wrong, None
             raise wrong
         if not self._read:
-            self._take_in(self._inbox.read(min(limit, MESSAGES), timeout))
+            self._take_in(self._inbox.read(min(limit, self._most()), timeout))
         self._start_or_end()
         found = [self._read.popleft() for _ in range(min(limit, len(self._read)))]
         self._handed.extend(found)
@@ -141,10 +146,15 @@ class Ahead:
         if self._handed and self._handed[0] is message:
             self._handed.popleft()
             self._taken += len(message.value)
-            if self._reading is None and len(self._handed) + len(self._read) <= MESSAGES - _MORE:
-                self._reading = threading.Thread(target=self._read_more, daemon=True)
-                self._reading.start()
+        with self._asking:
+            if self._unasked and self._unasked[0] is message:
+                self._unasked.popleft()
+        left = len(self._handed) + len(self._read)
+        if self._reading is None and 2 * left <= self._most():
+            self._reading = threading.Thread(target=self._read_more, daemon=True)
+            self._reading.start()
         result = self._answer(message) or opener.open(message.value, expected)
+        self._ask()
         self._place = _behind(message.cursor, result, expected)
         if isinstance(result, BadMessage) or expected is None:
             return result
@@ -155,26 +165,35 @@ class Ahead:
     def _answer(self, message: _Message) -> Result:
         """The process's, if it was asked and could say."""
         beside = self._beside
-        if beside is None or message.asked is not beside:
+        if beside is None or not beside.asked(message.key):
             return None
-        answer = beside.result(message)
+        answer = beside.result(message.key)
         if answer is None:
             self._lost()
             return None
         position, result = taken_over(answer)
         return result if position == self._registry.position else None
 
+    def _ask(self) -> None:
+        """Have as many as the process may have at once opened by it, in their order."""
+        with self._asking:
+            beside = self._beside
+            position = self._registry.position.to_bytes(8, "big", signed=True)
+            while self._unasked:
+                one = self._unasked[0]
+                if beside is None or not beside.send(one.key, position + one.value):
+                    return
+                self._unasked.popleft()
+
     def _take_in(self, messages: Sequence[Sealed]) -> None:
-        """Queue messages, and have them opened beside."""
         if messages:
             self._came = time.monotonic()
-        beside = self._beside
-        position = self._registry.position.to_bytes(8, "big", signed=True)
-        for one in messages:
-            message = _Message(one.value, one.cursor, self, beside)
-            if beside is not None and not beside.send(message, position + one.value):
-                message = replace(message, asked=None)
-            self._read.append(message)
+            self._size = sum(len(one.value) for one in messages) // len(messages)
+        made = [_Message(one.value, one.cursor, self, next(self._keys)) for one in messages]
+        self._read.extend(made)
+        with self._asking:
+            self._unasked.extend(made)
+        self._ask()
 
     # -- the process ---------------------------------------------------------------------------
 
@@ -212,12 +231,16 @@ class Ahead:
     def _read_more(self) -> None:
         """While those before are opened and taken: the process always has its work."""
         try:
-            messages = self._inbox.read(_MORE, 0.0)
+            messages = self._inbox.read(max(1, self._most() // 2), 0.0)
         except ConnectorError as wrong:
             if not isinstance(wrong, TransportDownError):
                 self._wrong = wrong
             return
         self._take_in(messages)
+
+    def _most(self) -> int:
+        """How many messages of the size they have may be read ahead."""
+        return max(1, min(MESSAGES, AHEAD // max(1, self._size)))
 
     def _join(self) -> None:
         reading, self._reading = self._reading, None
@@ -234,6 +257,7 @@ class Ahead:
         self._join()
         self._read.clear()
         self._handed.clear()
+        self._unasked.clear()
         self._place = None
 
 

@@ -21,12 +21,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
-RESULTS: Final = 12  # answers that wait to be taken; then the process waits
-MOST: Final = 48  # messages that wait for their answer
+WINDOW: Final = 4 << 20  # bytes of messages that wait for their answer
 STUCK: Final = 30.0  # seconds without the next answer; a message takes thousandths of one
 _PIPE: Final = 1 << 20  # bytes a pipe holds; what anybody may ask of Linux
 _TURN: Final = 0.001  # seconds; how long one of our threads may make the others wait
-_POLL: Final = 0.2  # seconds; how soon an end is noticed
 _KEPT: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
 """Of the environment: it can hold passwords of the partner's database."""
 
@@ -52,10 +50,13 @@ class Beside:
         going.close()
         self.ready = False  # whether it has loaded what it needs
         self.gone = False  # whether it has ended, by itself or by somebody's hand
-        self._sent: deque[object] = deque()  # what was sent and is not answered
+        self._lock = threading.Lock()
+        self._sent: deque[tuple[int, int]] = deque()  # key and size, no answer taken yet
+        self._keys: set[int] = set()
+        self._waiting = 0  # bytes of them
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._outgoing.put(json.dumps(documents).encode())
-        self._results: queue.Queue[bytes | None] = queue.Queue(RESULTS)
+        self._results: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._receiver = threading.Thread(target=self._receive, daemon=True)
         self._sender = threading.Thread(target=self._send, daemon=True)
         self._receiver.start()
@@ -65,26 +66,38 @@ class Beside:
     def pid(self) -> int:
         return self._process.pid
 
-    def send(self, what: object, value: bytes) -> bool:
-        """Have this opened; False if it is not ready, or has enough to do."""
-        if not self.ready or len(self._sent) >= MOST:
-            return False
-        self._sent.append(what)
-        self._outgoing.put(value)
+    def send(self, key: int, value: bytes) -> bool:
+        """Have this opened; False if it is not ready, or has enough to do. key: to ask by."""
+        with self._lock:
+            if not self.ready or (self._sent and self._waiting + len(value) > WINDOW):
+                return False
+            self._sent.append((key, len(value)))
+            self._keys.add(key)
+            self._waiting += len(value)
+            self._outgoing.put(value)
         return True
 
-    def result(self, what: object) -> bytes | None:
+    def asked(self, key: int) -> bool:
+        """Whether this was sent and its answer not taken."""
+        return key in self._keys
+
+    def result(self, key: int) -> bytes | None:
         """The answer to this, which was sent; those to what was sent before it and not taken go.
 
         None if the process is gone, or stuck: end it.
         """
-        while self._sent:
-            answered = self._sent.popleft()
+        while self.asked(key):
             try:
                 answer = self._results.get(timeout=STUCK)
             except queue.Empty:
                 return None
-            if answer is None or answered is what:
+            if answer is None:
+                return None
+            with self._lock:
+                answered, size = self._sent.popleft()
+                self._keys.discard(answered)
+                self._waiting -= size
+            if answered == key:
                 return answer
         return None
 
@@ -96,9 +109,7 @@ class Beside:
                 self._process.wait(1)
         self._process.kill()  # it keeps nothing
         status = self._process.wait()
-        while self._receiver.is_alive():
-            with contextlib.suppress(queue.Empty):
-                self._results.get(timeout=_POLL)
+        self._receiver.join()
         self._sender.join()
         self._to_it.close()
         self._from_it.close()
