@@ -25,7 +25,17 @@ WINDOW: Final = 4 << 20  # bytes of messages that wait for their answer
 STUCK: Final = 30.0  # seconds without the next answer; a message takes thousandths of one
 _PIPE: Final = 1 << 20  # bytes a pipe holds; what anybody may ask of Linux
 _TURN: Final = 0.001  # seconds; how long one of our threads may make the others wait
-_KEPT: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
+_KEPT: Final = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "OPENSSL_CONF",
+    "OPENSSL_MODULES",
+    "PYTHONHOME",
+    "SYSTEMROOT",
+    "TMPDIR",
+)
 """Of the environment: it can hold passwords of the partner's database."""
 
 

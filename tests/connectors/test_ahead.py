@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from connectors import crash
 from connectors.agency.identity import AgencyIdentity
 from connectors.agency.inbox import Sealed, TopicInbox
 from connectors.agency.registry_cache import RegistryCache
@@ -184,31 +185,31 @@ def test_it_goes_when_nothing_comes_and_does_not_come_for_little(
 
 
 @pytest.mark.usefixtures("little")
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_it_does_not_outlive_its_connector(site: Site, how: int) -> None:
+@pytest.mark.parametrize("point", ["before_sink_commit:3", "after_sink_commit:3", "after_receipts"])
+def test_a_connector_killed_takes_it_along_and_loses_nothing(site: Site, point: str) -> None:
     deliver(site, 40)
     reads, writes = os.pipe()
     connector = os.fork()
     if connector == 0:
         try:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             ahead = new(site)
             one = runner(site, ahead, messages=8, deliveries=2)
-            process = up(one, ahead)
-            one.run_once()
-            os.write(writes, str(process).encode())
-            time.sleep(60)
+            os.write(writes, str(up(one, ahead)).encode())
+            crash.arm(point)
+            while True:
+                one.run_once()
         finally:
             os._exit(1)
     os.close(writes)
     process = int(os.read(reads, 20))
     os.close(reads)
-    assert there(process)
-    os.kill(connector, how)
-    os.waitpid(connector, 0)
+    _, status = os.waitpid(connector, 0)
+    assert os.waitstatus_to_exitcode(status) == crash.STATUS
     until(lambda: not there(process))
     finish(site.runner())
     assert site.sequences() == [*range(1, 41)]
+    told = [(r["first_sequence"], r["last_sequence"]) for r in site.receipts()]
+    assert {n for first, last in told for n in range(first, last + 1)} == {*range(1, 41)}
 
 
 @pytest.mark.usefixtures("little")
