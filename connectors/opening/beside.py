@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import queue
+import re
 import subprocess
 import sys
 import threading
@@ -25,18 +26,9 @@ WINDOW: Final = 4 << 20  # bytes of messages that wait for their answer
 STUCK: Final = 30.0  # seconds without the next answer; a message takes thousandths of one
 _PIPE: Final = 1 << 20  # bytes a pipe holds; what anybody may ask of Linux
 _TURN: Final = 0.001  # seconds; how long one of our threads may make the others wait
-_KEPT: Final = (
-    "PATH",
-    "LANG",
-    "LC_ALL",
-    "LD_LIBRARY_PATH",
-    "OPENSSL_CONF",
-    "OPENSSL_MODULES",
-    "PYTHONHOME",
-    "SYSTEMROOT",
-    "TMPDIR",
+_KEPT: Final = re.compile(
+    r"PATH|LANG|LC_\w+|TZ|TMPDIR|SYSTEMROOT|PYTHON\w+|LD_LIBRARY_PATH|OPENSSL_\w+|NRM_CRASH_AT"
 )
-"""Of the environment: it can hold passwords of the partner's database."""
 
 
 class Beside:
@@ -49,12 +41,11 @@ class Beside:
         coming, self._to_it = _pipe()
         self._from_it, going = _pipe()
         fds = (coming.fileno(), going.fileno())
-        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "connectors.opening.process", str(home), *map(str, fds)],
             pass_fds=fds,
             stdin=subprocess.DEVNULL,
-            env={**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=_environment(),
         )
         coming.close()
         going.close()
@@ -139,6 +130,13 @@ class Beside:
                 self._results.put(self._from_it.recv_bytes())
         self.gone = True
         self._results.put(None)
+
+
+def _environment() -> dict[str, str]:
+    """What the process needs to start. Settings have secrets in the environment (`${NAME}`), and
+    what reads bytes of others is given none of them."""
+    kept = {name: told for name, told in os.environ.items() if _KEPT.fullmatch(name)}
+    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def _pipe() -> tuple[Connection, Connection]:

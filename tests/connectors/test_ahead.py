@@ -104,6 +104,18 @@ def there(process: int) -> bool:
 
 
 @pytest.mark.usefixtures("little")
+def test_the_process_is_given_no_secret_of_the_environment(
+    site: Site, ahead: Ahead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NRM_DB", "postgresql://nrm:CANARY-secret@db.example/casework")
+    deliver(site, 6)
+    process = up(runner(site, ahead, deliveries=2), ahead)
+    given = Path(f"/proc/{process}/environ").read_bytes()
+    assert b"PYTHONPATH=" in given
+    assert b"CANARY" not in given
+
+
+@pytest.mark.usefixtures("little")
 def test_the_same_rows_in_the_same_order(site: Site, ahead: Ahead) -> None:
     """Through junk, poison, a delivery sent again, batches that end amid what was read, and a key
     the process does not know yet."""
