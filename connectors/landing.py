@@ -11,7 +11,7 @@ add, remove and correct; it decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from connectors.errors import FencedError
 from connectors.ledger import CorrectionPart, Held, Ledger
 from connectors.sink import (
     Addition,
+    Aside,
     Batch,
     Correction,
     OwedReceipt,
@@ -129,13 +130,17 @@ class LandingSink:
         with self._database.reading() as db:
             return self._ledger.quarantined(db, waiting_only=waiting_only)
 
+    def aside(self, sequences: Collection[int] | None = None) -> list[Aside]:
+        with self._database.reading() as db:
+            return self._ledger.aside(db, sequences)
+
     def redrive(self, row: int, items: Sequence[Arrived | Poison], at: datetime) -> None:
         self._ready(items)
         with self._transaction(items) as db:
             self._ledger.lock(db)  # a recall under way must not be missed
-            rows = self._ledger.quarantined(db, waiting_only=False)
+            rows = self._ledger.aside(db, [one.sequence for one in items])
             states = {one.sequence: one.state for one in rows}
-            asked = {one.id for one in rows if one.state != "redriven"}
+            asked = {one.id for one in rows}
             # Somebody else may have redriven it, or a recall have emptied it, since it was read.
             fresh = [
                 one

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -24,6 +24,7 @@ from connectors.opening.evidence import EVIDENCE as EVIDENCE  # noqa: PLC0414 - 
 from connectors.opening.evidence import statement, without
 from connectors.sink import (
     Addition,
+    Aside,
     Correction,
     OwedReceipt,
     Position,
@@ -562,6 +563,18 @@ class Ledger(LedgerTables):
                 row.state,
             )
             for row in db.execute(query)
+        ]
+
+    def aside(self, db: Connection, sequences: Collection[int] | None = None) -> list[Aside]:
+        """Rows that were not redriven, without what they hold: all, or of these sequences."""
+        q = self.quarantine.c
+        query = sa.select(q.id, q.sequence, q.state).where(q.state != "redriven").order_by(q.id)
+        if sequences is None:
+            return [Aside(*row) for row in db.execute(query)]
+        return [
+            Aside(*row)
+            for chunk in _chunks(sorted(sequences))
+            for row in db.execute(query.where(q.sequence.in_(chunk)))
         ]
 
     def unapplied(self, db: Connection) -> frozenset[int]:

@@ -33,10 +33,11 @@ from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from connectors.alarms import ALARMS
 from connectors.errors import ConnectorError, SettingsError
 from connectors.lag import Lag, Newest
 from connectors.loopback import is_here
-from connectors.runner import ALARMS, Progress, Runner
+from connectors.runner import Progress, Runner
 
 log = logging.getLogger(__name__)
 ASK_EVERY: Final = 5.0  # seconds

@@ -144,8 +144,8 @@ class PaceSettings(_Part):
     deliveries: Count = 2000
     """Deliveries applied in one transaction, about."""
 
-    ahead: bool = False
-    """Open the next messages in a second process, while the partner takes those before."""
+    ahead: bool = True
+    """While there is a backlog, and two processors, open the next messages in a second process."""
 
     poll_seconds: Seconds = 1.0
     """Longest wait for a new message."""

@@ -7,7 +7,7 @@ Two are shipped: `connectors/sql.py` (any table of an SQL database) and `connect
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -79,6 +79,15 @@ class Quarantined:
 
 
 @dataclass(frozen=True, slots=True)
+class Aside:
+    """A row of the quarantine without what it holds. state: as above, but never "redriven"."""
+
+    id: int
+    sequence: int | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecallPolicy:
     """How this partner answers recalls.
 
@@ -130,6 +139,12 @@ class Sink(Protocol):
         """These receipts are with the hub."""
 
     def quarantine(self, *, waiting_only: bool = True) -> list[Quarantined]: ...
+
+    def aside(self, sequences: Collection[int] | None = None) -> list[Aside]:
+        """Rows of the quarantine that were not redriven, oldest first: all, or of these sequences.
+
+        Costs what is asked for, however much content lies there.
+        """
 
     def redrive(self, row: int, items: Sequence[Arrived | Poison], at: datetime) -> None:
         """Apply what a quarantine row turned out to hold; poison among it stays in quarantine.

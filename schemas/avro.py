@@ -18,6 +18,7 @@ from typing import Any, Final
 import fastavro
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
+from schemas.reading import reader
 from schemas.safe import UnsafeSchema, check
 from schemas.scan import ScanError, scanner
 from schemas.writing import UnsupportedSchema, writer
@@ -42,6 +43,7 @@ class Codec:
         "_max_bytes",
         "_max_items",
         "_parsed",
+        "_read",
         "_scan",
         "_write",
         "fingerprint",
@@ -62,6 +64,7 @@ class Codec:
             self._parsed = fastavro.parse_schema(document)
             canonical = to_parsing_canonical_form(document)
             self._write = writer(document)
+            self._read = reader(document)
         except (UnsafeSchema, UnsupportedSchema) as unsafe:
             raise AvroError(f"not a usable schema: {unsafe}") from None
         except Exception as wrong:
@@ -88,7 +91,12 @@ class Codec:
         """The value. Unless `trusted` (we wrote it), it must encode to exactly these bytes."""
         if len(data) > self._max_bytes:
             raise AvroError(f"{self.name}: over the limit of {self._max_bytes} bytes")
-        if not trusted and len(data) > self._max_items:  # an item takes a byte or more
+        if trusted:
+            try:
+                return self._read(data)
+            except Exception as wrong:
+                raise AvroError(f"{self.name}: the bytes do not decode ({_kind(wrong)})") from None
+        if len(data) > self._max_items:  # an item takes a byte or more
             try:
                 self._scan(data, self._max_items)
             except ScanError as wrong:
@@ -100,8 +108,6 @@ class Codec:
             raise AvroError(f"{self.name}: the bytes do not decode ({_kind(wrong)})") from None
         if buffer.tell() != len(data):
             raise AvroError(f"{self.name}: bytes are left over")
-        if trusted:
-            return value
         try:
             again = self._write(value)
         except Exception as wrong:

@@ -13,6 +13,7 @@ import httpx2
 
 from connectors.agency.http import AGAIN, ANSWERED, HubCalls, split_messages
 from connectors.agency.identity import AgencyIdentity
+from connectors.delivery import BadMessage, Opened
 from connectors.errors import StopError, TransportDownError
 from hub.topics import Message, TopicError, Topics, TopicUnavailable
 from schemas import wire
@@ -24,12 +25,22 @@ REGISTRY_PATH = "/v1/registry"
 _LOOK_BACK = 5  # messages
 
 
+class Opens(Protocol):
+    """What opens messages: connectors/opening/opener.py."""
+
+    def open(self, raw: bytes, expected: int | None = None) -> Opened | BadMessage: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Sealed:
     """A message as it lay there. `cursor`: where to go on after it; opaque to everyone else."""
 
     value: bytes
     cursor: str
+
+    def opened(self, opener: Opens, expected: int | None) -> Opened | BadMessage:
+        """What the opener says of it. An inbox that had it opened already knows."""
+        return opener.open(self.value, expected)
 
 
 class Inbox(Protocol):

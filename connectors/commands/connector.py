@@ -58,7 +58,7 @@ def run(
     """
     from connectors import collector
     from connectors.agency.registry_cache import RegistryCache
-    from connectors.opening.ahead import Ahead
+    from connectors.opening.ahead import Ahead, processors
     from connectors.runner import Runner
     from connectors.settings import open_inbox, open_notices
 
@@ -66,7 +66,7 @@ def run(
     log_to_stderr("%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("connectors").setLevel(logging.INFO if verbose else logging.WARNING)
     inbox, registry = open_inbox(loaded.through(via), identity), RegistryCache(identity)
-    if loaded.pace.ahead:
+    if loaded.pace.ahead and processors() > 1:
         inbox = Ahead(inbox, identity.home, registry)
     notices = open_notices(loaded, identity)
     told: dict[str, Any] = {"notices": notices}
@@ -115,7 +115,7 @@ def _run_once(runner: Any) -> None:
 
 
 def _tell(alarm: Any, raised: bool) -> None:
-    from connectors.runner import ALARMS
+    from connectors.alarms import ALARMS
 
     if raised:
         told = f"ALARM {alarm.reason}: {ALARMS[alarm.reason]} ({alarm.detail})"
@@ -185,7 +185,7 @@ def redrive(
     """
     from connectors.agency.registry_cache import RegistryCache
     from connectors.opening.opener import Opener
-    from connectors.runner import redrive as drive
+    from connectors.redriving import redrive as drive
     from connectors.settings import open_inbox
 
     loaded, identity, sink = _opened(settings)

@@ -15,7 +15,7 @@ from connectors.conformance.made import (
     poison,
     recalled,
 )
-from connectors.sink import Batch
+from connectors.sink import Aside, Batch
 
 
 class SettingAside:
@@ -25,6 +25,8 @@ class SettingAside:
         assert (bench.shown("e-1") or {})["given_name"] == CANARY
         [row] = sink.quarantine()
         assert (row.sequence, row.reason, row.raw) == (2, "bad_agency_signature", b"raw")
+        assert sink.aside() == sink.aside([2]) == [Aside(row.id, 2, "waiting")]
+        assert sink.aside([1, 3]) == []
         [owed] = sink.owed(10)
         assert [(e.sequence, e.outcome, e.detail) for e in owed.exceptions] == [
             (2, "quarantined", "bad_agency_signature")
@@ -38,6 +40,7 @@ class SettingAside:
         sink.redrive(row.id, [identity(1)], NOW)
         assert (bench.shown("e-1") or {})["given_name"] == CANARY
         assert sink.quarantine() == []
+        assert sink.aside() == sink.aside([1]) == []
         [owed] = sink.owed(10)
         assert [(e.sequence, e.outcome) for e in owed.exceptions] == [(1, "applied")]
         assert sink.position().sequence == 2

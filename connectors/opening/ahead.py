@@ -1,57 +1,62 @@
-"""Ahead: the next messages are verified and opened in a second process, while the partner's
-database takes what was opened before.
+"""Ahead: while there is much to read, a second process verifies and opens the next messages and the
+partner's database takes what was opened before.
 
-    inbox → sender thread → [ process: opener ] → receiver thread → runner → sink
+    inbox → read ahead → [ connectors/opening/beside.py ] → runner → sink
 
-The runner stays as it is: this stands in its inbox's and its opener's place, hands out the same
-messages in the same order, and what it says of each is what the opener says. What the process
-cannot decide (a key that is not known: the hub would have to be asked) or decided under an older
-registry than is held now, the runner's own opener decides. So it is when the process is gone.
+An inbox like any other: the same messages in the same order, and what they say of themselves is
+what the opener says. What the process cannot decide (a key that is not known: the hub would have
+to be asked) or decided under an older registry than is held now, the runner's own opener decides.
+So it is before the process is up, and when it is gone.
 
-Bounded: at most MESSAGES are read ahead and RESULTS of them opened; then the process waits. While
-the partner is down nothing more is read.
+It is started when BACKLOG bytes were taken without a pause and there are more, and ended when
+nothing came for IDLE seconds or a batch was not applied: a connector that waits is small. At most
+MESSAGES, or about AHEAD bytes, are read ahead; while the partner is down nothing more is read.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import json
+import itertools
 import logging
 import os
-import queue
-import re
-import subprocess
-import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from multiprocessing.connection import Connection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from connectors.agency.inbox import Inbox, Sealed
-from connectors.agency.inbox import last_sequence as _last
+from connectors.agency.inbox import Inbox, Opens, Sealed
 from connectors.agency.registry_cache import RegistryCache
 from connectors.delivery import BadMessage, Opened
 from connectors.errors import ConnectorError, TransportDownError
+from connectors.opening.beside import Beside
 from connectors.opening.handing_over import Result, taken_over
-from connectors.opening.opener import Opener
 
 log = logging.getLogger(__name__)
 MESSAGES: Final = 24
-RESULTS: Final = 12
-_MORE: Final = MESSAGES // 2  # read at once, as soon as there is room for them
-_POLL: Final = 0.2  # seconds; how soon a stop is noticed
-_PIPE: Final = 1 << 20  # bytes a pipe holds; what anybody may ask of Linux
-_KEPT: Final = re.compile(r"PATH|LANG|LC_\w+|TZ|PYTHON\w+|LD_LIBRARY_PATH|NRM_CRASH_AT")
-_TURN: Final = 0.001  # seconds; how long one of our threads may make the others wait
+AHEAD: Final = 8 << 20  # bytes
+BACKLOG: Final = 1 << 20  # bytes, about a thousand deliveries: to start it costs as much as those
+IDLE: Final = 5.0  # seconds
+AGAIN: Final = 60.0  # seconds before it is started again after it ended by itself
+_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Message(Sealed):
+    """A message that `ahead` may have had opened already. key: no other ever has it."""
+
+    ahead: Ahead
+    key: int
+
+    def opened(self, opener: Opens, expected: int | None) -> Opened | BadMessage:
+        return self.ahead.opened(self, opener, expected)
 
 
 class Ahead:
-    """An inbox that has its messages opened ahead; `opener` goes with it.
+    """An inbox that has its messages opened ahead. Not for several threads at once.
 
-    Not for several threads at once. close() ends the process, and closes the inbox.
+    close() ends the process, and closes the inbox.
     """
 
     def __init__(
@@ -61,36 +66,23 @@ class Ahead:
         registry: RegistryCache,
         documents: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
-        """documents: event schemas, if not those shipped."""
+        """home: of the identity. registry: the runner's. documents: event schemas, if not those
+        shipped."""
         self._inbox = inbox
+        self._home = home
         self._registry = registry
-        self._turn = sys.getswitchinterval()
-        sys.setswitchinterval(_TURN)  # else a message waits for its reader at every part of it
-        coming, self._to_it = _pipe()
-        self._from_it, going = _pipe()
-        fds = (coming.fileno(), going.fileno())
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "connectors.opening.process", str(home), *map(str, fds)],
-            pass_fds=fds,
-            stdin=subprocess.DEVNULL,
-            env=_environment(),
-        )
-        coming.close()
-        going.close()
-        self._ready = threading.Event()
-        with contextlib.suppress(OSError):
-            self._to_it.send_bytes(json.dumps(documents).encode())
-        self._results: queue.Queue[bytes | None] = queue.Queue(RESULTS)
-        self._gone = False
-        self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._receiver = threading.Thread(target=self._receive, daemon=True)
-        self._sender = threading.Thread(target=self._send, daemon=True)
-        self._receiver.start()
-        self._sender.start()
-        self._read: deque[Sealed] = deque()  # read and not handed out, or taken back
-        self._handed: deque[Sealed] = deque()  # handed out, not opened yet
-        self._pending: deque[Sealed] = deque()  # sent to the process, result not taken yet
-        self._last: Sealed | None = None  # opened last
+        self._documents = documents
+        self._beside: Beside | None = None
+        self._not_before = 0.0  # when the process may be started
+        self._came = 0.0  # when a message came last
+        self._taken = 0  # bytes since there was nothing to read, or a batch was not applied
+        self._read: deque[_Message] = deque()  # read and not handed out, or taken back
+        self._handed: deque[_Message] = deque()  # handed out, not opened yet
+        self._unasked: deque[_Message] = deque()  # of both: not sent to the process yet
+        self._asking = threading.Lock()
+        self._keys = itertools.count()
+        self._size = 0  # bytes of a message, about
+        self._place: tuple[str, int] | None = None  # cursor and sequence behind what was opened
         self._reading: threading.Thread | None = None
         self._wrong: ConnectorError | None = None
 
@@ -98,27 +90,26 @@ class Ahead:
 
     def start(self, cursor: str, sequence: int) -> None:
         self._join()
-        last = self._last
-        if last is not None and last.cursor == cursor and _last(last.value) == sequence:
+        if self._place == (cursor, sequence):
             # The runner did not take all it was handed: it goes on right behind what it took.
-            self._read.extendleft(reversed(self._handed))
-            self._handed.clear()
+            self._take_back()
             return
         self._forget()
+        self._end()
         self._inbox.start(cursor, sequence)
 
     def read(self, limit: int, timeout: float) -> list[Sealed]:
         self._join()
-        self._read.extendleft(reversed(self._handed))  # those it did not open
-        self._handed.clear()
+        self._take_back()
         if self._wrong is not None:
             wrong, self._wrong = self._wrong, None
             raise wrong
         if not self._read:
-            self._take_in(self._inbox.read(min(limit, MESSAGES), timeout))
+            self._take_in(self._inbox.read(min(limit, self._most()), timeout))
+        self._start_or_end()
         found = [self._read.popleft() for _ in range(min(limit, len(self._read)))]
         self._handed.extend(found)
-        return found
+        return [*found]
 
     def rewind(self, sequence: int) -> bool:
         self._forget()
@@ -138,130 +129,155 @@ class Ahead:
     def registry(self) -> bytes | None:
         return self._inbox.registry()
 
-    @property
-    def process(self) -> int:
-        """The id of the process that opens."""
-        return self._process.pid
-
-    def wait_ready(self, timeout: float) -> None:
-        """Wait until the process is up, at most so many seconds. It need not be: what is read
-        before waits for it."""
-        self._ready.wait(timeout)
-
     def close(self) -> None:
         self._join()
-        self._outgoing.put(None)
-        self._drain()
-        self._sender.join()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._to_it.close()
-        self._from_it.close()
-        sys.setswitchinterval(self._turn)
+        self._end()
         self._inbox.close()
 
-    # -- as an opener --------------------------------------------------------------------------
+    @property
+    def process(self) -> int | None:
+        """The id of the process that opens, while there is one."""
+        return None if self._beside is None else self._beside.pid
 
-    def opened(self, raw: bytes, opener: Opener, expected: int | None) -> Opened | BadMessage:
-        """What the process says of the next message handed out, or the opener of any other."""
-        if not self._handed or self._handed[0].value is not raw:
-            return opener.open(raw, expected)
-        self._last = self._handed.popleft()
-        result = self._result()
-        if self._reading is None and len(self._handed) + len(self._read) <= MESSAGES - _MORE:
-            self._reading = threading.Thread(target=self._ahead, daemon=True)
+    # -- opening -------------------------------------------------------------------------------
+
+    def opened(self, message: _Message, opener: Opens, expected: int | None) -> Opened | BadMessage:
+        """What the process says of a message handed out, or the opener."""
+        if self._handed and self._handed[0] is message:
+            self._handed.popleft()
+            self._taken += len(message.value)
+        with self._asking:
+            if self._unasked and self._unasked[0] is message:
+                self._unasked.popleft()
+        left = len(self._handed) + len(self._read)
+        if self._reading is None and 2 * left <= self._most():
+            self._reading = threading.Thread(target=self._read_more, daemon=True)
             self._reading.start()
-        if result is None:
-            return opener.open(raw, expected)
+        result = self._answer(message) or opener.open(message.value, expected)
+        self._ask()
+        self._place = _behind(message.cursor, result, expected)
         if isinstance(result, BadMessage) or expected is None:
             return result
         if result.first <= expected <= result.last:
             return result
         return Opened(result.first, result.last, ())
 
-    def _result(self) -> Result:
-        if not self._pending or self._pending[0] is not self._last:
+    def _answer(self, message: _Message) -> Result:
+        """The process's, if it was asked and could say."""
+        beside = self._beside
+        if beside is None or not beside.asked(message.key):
             return None
-        self._pending.popleft()
-        if self._gone and self._results.empty():
-            return None
-        answer = self._results.get()
+        answer = beside.result(message.key)
         if answer is None:
+            self._lost()
             return None
         position, result = taken_over(answer)
         return result if position == self._registry.position else None
 
-    # -- threads -------------------------------------------------------------------------------
+    def _ask(self) -> None:
+        """Have as many as the process may have at once opened by it, in their order."""
+        with self._asking:
+            beside = self._beside
+            position = self._registry.position.to_bytes(8, "big", signed=True)
+            while self._unasked:
+                one = self._unasked[0]
+                if beside is None or not beside.send(one.key, position + one.value):
+                    return
+                self._unasked.popleft()
 
     def _take_in(self, messages: Sequence[Sealed]) -> None:
-        """Queue messages, and send them to the process."""
-        self._read.extend(messages)
-        self._pending.extend(messages)
-        for one in messages:
-            self._outgoing.put(one.value)
+        if messages:
+            self._came = time.monotonic()
+            self._size = sum(len(one.value) for one in messages) // len(messages)
+        made = [_Message(one.value, one.cursor, self, next(self._keys)) for one in messages]
+        self._read.extend(made)
+        with self._asking:
+            self._unasked.extend(made)
+        self._ask()
 
-    def _send(self) -> None:
-        with contextlib.suppress(OSError):
-            while (value := self._outgoing.get()) is not None:
-                position = self._registry.position.to_bytes(8, "big", signed=True)
-                self._to_it.send_bytes(position + value)
-            self._to_it.send_bytes(b"")  # the process ends
+    # -- the process ---------------------------------------------------------------------------
 
-    def _ahead(self) -> None:
-        """Read more, while those before are opened and taken: the process always has its work."""
+    def _start_or_end(self) -> None:
+        now = time.monotonic()
+        if self._beside is not None and self._beside.gone:
+            self._lost()
+        if self._read:
+            if self._beside is None and self._taken >= BACKLOG and now >= self._not_before:
+                self._beside = Beside(self._home, self._documents)
+                log.debug("process %d opens ahead", self._beside.pid)
+            return
+        self._taken = 0
+        if now - self._came >= IDLE:
+            self._end()
+
+    def _lost(self) -> None:
+        """It ended, or does nothing. What it was asked is opened here."""
+        told = self._end()
+        self._not_before = time.monotonic() + AGAIN
+        log.warning(
+            "the process that opens ahead ended (%s); messages are opened here, and by another one "
+            "in %d s at the earliest",
+            told,
+            AGAIN,
+        )
+
+    def _end(self) -> str:
+        self._taken = 0
+        beside, self._beside = self._beside, None
+        return "" if beside is None else beside.end()
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def _read_more(self) -> None:
+        """While those before are opened and taken: the process always has its work."""
         try:
-            messages = self._inbox.read(_MORE, 0.0)
+            messages = self._inbox.read(max(1, self._most() // 2), 0.0)
         except ConnectorError as wrong:
             if not isinstance(wrong, TransportDownError):
                 self._wrong = wrong
             return
         self._take_in(messages)
 
+    def _most(self) -> int:
+        """How many messages of the size they have may be read ahead."""
+        return max(1, min(MESSAGES, AHEAD // max(1, self._size)))
+
     def _join(self) -> None:
         reading, self._reading = self._reading, None
         if reading is not None:
             reading.join()
 
-    def _receive(self) -> None:
-        with contextlib.suppress(OSError, EOFError):
-            self._from_it.recv_bytes()
-            self._ready.set()
-            while True:
-                self._results.put(self._from_it.recv_bytes())
-        self._gone = True
-        self._ready.set()
-        self._results.put(None)
-        log.debug("the process that opens ahead has ended")
+    def _take_back(self) -> None:
+        """Those the runner was handed and did not open come first the next time."""
+        self._read.extendleft(reversed(self._handed))
+        self._handed.clear()
 
     def _forget(self) -> None:
-        """Drop all that was read ahead, and the process's answers to it."""
+        """Drop all that was read ahead."""
         self._join()
-        while self._pending:
-            self._last = self._pending[0]
-            self._result()
         self._read.clear()
         self._handed.clear()
-        self._last = None
-
-    def _drain(self) -> None:
-        while self._receiver.is_alive():
-            with contextlib.suppress(queue.Empty):
-                self._results.get(timeout=_POLL)
+        self._unasked.clear()
+        self._place = None
 
 
-def _environment() -> dict[str, str]:
-    """What the process needs to start. Settings have secrets in the environment (`${NAME}`), and
-    what reads bytes of others is given none of them."""
-    kept = {name: told for name, told in os.environ.items() if _KEPT.fullmatch(name)}
-    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+def _behind(
+    cursor: str, result: Opened | BadMessage, expected: int | None
+) -> tuple[str, int] | None:
+    """Where the runner is that was told this; None if one is missing before it."""
+    before = 0 if expected is None else expected - 1
+    if isinstance(result, BadMessage):
+        return cursor, before
+    if expected is not None and result.first > expected:
+        return None
+    return cursor, max(before, result.last)
 
 
-def _pipe() -> tuple[Connection, Connection]:
-    """Where to read and where to write, with room for a message or two."""
-    reads, writes = os.pipe()
-    with contextlib.suppress(OSError, AttributeError):  # not on every system; it is only slower
-        fcntl.fcntl(writes, fcntl.F_SETPIPE_SZ, _PIPE)
-    return Connection(reads, writable=False), Connection(writes, readable=False)
+def processors() -> int:
+    """How many this process may use, by its affinity and by its control group's quota."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        quota, period = map(int, _QUOTA.read_text().split())
+    except (OSError, ValueError):  # none is set
+        return usable or 1
+    return max(1, min(usable or 1, quota // period))

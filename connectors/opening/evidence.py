@@ -50,30 +50,21 @@ EVIDENCE: Final = Codec(
 def statement(evidence: Evidence, categories: Sequence[str]) -> bytes:
     """The evidence of these categories only, written field by field as EVIDENCE would."""
     shown = [one for one in evidence.disclosed if one.name.partition("/")[0] in categories]
-    out = [
-        *_sized(evidence.header),
-        *_sized(evidence.head),
-        *_sized(evidence.signature),
-        long(evidence.index),
-        *_sized(b"".join(evidence.path)),
-    ]
+    header, head, signature = evidence.header, evidence.head, evidence.signature
+    path = b"".join(evidence.path)
+    out = [long(len(header)), header, long(len(head)), head, long(len(signature)), signature]
+    out += (long(evidence.index), long(len(path)), path)
     if shown:
         out.append(long(len(shown)))
         for one in shown:
-            out += _sized(one.name.encode())
-            out += _sized(one.salt)
-            out += _sized(one.body)
-            out.append(long(one.index))
-            out += _sized(b"".join(one.path))
+            name, path = one.name.encode(), b"".join(one.path)
+            out += (long(len(name)), name, long(len(one.salt)), one.salt)
+            out += (long(len(one.body)), one.body, long(one.index), long(len(path)), path)
     out.append(b"\x00")
     data = b"".join(out)
     if len(data) > DEFAULT_LIMIT:
         raise AvroError(f"{EVIDENCE.name}: over the limit of {DEFAULT_LIMIT} bytes")
     return data
-
-
-def _sized(data: bytes) -> tuple[bytes, bytes]:
-    return long(len(data)), data
 
 
 def without(kept: bytes, categories: Sequence[str]) -> bytes | None:

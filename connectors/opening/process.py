@@ -1,6 +1,6 @@
 """The process that opens ahead: `python -m connectors.opening.process HOME FROM TO`.
 
-Started by `connectors/opening/ahead.py` alone, with two pipes: messages come in, what the opener
+Started by `connectors/opening/beside.py` alone, with two pipes: messages come in, what the opener
 says of each goes out, in order. It loads what opening needs and no database, so it stays small.
 
     in    event schemas as JSON (null: those shipped), then registry position (8 bytes) + message
@@ -50,7 +50,8 @@ def opens(home: Path, coming: Connection, going: Connection) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the connector ends it
+    for number in (signal.SIGINT, signal.SIGTERM):  # meant for the connector, which ends it
+        signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(OSError, EOFError):
         opens(
             Path(sys.argv[1]),

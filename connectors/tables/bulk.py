@@ -42,7 +42,7 @@ class _Prepared:
         self._converts: list[tuple[int, Convert]] = []
         for number, column in enumerate(table.columns):
             convert = _copied(column.type, dialect) if self.copy else None
-            if convert is None:
+            if convert is None and not (self.copy and isinstance(column.type, sa.Boolean)):
                 convert = column.type.dialect_impl(dialect).bind_processor(dialect)
             if convert is not None:
                 self._converts.append((number, convert))

@@ -153,10 +153,11 @@ def to_integer(value: Any) -> int:
 
 def to_date(value: Any) -> date:
     """A date; of a time, the UTC day."""
+    if type(value) is str:
+        return date.fromisoformat(value[:10])
     if isinstance(value, datetime):
         return value.date()
-    text = str(value)
-    return date.fromisoformat(text[:10])
+    return date.fromisoformat(str(value)[:10])
 
 
 def to_timestamp(value: Any) -> datetime:

@@ -22,7 +22,7 @@ from uuid import UUID
 from connectors.delivery import Arrived
 from connectors.landing import correction_parts
 from connectors.ledger import CorrectionPart
-from connectors.opening.opener import content
+from connectors.opening.disclosed import content
 from connectors.sink import Addition
 from connectors.tables import row_digest
 from connectors.tables.default import Layout, extended, state_after

@@ -26,6 +26,7 @@ from typing import Final
 
 HASH_BYTES: Final = 32
 EMPTY_ROOT: Final = sha256(b"").digest()
+_HASH_SIZES: Final = {HASH_BYTES}
 
 Span = tuple[int, int]
 """Leaves from the first number up to, not including, the second; never empty."""
@@ -151,7 +152,7 @@ def consistency_proof(hashes: Sequence[bytes], first: int) -> tuple[bytes, ...]:
 
 
 def _all_hashes(hashes: Sequence[bytes]) -> bool:
-    return all(len(one) == HASH_BYTES for one in hashes)
+    return not hashes or set(map(len, hashes)) == _HASH_SIZES
 
 
 def implied_root(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:

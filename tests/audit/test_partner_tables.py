@@ -179,7 +179,7 @@ def test_what_lies_in_quarantine_is_not_there_until_it_is_redriven(
     sink.tables._ready.clear()
     from connectors.agency.registry_cache import RegistryCache
     from connectors.opening.opener import Opener
-    from connectors.runner import redrive
+    from connectors.redriving import redrive
 
     identity = road.identities["SH-1"]
     registry = RegistryCache(identity)

@@ -26,7 +26,7 @@ from connectors.dead_letters import DISCARDS, OWNERS, RECALLED_SINCE, SIDES, own
 from connectors.delivery import REASONS
 from connectors.errors import SinkDownError
 from connectors.opening.opener import Opener
-from connectors.runner import redrive
+from connectors.redriving import redrive
 from hub.crypto.sealing import SealingKey
 from tests.connectors.builder import MiniHub
 from tests.connectors.test_runner import TO, Flaky, Site

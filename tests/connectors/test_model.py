@@ -33,10 +33,11 @@ from connectors.conformance.made import NOW, released
 from connectors.conformance.made import recalled as recall_of
 from connectors.delivery import Arrived, Disclosed, Opened, Poison
 from connectors.errors import FencedError, RetryError, SinkDownError, SinkRefusedError
+from connectors.redriving import redrive
 from connectors.remote.copies import CaseChange, Copies
 from connectors.remote.messages import Message, Messages
 from connectors.remote.sink import RemoteSink
-from connectors.runner import Pace, Runner, redrive
+from connectors.runner import Pace, Runner
 from connectors.sink import RecallPolicy
 from connectors.sql import SqlSink
 from schemas import wire
@@ -279,7 +280,7 @@ class Model(RuleBasedStateMachine):
         runner = Runner(
             _Inbox(self), self._sink(), identity, RegistryCache(identity), pace=Pace(messages=3)
         )
-        runner._opener = _Opener(self.hub)  # type: ignore[assignment]
+        runner.reader.opener = _Opener(self.hub)
         return runner
 
     # -- the hub ---------------------------------------------------------------------------
@@ -532,7 +533,7 @@ class Model(RuleBasedStateMachine):
 
     def _until_idle(self) -> None:
         for _ in range(40):
-            if self.runner.run_once().idle and not self.runner._missing:
+            if self.runner.run_once().idle and not self.runner.reader.missing:
                 return
         raise AssertionError("it does not come to rest")
 

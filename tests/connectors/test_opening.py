@@ -386,6 +386,19 @@ def test_a_key_registered_after_the_decision(
     assert reason(Opener(police, registry), message) == "unknown_agency_key"
 
 
+def test_a_key_that_ends_while_the_opener_runs(
+    hub: MiniHub, opener: Opener, registry: RegistryCache, shelter: AgencyIdentity
+) -> None:
+    """One signature stands for its whole batch, but not longer than its key."""
+    one, other = hub.stated(shelter, case_opened("C-1"), case_opened("C-2"))
+    arrived(opener, hub.message("POL-1", [hub.release("POL-1", one)]))
+    hub.position = 500
+    shelter.install_approval(hub.approve(shelter.rotate()))
+    registry.update(hub.registry())
+    message = hub.message("POL-1", [{**hub.release("POL-1", other), "recorded": 501}])
+    assert reason(opener, message) == "unknown_agency_key"
+
+
 # -- the registry -----------------------------------------------------------------------
 
 

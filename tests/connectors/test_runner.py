@@ -17,10 +17,12 @@ from connectors import crash
 from connectors.agency.identity import AgencyIdentity
 from connectors.agency.inbox import TopicInbox
 from connectors.agency.registry_cache import RegistryCache
+from connectors.alarms import ALARMS, Alarm
 from connectors.delivery import Arrived
 from connectors.errors import FencedError, RetryError, SinkDownError, SinkRefusedError
 from connectors.opening.opener import Opener
-from connectors.runner import ALARMS, Alarm, Pace, Runner, redrive
+from connectors.redriving import redrive
+from connectors.runner import Pace, Runner
 from connectors.sink import Batch
 from connectors.sql import SqlSink
 from hub.topics import Message, Topics, TopicUnavailable, open_topics

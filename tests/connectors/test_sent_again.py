@@ -10,6 +10,7 @@ import pytest
 
 from connectors.agency.identity import AgencyIdentity
 from connectors.errors import SinkDownError
+from connectors.ledger import Ledger
 from tests.connectors.builder import MiniHub, identity_recorded
 from tests.connectors.test_runner import TO, Flaky, Site
 
@@ -61,6 +62,29 @@ def test_it_is_applied_in_its_place_and_told(site: Site) -> None:
     site.deliver(site.release(site.events(1, 4)[0]))
     assert runner.run_once().applied == 1
     assert site.sequences() == [1, 2, 3, 4], "the sequence went on where it was"
+
+
+def test_what_lies_in_quarantine_is_not_read_for_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quarantine can be large: only the rows that are asked for, and nothing they hold."""
+    good = set_aside(site)
+    monkeypatch.setattr(Ledger, "quarantined", None)
+    runner = site.runner()
+    runner.run_once()
+    asked: list[Any] = []
+    aside = Ledger.aside
+
+    def counted(self: Ledger, db: Any, sequences: Any = None) -> Any:
+        asked.append(sequences)
+        return aside(self, db, sequences)
+
+    monkeypatch.setattr(Ledger, "aside", counted)
+    again(site, 2, good[1])
+    assert runner.run_once().applied == 1
+    assert [set(one) for one in asked[:3]] == [{2}, {2}, {2}]
+    assert asked[3:] == [None], "once, when nothing is known to wait: is the alarm over?"
+    assert "quarantined" not in runner.alarms
 
 
 @pytest.mark.parametrize("times", [2, 5])

@@ -11,10 +11,10 @@ from pydantic import BaseModel
 from connectors import settings as module
 from connectors.agency.identity import AgencyIdentity
 from connectors.agency.inbox import HttpInbox, TopicInbox
+from connectors.alarms import ALARMS
 from connectors.delivery import REASONS
 from connectors.errors import SettingsError
 from connectors.jsonl import JsonlSink
-from connectors.runner import ALARMS
 from connectors.secret import Secret
 from connectors.settings import PartnerSettings, load_settings, open_inbox, open_sink
 from connectors.sql import SqlSink

@@ -22,7 +22,8 @@ from connectors.agency.registry_cache import RegistryCache
 from connectors.delivery import Arrived, Opened
 from connectors.ledger import Ledger
 from connectors.opening.opener import Opener
-from connectors.runner import Runner, redrive
+from connectors.redriving import redrive
+from connectors.runner import Runner
 from connectors.sink import Sink
 from connectors.sql import open_engine
 from hub.api.server import serve_api

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from connectors.runner import redrive
+from connectors.redriving import redrive
 from hub import crash, redrives
 from hub.errors import Refused
 from hub.home import Home
@@ -98,7 +98,7 @@ def test_ordered_twice_and_redriven_by_the_partner_it_is_applied_once(road: Road
     order(road, sequence)
     order(road, sequence)
     road.hub.step()
-    assert redrive(sink, runner._opener, at=road.time.at) == (1, 0)
+    assert redrive(sink, runner.reader.opener, at=road.time.at) == (1, 0)
     road.settle()
     assert sink.quarantine() == []
     with closing(sqlite3.connect(road.folder / "SH-1.db")) as db:

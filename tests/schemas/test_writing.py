@@ -44,6 +44,12 @@ def by_library(schema: Any, value: Any) -> bytes:
     return buffer.getvalue()
 
 
+def read_alike(codec: Codec, encoded: bytes) -> None:
+    """Both ways of reading give the same, down to the types."""
+    ours, theirs = codec.decode(encoded, trusted=True), codec.decode(encoded)
+    assert (ours, repr(ours)) == (theirs, repr(theirs))
+
+
 def values(schema: Any, namespace: str, named: dict[str, Any]) -> st.SearchStrategy[Any]:
     """Any value of a schema."""
     if isinstance(schema, str):
@@ -81,6 +87,12 @@ def test_wire_formats(name: str, data: st.DataObject) -> None:
     encoded = codec.encode(value)
     assert encoded == by_library(schema, value)
     assert codec.decode(encoded) == value
+    read_alike(codec, encoded)
+    cut = data.draw(st.integers(0, len(encoded) - 1))
+    with pytest.raises(AvroError):
+        codec.decode(encoded[:cut], trusted=True)
+    with pytest.raises(AvroError):
+        codec.decode(encoded + b"\x00", trusted=True)
 
 
 @pytest.mark.parametrize("name", SCHEMAS.types())
@@ -94,6 +106,7 @@ def test_compartments_of_events(name: str, data: st.DataObject) -> None:
     for compartment, body in bodies.items():
         codec = schema.compartments(compartment)
         assert by_library(codec._parsed, codec.decode(body)) == body
+        read_alike(codec, body)
 
 
 MONEY = {
@@ -110,6 +123,7 @@ MONEY = {
 def test_decimals(units: int) -> None:
     value = Decimal(units).scaleb(-2)
     assert Codec(MONEY).encode(value) == by_library(MONEY, value)
+    read_alike(Codec(MONEY), by_library(MONEY, value))
 
 
 @pytest.mark.parametrize(
@@ -144,3 +158,28 @@ def test_nothing_is_cut_widened_or_guessed(schema: Any, value: Any) -> None:
 def test_a_union_is_written_by_the_type_of_its_value(value: Any) -> None:
     union = ["null", "boolean", "long", "double", "string", {"type": "array", "items": "string"}]
     assert Codec(union).encode(value) == by_library(union, value)
+    read_alike(Codec(union), by_library(union, value))
+
+
+@pytest.mark.parametrize(
+    ("schema", "data"),
+    [
+        ("long", b"\xff" * 10 + b"\x01"),
+        ("bytes", b"\x01"),
+        ("string", b"\x03abc"),
+        ("bytes", b"\xff\x01" + bytes(200)),
+        ("string", b"\x02\xff"),
+        (["null", "string"], b"\x04"),
+        (["null", "long", "string"], b"\x06\x00"),
+        (["null", "long", "string"], b"\x01\x00"),
+        ({"type": "array", "items": "long"}, b"\x01\x02\x02\x00"),
+        ({"type": "array", "items": "long"}, b"\x02\x02\x02\x04\x00"),
+        ({"type": "map", "values": "long"}, b"\x04\x02a\x02"),
+        ({"type": "enum", "name": "E", "symbols": ["a"]}, b"\x02"),
+        ({"type": "enum", "name": "E", "symbols": ["a"]}, b"\x01"),
+        ({"type": "int", "logicalType": "date"}, b"\xff\xff\xff\xff\x0f"),
+    ],
+)
+def test_what_nobody_writes_is_not_read(schema: Any, data: bytes) -> None:
+    with pytest.raises(AvroError):
+        Codec(schema).decode(data, trusted=True)
