@@ -29,7 +29,8 @@ from starlette.routing import Route
 
 from connectors.agency.http_auth import request_claims, sign_claims
 from connectors.submit import Event, Publisher
-from hub import parts, publisher
+from hub import parts
+from hub import sealed as sealing
 from hub.api.app import create_app, create_operator_app
 from hub.api.limits import Limits, Rate
 from hub.api.server import serve_api
@@ -537,7 +538,7 @@ def test_a_publisher_that_lets_out_one_compartment_too_many_is_caught(
     def careless(name: str, bases: Any, agency: str) -> bool:
         return name == "protection" or parts.released(name, bases, agency)
 
-    monkeypatch.setattr(publisher, "released", careless)
+    monkeypatch.setattr(sealing, "released", careless)
     for caller in small.callers.values():
         _deliveries(small, caller)
     assert small.leaks() != []
