@@ -21,9 +21,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.errors import SinkRefusedError
-from connectors.ledger import from_instant, instant
 from connectors.remote.sink import Intent, Recalled
 from connectors.sink import Addition, Correction, Removal
+from connectors.tables.ledger_tables import from_instant, instant
 
 log = logging.getLogger(__name__)
 

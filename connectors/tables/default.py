@@ -25,8 +25,8 @@ from sqlalchemy import Connection
 
 from connectors.database.ddl import ensure
 from connectors.errors import SinkRefusedError
+from connectors.holdings import Held
 from connectors.landing import Database
-from connectors.ledger import Held
 from connectors.sink import Addition, Correction, Removal
 from connectors.tables.bulk import among, insert_all
 from connectors.tables.columns import JSON, READY, Instant, Take, Target, targets
@@ -51,9 +51,6 @@ _INHERIT: Final = "inherit"
 def table_name(event_type: str) -> str:
     """CaseOpened → case_opened."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", event_type).lower()
-
-
-_CHUNK: Final = 500  # event references in one statement
 
 
 @dataclass(frozen=True)
@@ -438,10 +435,8 @@ class DefaultTables:
         db: Connection, refs: Iterable[str], columns: tuple[sa.ColumnElement[Any], ...]
     ) -> dict[str, Held]:
         found: dict[str, Held] = {}
-        wanted = sorted(set(refs))
-        for at in range(0, len(wanted), _CHUNK):
-            query = sa.select(*columns).where(columns[0].in_(wanted[at : at + _CHUNK]))
-            for ref, case, names, since, kind in db.execute(query):
+        for these in among(db, columns[0], refs):
+            for ref, case, names, since, kind in db.execute(sa.select(*columns).where(these)):
                 found[ref] = Held(
                     kind, case, dict.fromkeys(names, ""), dict.fromkeys(names, int(since))
                 )

@@ -19,9 +19,8 @@ from functools import lru_cache, partial
 from typing import Any, Final
 from uuid import UUID
 
+from connectors.corrections import CorrectionPart, correction_parts
 from connectors.delivery import Arrived
-from connectors.landing import correction_parts
-from connectors.ledger import CorrectionPart
 from connectors.opening.opener import content
 from connectors.sink import Addition
 from connectors.tables import row_digest

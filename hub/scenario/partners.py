@@ -17,7 +17,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from connectors.ledger import EVIDENCE
+from connectors.opening.evidence import EVIDENCE
 from connectors.tables.columns import targets
 from connectors.tables.default import PROVENANCE, table_name
 from hub.exchange import Exchange
