@@ -44,7 +44,7 @@ from connectors.findings import Finding
 from connectors.landed import Landed, flat
 from connectors.remote.sink import Intent, Recalled, RemoteSink
 from connectors.sink import Addition, Correction, RecallPolicy, Removal
-from connectors.tables.default import table_name
+from connectors.tables.layout import table_name
 
 Answers = Literal["when_taken", "always", "never"]
 _FEW = 5  # names told in a message

@@ -26,8 +26,9 @@ from connectors.reconciliation.log import Logged
 from connectors.reconciliation.reconcile import Reconciliation
 from connectors.sink import ReceiptException, Removal
 from connectors.sql import SqlSink
-from connectors.tables.default import state_after, table_name
+from connectors.tables.layout import table_name
 from connectors.tables.row_digest import OWN_CLOCK
+from connectors.tables.timeline import state_after
 
 RECEIPT: Final = "reconciled_"
 _CASE: Final = "nrm_case"

@@ -28,7 +28,7 @@ import sqlalchemy as sa
 
 from connectors.sql import SqlSink
 from connectors.tables.columns import AMOUNT
-from connectors.tables.default import PROVENANCE, Layout
+from connectors.tables.layout import PROVENANCE, Layout
 from connectors.tables.ledger_tables import instant
 from schemas.registry import Schemas
 

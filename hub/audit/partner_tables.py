@@ -24,7 +24,8 @@ from connectors.delivery import Arrived
 from connectors.opening.opener import content
 from connectors.sink import Addition
 from connectors.tables import row_digest
-from connectors.tables.default import Layout, extended, state_after
+from connectors.tables.layout import Layout, extended
+from connectors.tables.timeline import state_after
 from hub.audit.delivered import Delivered, Sent
 from hub.audit.erased import destroyed
 from hub.audit.partner_case import Holding, PartnerCase
