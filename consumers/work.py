@@ -209,8 +209,8 @@ class WorkList:
     def _on_held_back(self, _position: int, row: stored.HeldBack) -> None:
         case = self._cases.get(row.originator_id)
         if case is not None:
-            case.hold_back(row.agency, json.loads(row.items))
-            case.rebase(row.agency, json.loads(row.rebased))
+            case.holdings.hold_back(row.agency, json.loads(row.items))
+            case.holdings.rebase(row.agency, json.loads(row.rebased))
 
     def _open(self, case_id: UUID, before: int) -> Case:
         """The case as it stood before this position, with its items; kept for the next row."""

@@ -139,5 +139,5 @@ def _hold_back(
             rebased=orjson.dumps(changes.rebased),
         )
     )
-    case.hold_back(agency, changes.held_back)
-    case.rebase(agency, changes.rebased)
+    case.holdings.hold_back(agency, changes.held_back)
+    case.holdings.rebase(agency, changes.rebased)

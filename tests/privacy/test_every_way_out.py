@@ -565,7 +565,7 @@ def test_what_was_recalled_is_not_served_again_to_who_asks_from_the_start(
         exchange = world.road.hub.exchange
         case = exchange.case(exchange.pseudonyms.canonical("case", world.case_ref))
         assert case is not None
-        ever = set(case.ever["POL-1"])
+        ever = set(case.holdings.ever["POL-1"])
         now = {category for _, category in case.holdings["POL-1"]}
         assert ever - now, "something was recalled from the police"
         assert world.leaks() == []
