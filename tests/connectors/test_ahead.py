@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from connectors.agency.identity import AgencyIdentity
 from connectors.agency.inbox import Sealed, TopicInbox
 from connectors.agency.registry_cache import RegistryCache
 from connectors.errors import RetryError, SinkDownError
 from connectors.opening.ahead import MESSAGES, Ahead
 from connectors.runner import Pace, Runner
-from tests.connectors.builder import MiniHub, identity_recorded
-from tests.connectors.test_runner import TO, Flaky, Site
+from tests.connectors.builder import identity_recorded
+from tests.connectors.site import TO, Flaky, Site
 
 
 class Counting(TopicInbox):
@@ -26,15 +24,6 @@ class Counting(TopicInbox):
         found = super().read(limit, timeout)
         self.count += len(found)
         return found
-
-
-@pytest.fixture
-def site(
-    hub: MiniHub, police: AgencyIdentity, shelter: AgencyIdentity, tmp_path: Path
-) -> Iterator[Site]:
-    site = Site(hub, police, shelter, tmp_path)
-    yield site
-    site.close()
 
 
 @pytest.fixture

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from connectors.agency.identity import AgencyIdentity
 from connectors.errors import SinkDownError
-from tests.connectors.builder import MiniHub, identity_recorded
-from tests.connectors.test_runner import TO, Flaky, Site
-
-
-@pytest.fixture
-def site(
-    hub: MiniHub, police: AgencyIdentity, shelter: AgencyIdentity, tmp_path: Path
-) -> Iterator[Site]:
-    site = Site(hub, police, shelter, tmp_path)
-    yield site
-    site.close()
+from tests.connectors.builder import identity_recorded
+from tests.connectors.site import TO, Flaky, Site
 
 
 def set_aside(site: Site) -> list[dict[str, Any]]:
