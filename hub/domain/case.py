@@ -207,7 +207,7 @@ class Case:
 
     def involved(self, agency: str) -> bool:
         """2.1, and nothing else."""
-        return self.involvement.includes(agency)
+        return agency in self.involvement.agencies()
 
     def open_window(
         self, agency: str, category: str, now: datetime, opens: frozenset[str]
