@@ -96,9 +96,8 @@ def quarantines_a_gap(patch: pytest.MonkeyPatch) -> None:
             right(self, batch)
         except ValueError:
             with self._database.writing() as db:
-                self._ledger.set_aside.park(
-                    db, [Poison(9, "delivery_malformed")], batch.received_at
-                )
+                bad = [Poison(9, "delivery_malformed")]
+                self._ledger.set_aside.park(db, bad, batch.received_at, {})
             raise
 
     _around(patch, LandingSink, "apply", apply)
