@@ -209,7 +209,9 @@ class JsonlSink(LandingSink):
         with self.database.reading() as db:
             held = {
                 (ref, category)
-                for ref, one in self._ledger.held(db, self._ledger.known_events(db)).items()
+                for ref, one in self._ledger.holdings.held(
+                    db, self._ledger.holdings.known_events(db)
+                ).items()
                 for category in one.bases
             }
             if self._file.shown(db) != held:

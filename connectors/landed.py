@@ -24,7 +24,7 @@ from connectors.errors import SettingsError, SinkDownError
 from connectors.jsonl import JsonlSink
 from connectors.sink import Sink
 from connectors.sql import SqlDatabase, SqlSink
-from connectors.tables.default import PROVENANCE, table_name
+from connectors.tables.layout import PROVENANCE, table_name
 from connectors.tables.mapped import MappedTables
 from schemas.registry import Schemas
 

@@ -20,10 +20,12 @@ from typing import Any, Protocol
 from sqlalchemy import Connection
 
 from connectors import crash
+from connectors.corrections import correction_parts
 from connectors.dead_letters import a_recall
 from connectors.delivery import Arrived, Poison, Recall
 from connectors.errors import FencedError
-from connectors.ledger import CorrectionPart, Held, Ledger
+from connectors.holdings import Held
+from connectors.ledger import Ledger
 from connectors.sink import (
     Addition,
     Aside,
@@ -128,17 +130,17 @@ class LandingSink:
 
     def quarantine(self, *, waiting_only: bool = True) -> list[Quarantined]:
         with self._database.reading() as db:
-            return self._ledger.quarantined(db, waiting_only=waiting_only)
+            return self._ledger.set_aside.rows(db, waiting_only=waiting_only)
 
     def aside(self, sequences: Collection[int] | None = None) -> list[Aside]:
         with self._database.reading() as db:
-            return self._ledger.aside(db, sequences)
+            return self._ledger.set_aside.aside(db, sequences)
 
     def redrive(self, row: int, items: Sequence[Arrived | Poison], at: datetime) -> None:
         self._ready(items)
         with self._transaction(items) as db:
             self._ledger.lock(db)  # a recall under way must not be missed
-            rows = self._ledger.aside(db, [one.sequence for one in items])
+            rows = self._ledger.set_aside.aside(db, [one.sequence for one in items])
             states = {one.sequence: one.state for one in rows}
             asked = {one.id for one in rows}
             # Somebody else may have redriven it, or a recall have emptied it, since it was read.
@@ -150,7 +152,7 @@ class LandingSink:
             work = self._work(db, fresh, at)
             good = [item.sequence for item in fresh if isinstance(item, Arrived)]
             self._take(db, work, fresh)
-            self._ledger.released(db, good)
+            self._ledger.set_aside.released(db, good)
             answered = {e.sequence for e in work.exceptions}
             for sequence in good:
                 told = [e for e in work.exceptions if e.sequence == sequence]
@@ -170,7 +172,7 @@ class LandingSink:
         if state == "discarded":
             return a_recall([item])
         if state == "recalled":
-            buried = self._ledger.tombstones(db, [item.event_ref])
+            buried = self._ledger.holdings.tombstones(db, [item.event_ref])
             return isinstance(item, Arrived) and any(
                 buried.get((item.event_ref, category), -1) < item.sequence
                 for category in item.categories
@@ -180,7 +182,7 @@ class LandingSink:
     def discard(self, row: int, reason: str, note: str, at: datetime) -> bool:
         with self._database.writing() as db:
             self._ledger.lock(db)  # a redrive under way must not be missed
-            found = self._ledger.discard(db, row, wire.DISCARDED + reason, note)
+            found = self._ledger.set_aside.discard(db, row, wire.DISCARDED + reason, note)
             if found is None:
                 return False
             if found.sequence is not None:
@@ -224,7 +226,7 @@ class LandingSink:
                 raise ValueError("a batch continues at the sink's position, without gap")
         work = self._work(db, fresh, batch.received_at)
         self._take(db, work, fresh)
-        self._ledger.park_strangers(db, batch.strangers, work.at)
+        self._ledger.set_aside.park_strangers(db, batch.strangers, work.at)
         for first, last in [*batch.repeated, *([(old[0], old[-1])] if old else [])]:
             self._ledger.owe_again(db, first, last)
         last = position.sequence
@@ -240,7 +242,8 @@ class LandingSink:
         for item in items:
             if isinstance(item, Arrived) and item.recall is not None:
                 refs.update(ref for ref, _ in item.recall.items)
-        return Work(at, self._ledger.held(db, refs), self._ledger.tombstones(db, refs))
+        holdings = self._ledger.holdings
+        return Work(at, holdings.held(db, refs), holdings.tombstones(db, refs))
 
     def _take(self, db: Connection, work: Work, items: Sequence[Arrived | Poison]) -> None:
         for item in items:
@@ -276,14 +279,14 @@ class LandingSink:
             held.since[category] = event.sequence
 
     def _flush(self, db: Connection, work: Work) -> None:
-        self._ledger.park(db, work.poison, work.at, work.buried)
+        self._ledger.set_aside.park(db, work.poison, work.at, work.buried)
         work.poison = []
         additions, work.waiting = work.waiting, []
         if not additions:
             return
         for projection in self._projections:
             projection.add(db, additions)
-        self._ledger.add(db, additions)
+        self._ledger.holdings.add(db, additions)
         self._corrections(db, work, additions)
 
     def _corrections(self, db: Connection, work: Work, additions: Sequence[Addition]) -> None:
@@ -293,13 +296,13 @@ class LandingSink:
             affected.setdefault(addition.event.event_ref, set()).update(addition.categories)
         parts = [part for addition in additions for part in correction_parts(addition)]
         if parts:
-            complete = self._ledger.keep_corrections(db, parts)
-            work.held.update(self._ledger.held(db, set(complete) - set(work.held)))
+            complete = self._ledger.corrections.keep(db, parts)
+            work.held.update(self._ledger.holdings.held(db, set(complete) - set(work.held)))
             for corrects, categories in complete.items():
                 present = categories & set(work.held.get(corrects, _NOTHING).bases)
                 if present:
                     affected.setdefault(corrects, set()).update(present)
-        for correction in self._ledger.corrections_for(db, work.held, affected):
+        for correction in self._ledger.corrections.told_of(db, work.held, affected):
             for projection in self._projections:
                 projection.correct(db, correction)
 
@@ -319,7 +322,7 @@ class LandingSink:
                 and (basis := self._recalls.own_basis.get(category)) is not None
             }
             for category, basis in kept.items():
-                self._ledger.set_basis(db, event_ref, category, f"own:{basis}"[:200])
+                self._ledger.holdings.set_basis(db, event_ref, category, f"own:{basis}"[:200])
                 held.bases[category] = f"own:{basis}"
                 outcomes["kept_own_basis", f"{event_ref} {category}: {basis}"] = None
             gone = tuple(category for category in categories if category not in kept)
@@ -343,7 +346,7 @@ class LandingSink:
         """Take these categories of one event away; returns the outcome to tell."""
         assert item.recall is not None
         event_ref, gone = about
-        ledger, recall = self._ledger, item.recall
+        holdings, recall = self._ledger.holdings, item.recall
         restrict = recall.action == "restrict" or (
             recall.action == "delete_or_restrict" and self._recalls.prefer == "restrict"
         )
@@ -364,16 +367,16 @@ class LandingSink:
                 for projection in self._projections:
                     content.update(projection.read(db, removal))
                 if content:
-                    ledger.restrict(db, event_ref, content, item.sequence)
+                    holdings.restrict(db, event_ref, content, item.sequence)
                     outcome = "restricted"
             for projection in self._projections:
                 projection.remove(db, removal)
         # Nor what it told of others.
         since = () if held is None else held.bases
         taken = tuple(category for category in gone if category not in since)
-        ledger.remove(db, event_ref, taken)
+        holdings.remove(db, event_ref, taken)
         if not restrict:
-            ledger.forget_restricted(db, event_ref, gone)
+            holdings.forget_restricted(db, event_ref, gone)
         self._uncorrect(db, work, item.sequence, (event_ref, taken))
         return outcome
 
@@ -383,8 +386,8 @@ class LandingSink:
         """No earlier delivery brings these back, also of what is kept: that is as it was held."""
         assert item.recall is not None
         event_ref, categories = about
-        self._ledger.purge_quarantine(db, event_ref, before=item.sequence)
-        self._ledger.bury(
+        self._ledger.set_aside.purge(db, event_ref, before=item.sequence)
+        self._ledger.holdings.bury(
             db,
             event_ref,
             categories,
@@ -400,13 +403,13 @@ class LandingSink:
         self, db: Connection, work: Work, sequence: int, about: tuple[str, tuple[str, ...]]
     ) -> None:
         """If what was recalled is a correction, the corrected value goes too."""
-        dropped = self._ledger.drop_correction(db, *about)
+        dropped = self._ledger.corrections.drop(db, *about)
         if dropped is None:
             return
         corrects, category, name = dropped
-        self._ledger.uncorrect_restricted(db, corrects, category, name)
+        self._ledger.holdings.uncorrect_restricted(db, corrects, category, name)
         if corrects not in work.held:
-            work.held.update(self._ledger.held(db, [corrects]))
+            work.held.update(self._ledger.holdings.held(db, [corrects]))
         corrected = work.held.get(corrects, _NOTHING)
         if category in corrected.bases:
             correction = Correction(corrects, corrected.event_type, name, None, sequence)
@@ -415,25 +418,3 @@ class LandingSink:
 
 
 _NOTHING = Held()
-
-
-def correction_parts(addition: Addition) -> list[CorrectionPart]:
-    """What an addition tells of a correction; nothing unless it is a RecordCorrected."""
-    event = addition.event
-    if event.event_type != "RecordCorrected":
-        return []
-    parts = []
-    for category in addition.categories:
-        told = event.fields[category]
-        corrects, value = None, None
-        if told.get("corrects_event") and told.get("field"):
-            corrects = (str(told["corrects_event"]), str(told["field"]))
-        if told.get("about_event") and told.get("about_field"):
-            # Beside the value: known also to who is not shown the rest. No value clears the field.
-            corrects = (str(told["about_event"]), str(told["about_field"]))
-            value = (told.get("new_value"),)
-        elif "new_value" in told:
-            value = (told["new_value"],)
-        if corrects or value:
-            parts.append(CorrectionPart(event.event_ref, event.sequence, category, corrects, value))
-    return parts

@@ -156,7 +156,7 @@ class SqlSink(LandingSink):
             if isinstance(item, Arrived) and item.recall is not None
             for ref, _ in item.recall.items
         }
-        there = self.tables.shown(db, recalled)
+        there = self.tables.entries.shown(db, recalled)
         there |= self.tables.standing(db, recalled - set(there) - set(work.held))
         for ref, shown in there.items():
             held = work.held.setdefault(ref, shown)

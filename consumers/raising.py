@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from consumers.work import loose_id
+from consumers.items import loose_id
 from hub.domain.work import BECAUSE, CONTESTABLE, CONTESTED, DONE, WorkItem
 from hub.draft import Draft, stream_id
 from hub.errors import Refused

@@ -15,7 +15,7 @@ from typing import Any
 from hub import crash
 from hub.agencies import Agencies
 from hub.crypto import signing
-from hub.draft import Draft, stream_id
+from hub.draft import Draft, delivery_stream, stream_id
 from hub.errors import Inconsistent
 from hub.exchange import Exchange
 from hub.ingest import topic_follower
@@ -146,7 +146,7 @@ class Receipts:
                 first, last = one.receipt["first_sequence"], one.receipt["last_sequence"]
                 if last <= known and not one.receipt["exceptions"]:
                     continue  # told before
-                if last > self._exchange.last_version(stream_id("deliveries", agency)):
+                if last > self._exchange.last_version(delivery_stream(agency)):
                     if not tracking:
                         raise ReceiptError("never_sent")
                     self.refused["never_sent"] = self.refused.get("never_sent", 0) + 1

@@ -18,6 +18,7 @@ import orjson
 from hub.crypto.compartment import compartment_key, open_compartment, seal_compartment
 from hub.domain.case import CaseEvent
 from hub.store import events as stored
+from hub.store.keystore import KeyStore
 from hub.submission import AdmittedEvent
 
 ERASING = "SubjectRequestDecided"  # the event type that may order an erasure
@@ -62,6 +63,29 @@ class Person:
     subject: UUID
     secret_id: UUID
     secret: bytes
+
+
+def persons(secrets: KeyStore, current: Mapping[UUID, UUID]) -> dict[UUID, Person]:
+    """Everyone concerned, by subject; new secrets are durable before anything is recorded.
+
+    current: subject → first secret since the last erasure on record, which counts from its
+    position on, also before the secret before it is destroyed.
+    """
+    ids = dict(current)
+    gone = secrets.erased_among(set(ids.values()))
+    for subject in [one for one, secret in ids.items() if secret in gone]:
+        while secrets.erased(ids[subject]):
+            ids[subject] = next_secret(ids[subject])
+    found = secrets.ensure(set(ids.values()))
+    return {
+        subject: Person(subject, secret_id, found[secret_id]) for subject, secret_id in ids.items()
+    }
+
+
+def after_erasure(secrets: KeyStore, person: Person) -> Person:
+    """Under the next secret: what they had before is destroyed, what comes now outlives it."""
+    secret_id = next_secret(person.secret_id)
+    return Person(person.subject, secret_id, secrets.ensure({secret_id})[secret_id])
 
 
 def accepted(

@@ -98,6 +98,6 @@ def fold(recorded: Sequence[StoreEvent], secrets: Secrets) -> Case:
             case.hold(Settlement.from_record(json.loads(event.settlement)), happened)
             case.leave(happened)
         elif isinstance(event, stored.HeldBack):
-            case.hold_back(event.agency, json.loads(event.items))
-            case.rebase(event.agency, json.loads(event.rebased))
+            case.holdings.hold_back(event.agency, json.loads(event.items))
+            case.holdings.rebase(event.agency, json.loads(event.rebased))
     return case

@@ -104,7 +104,7 @@ def settle(
     catching_up = _BACKFILL.get(event.type)
     if catching_up is not None:
         _backfill(sitting, catching_up(case, event))
-        case.hold_backfill(settlement)
+        case.holdings.catch_up(settlement)
     return settlement
 
 
@@ -140,8 +140,8 @@ def differences(
 
 def _decide_all(sitting: _Sitting) -> None:
     case, event, settlement = sitting.case, sitting.event, sitting.settlement
-    inside = set(case.involved_agencies())
-    pending = case.pending_recipient(event)
+    inside = set(case.involvement.agencies())
+    pending = case.involvement.pending_recipient(event)
     if pending is not None:
         inside.add(pending)
     settlement.concerned = tuple(sorted(inside - {event.emitter}))
@@ -226,7 +226,7 @@ def _authorities(case: Case, parties: Parties) -> tuple[str, ...]:
     return tuple(
         party.agency
         for party in parties.by_role(AUTHORITY)
-        if case.has_ground_or_offer(party.agency)
+        if case.involvement.has_ground_or_offer(party.agency)
     )
 
 
@@ -234,7 +234,7 @@ def _authorities(case: Case, parties: Parties) -> tuple[str, ...]:
 
 
 def _accepter(case: Case, event: CaseEvent) -> Iterable[str]:
-    referral = case.referral_of(event)
+    referral = case.involvement.referral_of(event)
     if referral is None or referral.recipient != event.emitter or not referral.involves:
         return ()
     if event.facts.get("outcome", "accepted") != "accepted":
@@ -243,7 +243,7 @@ def _accepter(case: Case, event: CaseEvent) -> Iterable[str]:
 
 
 def _guardian(case: Case, _event: CaseEvent) -> Iterable[str]:
-    return () if case.guardian is None else (case.guardian,)
+    return () if case.involvement.guardian is None else (case.involvement.guardian,)
 
 
 def _invoker(_case: Case, event: CaseEvent) -> Iterable[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID, uuid5
 
 from hub.deliveries import Settlement
@@ -16,6 +17,12 @@ STREAMS = UUID("6f1a3f5e-2f0e-5d6c-9a31-6a5f5a1c0b7e")  # namespace of all strea
 def stream_id(kind: str, name: str) -> UUID:
     """Identifier of a stream that is not a case: agency, delivery log, receipts, refusals."""
     return uuid5(STREAMS, f"{kind}/{name}")
+
+
+@lru_cache(maxsize=4096)
+def delivery_stream(agency: str) -> UUID:
+    """Stream of a recipient's delivery log: its versions are the gapless sequence."""
+    return stream_id("deliveries", agency)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from hub import crash
+from hub.answered import OutcomeFacts
 from hub.errors import RetryLater
-from hub.exchange import Exchange, OutcomeFacts
+from hub.exchange import Exchange
 from hub.home import HubKeys
 from hub.outcomes import outcome_batch
 from hub.spans import span

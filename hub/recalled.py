@@ -14,7 +14,7 @@ import json
 import threading
 from collections.abc import Mapping
 
-from hub.draft import stream_id
+from hub.draft import delivery_stream
 from hub.store import events as stored
 from hub.store.log import HubLog
 
@@ -49,7 +49,7 @@ class Recalled:
                 self._items[agency] = {}
             while marked is None or self._to[agency] < marked:
                 page = self._log.stream(
-                    stream_id("deliveries", agency), after_version=self._to[agency], limit=PAGE
+                    delivery_stream(agency), after_version=self._to[agency], limit=PAGE
                 )
                 for one in page:
                     assert isinstance(one.event, stored.Sending)

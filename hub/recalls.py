@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from hub.domain.case import Case, CaseEvent, Item
+from hub.domain.case import Case, CaseEvent
+from hub.domain.holdings import Item
 from hub.domain.settlement import (
     DELETE,
     DELETE_OR_RESTRICT,
@@ -93,7 +94,7 @@ def _no_longer_agreed(case: Case, event: CaseEvent) -> _Hits:
 
 def _not_accepted(case: Case, event: CaseEvent) -> _Hits:
     """6.2: declined, or ended while pending: what the recipient got of the offer itself."""
-    referral = case.referral_of(event)
+    referral = case.involvement.referral_of(event)
     if referral is None or not referral.pending:
         return {}
     if event.type == "ReferralEnded":
@@ -133,7 +134,7 @@ def _not_justified(case: Case, event: CaseEvent, again: Again) -> tuple[_Hits, B
     if event.facts.get("outcome") != "not_justified":
         return hits, rebased
     invocation = event.facts.get("invocation_event_id")
-    for (agency, event_id, category), window in sorted(case.through.items()):
+    for (agency, event_id, category), window in sorted(case.holdings.through.items()):
         if window != invocation:
             continue
         outcome = again(agency, event_id, category)

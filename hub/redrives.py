@@ -23,7 +23,7 @@ from uuid import UUID
 
 import orjson
 
-from hub.draft import Draft, stream_id
+from hub.draft import Draft, delivery_stream, stream_id
 from hub.errors import Refused
 from hub.exchange import Exchange
 from hub.recalled import Item, Recalled, left_of
@@ -75,7 +75,7 @@ def order(exchange: Exchange, agency: str, sequence: int, *, by: str) -> int:
 
 def delivery(exchange: Exchange, agency: str, sequence: int) -> stored.Sending:
     """What stands in the recipient's delivery log under this sequence."""
-    [found] = exchange.log.stream(stream_id("deliveries", agency), sequence - 1, 1)
+    [found] = exchange.log.stream(delivery_stream(agency), sequence - 1, 1)
     assert isinstance(found.event, stored.Sending)
     return found.event
 

@@ -98,7 +98,7 @@ class Ask:
         self.mode = "N"
         self.child = age.for_role(party.role, profile.enforcement_dispute_serves)
         self.involved = case.involved(party.agency)
-        self.concerned = self.involved or case.pending_recipient(event) == party.agency
+        self.concerned = self.involved or case.involvement.pending_recipient(event) == party.agency
 
     def about(self, category: str) -> Ask:
         """The same question about another category."""
@@ -182,9 +182,9 @@ def rule_7_referral_parties(ask: Ask) -> Outcome | None:
     """Who was referred to whom is for those two, and for the person's lawyer and guardian."""
     if ask.event.type not in MESSAGES:
         return None
-    if ask.role in ("legal_rep", "guardian") or ask.agency == ask.case.guardian:
+    if ask.role in ("legal_rep", "guardian") or ask.agency == ask.case.involvement.guardian:
         return None
-    referral = ask.case.referral_of(ask.event)
+    referral = ask.case.involvement.referral_of(ask.event)
     if referral is not None and ask.agency in (referral.sender, referral.recipient):
         return None
     return NOT_PARTY
@@ -246,7 +246,7 @@ def rule_12_private_bodies(ask: Ask) -> Outcome | None:
     """An adult's private helpers keep their default access while some consent names them."""
     if ask.mode != "D" or ask.role not in ask.profile.private_bodies:
         return None
-    if ask.child or ask.agency == ask.case.opener:
+    if ask.child or ask.agency == ask.case.involvement.opener:
         return None
     if ask.case.consents.names_actively(ask.agency, ask.today):
         return None

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
+from hub import crash
 from hub.crypto import signing
-from hub.crypto.pseudonyms import Pseudonyms
-from hub.draft import stream_id
+from hub.draft import delivery_stream
 from hub.errors import Inconsistent
-from hub.store.log import HubLog
-from hub.topics.port import Topics, UnknownTopicError
+from hub.exchange import Exchange
+from hub.topics.port import Message, Topics, UnknownTopicError
 from schemas import wire
 from schemas.avro import AvroError
 
@@ -31,16 +31,18 @@ LOOK_AT = 20  # recipients asked about in one look, so that a look stays short
 class Served:
     """For one publisher, in its thread. Its methods may raise TopicUnavailable."""
 
-    def __init__(
-        self, log: HubLog, topics: Topics, names: Pseudonyms, returned: Callable[[str], int]
-    ) -> None:
-        """returned: the position at which a recipient came back with new keys; 0 if never."""
-        self._log = log
+    def __init__(self, exchange: Exchange, topics: Topics, hub_id: str, public: bytes) -> None:
+        """public: of the key that deliveries are signed with."""
+        self._log = exchange.log
         self._topics = topics
-        self._names = names
-        self._returned = returned
+        self._names = exchange.pseudonyms
+        self._agencies = exchange.agencies
+        self._hub_id = hub_id
+        self._public = public
         self._lives: dict[str, str] = {}
         self._turn: deque[str] = deque()
+        # What was appended in this life: (last sequence of a batch, the topic's end behind it).
+        self._ends: dict[str, deque[tuple[int, int]]] = {}
 
     def resume(self, agency: str, marked: int) -> int:
         """The sequence after which sending goes on, of `marked` there are."""
@@ -52,6 +54,27 @@ class Served:
         if served is None and self._returned(agency):
             self.empty(agency)
         return max(acknowledged, served or 0)
+
+    def append(self, agency: str, messages: Sequence[Message], sequence: int) -> None:
+        """Append deliveries up to this sequence, asking first whether the log has their place."""
+        topic = self._names.topic("nrm.d", agency)
+        if agency not in self._ends:
+            self.beyond(agency)
+        self._topics.append(topic, messages)
+        crash.point("after_append")
+        self._ends.setdefault(agency, deque()).append((sequence, self._topics.end(topic)))
+
+    def trim(self) -> None:
+        """Remove from each topic what its recipient has acknowledged: nothing outlives delivery."""
+        followers = self._log.counts().followers
+        for agency, ends in self._ends.items():
+            acknowledged = followers.get(f"acknowledged/{agency}", 0)
+            before = None
+            while ends and ends[0][0] <= acknowledged:
+                before = ends.popleft()[1]
+            if before is not None:
+                self._topics.trim(self._names.topic("nrm.d", agency), before)
+                crash.point("after_trim")
 
     def empty(self, agency: str) -> None:
         """Take away what waits on the recipient's topic; the log has it."""
@@ -84,7 +107,7 @@ class Served:
                 found.append(agency)
         return found
 
-    def beyond(self, agency: str, hub_id: str, public: bytes) -> None:
+    def beyond(self, agency: str) -> None:
         """Raise Inconsistent if the recipient's topic holds a later delivery than the log marked.
 
         Then the log was put back to an older state, and its next sequences were given out before.
@@ -93,8 +116,8 @@ class Served:
         end = self._topics.end(topic)
         seen = 0
         for message in self._topics.read(topic, max(0, end - 1), 1, 0.0) if end else []:
-            seen = signed_sequence(message.value, hub_id, public) or 0
-        marked = self._log.last_version(stream_id("deliveries", agency))
+            seen = signed_sequence(message.value, self._hub_id, self._public) or 0
+        marked = self._log.last_version(delivery_stream(agency))
         if seen > marked:
             raise Inconsistent(
                 f"{agency} was sent delivery {seen}, the log ends at {marked}: it was put back to"
@@ -104,12 +127,18 @@ class Served:
     def forget(self, agency: str) -> None:
         """Ask again which life the recipient's topic has."""
         self._lives.pop(agency, None)
+        self._ends.pop(agency, None)
 
     def _life(self, agency: str, receipts: str) -> str:
         own = self._identity(self._names.topic("nrm.d", agency))
         returned = self._returned(agency)
         life = f"{own}\n{receipts}" + (f"\n{returned}" if returned else "")
         return hashlib.sha256(life.encode()).hexdigest()[:16]
+
+    def _returned(self, agency: str) -> int:
+        """The position at which a recipient came back with new keys; 0 if never."""
+        known = self._agencies.get(agency)
+        return known.returned if known is not None else 0
 
     def _identity(self, topic: str) -> str:
         try:

@@ -9,7 +9,6 @@ docs/connect-mariadb.md asks of a server. Tests that use one of its fixtures get
 from __future__ import annotations
 
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -23,8 +22,8 @@ from typing import Any
 import pymysql
 import pytest
 
+from hub.scenario.local_postgres import free_port, other_user
 from tests.certificates import Authority
-from tests.servers import _free_port
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +72,7 @@ class MariadbServer:
             "GRANT ALL ON *.* TO nrm@localhost WITH GRANT OPTION;\n",
             encoding="ascii",
         )
-        as_user = _other_user()
+        as_user = other_user("mysql")
         if as_user is not None:  # it refuses to run as root
             for path in (self.home, certificate, key, first):
                 shutil.chown(path, as_user)
@@ -86,7 +85,7 @@ class MariadbServer:
         )  # fmt: skip
         if done.returncode != 0:
             raise RuntimeError(done.stdout.decode("utf-8", "replace")[-1500:])
-        self.port = _free_port()
+        self.port = free_port()
         with (self.home / "mariadb.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [server, "--no-defaults", f"--datadir={self._data}", f"--socket={self.socket}",
@@ -182,11 +181,3 @@ def _program(name: str) -> str:
     if found is None:
         raise RuntimeError(f"no MariaDB server programs ({name}) were found")
     return found
-
-
-def _other_user() -> str | None:
-    """As whom to run when we are root; otherwise as ourselves."""
-    if os.geteuid() != 0:
-        return None
-    names = {entry.pw_name for entry in pwd.getpwall()}
-    return "mysql" if "mysql" in names else "nobody"

@@ -11,13 +11,8 @@ Tests that use one of these fixtures get the marker `kafka` or `postgres`, so th
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from fhir_server import FhirServer, FhirServerError
+from hub.scenario.local_postgres import LocalPostgres, LocalPostgresError
 from hub.topics.broker import BrokerError, LocalBroker
 from hub.topics.jars import JarsError
 
@@ -145,7 +141,7 @@ def postgres() -> Iterator[PostgresServer]:
         server = PostgresServer(Path(home))
         try:
             server.start()
-        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+        except (OSError, LocalPostgresError, subprocess.SubprocessError) as error:
             server.stop()
             pytest.fail(
                 f"These tests need a real PostgreSQL: {error}\n"
@@ -169,59 +165,14 @@ def postgres_url(new_postgres_database: Callable[[], str]) -> str:
     return new_postgres_database()
 
 
-class PostgresServer:
+class PostgresServer(LocalPostgres):
     """A PostgreSQL cluster in a temporary folder, with fsync on as in production."""
 
     def __init__(self, home: Path) -> None:
-        self._data = home / "data"
-        self._home = home
-        self._password = secrets.token_hex(16)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._port = 0
-        self._count = 0
-        self._user = _other_user()
-
-    def start(self) -> None:
-        programs = _programs()
-        secret = self._home / "password"
-        secret.write_text(self._password, encoding="ascii")
-        if self._user is not None:  # PostgreSQL refuses to run as root
-            for path in (self._home, secret):
-                shutil.chown(path, self._user)
-        self._run(
-            [str(programs / "initdb"), "-D", str(self._data), "-U", "nrm", "-E", "UTF8",
-             "--locale=C", "--auth=scram-sha-256", f"--pwfile={secret}"],
-        )  # fmt: skip
-        self._port = _free_port()
-        log = (self._home / "postgres.log").open("wb")
-        with log:
-            self._process = subprocess.Popen(
-                [str(programs / "postgres"), "-D", str(self._data), "-p", str(self._port),
-                 "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self._home}",
-                 "-c", "fsync=on", "-c", "synchronous_commit=on", "-c", "shared_buffers=64MB",
-                 "-c", "max_connections=100", "-c", "wal_level=logical"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                user=self._user, cwd=self._home, start_new_session=True,
-            )  # fmt: skip
-        self._wait(self._process)
-
-    def stop(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.send_signal(2)  # fast shutdown: roll back, disconnect, flush
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-    @property
-    def folder(self) -> Path:
+        super().__init__(home, ("fsync=on", "synchronous_commit=on", "wal_level=logical"))
+        self.folder = home
         """Where every file of the cluster lies, its write-ahead log included."""
-        return self._home
-
-    def url(self, database: str) -> str:
-        return f"postgresql://nrm:{self._password}@127.0.0.1:{self._port}/{database}"
+        self._count = 0
 
     def new_database(self) -> str:
         self._count += 1
@@ -229,60 +180,3 @@ class PostgresServer:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
         return self.url(name)
-
-    def _wait(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            if process.poll() is not None:
-                raise RuntimeError((self._home / "postgres.log").read_text("utf-8")[-1500:])
-            try:
-                with psycopg.connect(self.url("postgres"), connect_timeout=5) as connection:
-                    row = connection.execute("SHOW data_directory").fetchone()
-            except psycopg.OperationalError:
-                time.sleep(0.05)
-                continue
-            if row is None or Path(row[0]) != self._data:
-                raise RuntimeError(f"another server answers at port {self._port}")
-            return
-        raise RuntimeError("PostgreSQL did not answer within 60 seconds")
-
-    def _run(self, command: list[str]) -> None:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            user=self._user, cwd=self._home, check=False, timeout=120,
-        )  # fmt: skip
-        if done.returncode != 0:
-            raise RuntimeError(done.stdout.decode("utf-8", "replace")[-1500:])
-
-
-def _programs() -> Path:
-    """The folder with `postgres` and `initdb`: pg_config's, Debian's newest, or PATH's."""
-    if (config := shutil.which("pg_config")) is not None:
-        said = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=False)
-        candidates = [Path(said.stdout.strip())]
-    else:
-        candidates = []
-    debian = Path("/usr/lib/postgresql").glob("*/bin")
-    candidates += sorted(debian, key=lambda path: path.parent.name, reverse=True)
-    if (found := shutil.which("initdb")) is not None:
-        candidates.append(Path(found).resolve().parent)
-    for folder in candidates:
-        if (folder / "initdb").exists() and (folder / "postgres").exists():
-            return folder
-    raise RuntimeError("no PostgreSQL server programs (initdb, postgres) were found")
-
-
-def _other_user() -> str | None:
-    """As whom to run when we are root; otherwise as ourselves."""
-    if os.geteuid() != 0:
-        return None
-    import pwd
-
-    names = {entry.pw_name for entry in pwd.getpwall()}
-    return "postgres" if "postgres" in names else "nobody"
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

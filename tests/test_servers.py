@@ -8,7 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests import servers
+from hub.scenario import local_postgres
+from hub.scenario.local_postgres import LocalPostgresError
 from tests.servers import PostgresServer
 
 
@@ -30,20 +31,20 @@ def test_each_database_asked_for_is_empty_and_apart(
 
 def test_a_missing_postgres_fails_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
-    monkeypatch.setattr(servers, "Path", lambda *parts: tmp_path)
-    with pytest.raises(RuntimeError, match="initdb"):
+    monkeypatch.setattr(local_postgres, "Path", lambda *parts: tmp_path)
+    with pytest.raises(LocalPostgresError, match="initdb"):
         PostgresServer(tmp_path).start()
 
 
 def test_a_postgres_that_does_not_start_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(servers, "_free_port", lambda: 0)  # no port a server accepts
-    monkeypatch.setattr(servers, "_other_user", lambda: "nobody")
+    monkeypatch.setattr(local_postgres, "free_port", lambda: 0)  # no port a server accepts
+    monkeypatch.setattr(local_postgres, "other_user", lambda: "nobody")
     tmp_path.chmod(0o755)
     server = PostgresServer(tmp_path)
     try:
-        with pytest.raises(RuntimeError):
+        with pytest.raises(LocalPostgresError):
             server.start()
     finally:
         server.stop()

@@ -18,9 +18,9 @@ from sqlalchemy import Connection
 
 from connectors.database.definitions import Found, Table
 from connectors.errors import SinkRefusedError
-from connectors.ledger import instant
 from connectors.mapping import EventMap
 from connectors.tables.columns import to_boolean, to_date, to_integer, to_text, to_timestamp
+from connectors.tables.ledger_tables import instant
 
 
 @dataclass(frozen=True)

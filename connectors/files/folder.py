@@ -17,9 +17,10 @@ from pydantic import BaseModel, ConfigDict
 from connectors.agency.identity import AgencyIdentity
 from connectors.files.drop import Drop, LocalDrop
 from connectors.files.formats import Forms
+from connectors.files.kept import Answers
 from connectors.files.manifest import Signer
 from connectors.files.seal import Age
-from connectors.files.sink import Answers, FilesSink
+from connectors.files.sink import FilesSink
 from connectors.kinds import Place
 from schemas.registry import Schemas
 

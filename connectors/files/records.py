@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from connectors.ledger import instant
 from connectors.sink import Addition
+from connectors.tables.ledger_tables import instant
 
 ENVELOPE: Final = {
     "sequence": "integer",

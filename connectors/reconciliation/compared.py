@@ -24,7 +24,7 @@ from sqlalchemy import Connection
 
 from connectors.reconciliation.replay import CopySink
 from connectors.sql import SqlSink
-from connectors.tables.default import Layout
+from connectors.tables.layout import Layout
 from connectors.tables.row_digest import OWN_CLOCK, plain
 
 PAGE: Final = 400

@@ -14,8 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.ledger import instant
-from connectors.tables.ledger_tables import BIG, TABLE, TEXT
+from connectors.tables.ledger_tables import BIG, TABLE, TEXT, instant
 
 PASS = "compared"  # noqa: S105 - the cause of a pass's own row
 OUTCOMES = {

@@ -29,7 +29,7 @@ from connectors.agency.identity import AgencyIdentity
 from connectors.agency.inbox import Inbox
 from connectors.agency.registry_cache import RegistryCache
 from connectors.errors import RetryError
-from connectors.ledger import Held
+from connectors.holdings import Held
 from connectors.mapping import Mapping
 from connectors.reconciliation.compared import Comparison, Difference, Sides
 from connectors.reconciliation.compared_mapped import MappedComparison, make_tables
@@ -152,7 +152,7 @@ class Reconciliation:
         self.schemas = schemas or Schemas.load()
         self._told = told
         with partner.database.reading() as db:
-            self._set_aside = partner.ledger.unapplied(db)
+            self._set_aside = partner.ledger.set_aside.unapplied(db)
         self.copy = CopySink(
             copy_url or f"sqlite:///{scratch}/copy.db",
             identity.agency,
@@ -174,7 +174,7 @@ class Reconciliation:
         with self.partner.database.reading() as theirs:
             _one_moment(theirs)
             self.sequence = self.partner.ledger.position(theirs).sequence
-            unapplied = self.partner.ledger.unapplied(theirs)
+            unapplied = self.partner.ledger.set_aside.unapplied(theirs)
             if not self._set_aside <= unapplied:
                 raise RetryError("something came out of quarantine meanwhile: reconcile again")
             self.copy.set_aside(unapplied)
@@ -244,10 +244,10 @@ class Reconciliation:
         u = self.copy.untold.c
         with self.copy.database.reading() as db:
             asked = set(db.execute(sa.select(u.event_ref).where(u.event_ref.in_(refs))).scalars())
-            ours = self.copy.ledger.held(db, asked)
-            gone = self.copy.ledger.tombstones(db, asked)
+            ours = self.copy.ledger.holdings.held(db, asked)
+            gone = self.copy.ledger.holdings.tombstones(db, asked)
         with self.partner.database.reading() as db:
-            theirs = self.partner.ledger.held(db, asked)
+            theirs = self.partner.ledger.holdings.held(db, asked)
         nothing = Held()
         return {
             ref

@@ -19,15 +19,16 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection, exc
 
-from connectors.ledger import Held
+from connectors.holdings import Held
 from connectors.reconciliation.compared import Difference
 from connectors.reconciliation.compared_mapped import rows_by_key, typed
 from connectors.reconciliation.log import Logged
 from connectors.reconciliation.reconcile import Reconciliation
 from connectors.sink import ReceiptException, Removal
 from connectors.sql import SqlSink
-from connectors.tables.default import state_after, table_name
+from connectors.tables.layout import table_name
 from connectors.tables.row_digest import OWN_CLOCK
+from connectors.tables.timeline import state_after
 
 RECEIPT: Final = "reconciled_"
 _CASE: Final = "nrm_case"
@@ -147,8 +148,8 @@ class Repair:
 
     def _event(self, db: Connection, ours: Connection, ref: str, page: _Page) -> None:
         own = self._own(db, ref)
-        held = self._partner.ledger.held(db, [ref]).get(ref)
-        ought = self._copy.ledger.held(ours, [ref]).get(ref)
+        held = self._partner.ledger.holdings.held(db, [ref]).get(ref)
+        ought = self._copy.ledger.holdings.held(ours, [ref]).get(ref)
         known = ought or held
         kind = known.event_type if known is not None else self._kind(db, ref)
         before = _row(db, self._partner.tables.timeline, ref)
@@ -305,7 +306,7 @@ class Repair:
         gone = sa.select(t.category).where(t.event_ref == ref, t.category.in_(one.columns))
         if one.cause != "added" or ours.execute(gone).first() is None:
             return None
-        held = self._copy.ledger.held(ours, [ref]).get(ref, Held())
+        held = self._copy.ledger.holdings.held(ours, [ref]).get(ref, Held())
         return Removal(ref, held.event_type, held.case_ref, one.columns, dict(held.bases))
 
     # -- receipts ------------------------------------------------------------------------------

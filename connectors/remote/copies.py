@@ -21,10 +21,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.errors import SinkRefusedError
-from connectors.ledger import from_instant, instant
 from connectors.remote.sink import Intent, Recalled
 from connectors.sink import Addition, Correction, Removal
 from connectors.tables.as_written import as_written
+from connectors.tables.ledger_tables import from_instant, instant
 
 log = logging.getLogger(__name__)
 

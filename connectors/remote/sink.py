@@ -143,7 +143,7 @@ class RemoteSink(LandingSink):
     def known_events(self) -> list[str]:
         """The refs of all events that are held now or were recalled."""
         with self.database.reading() as db:
-            return self._ledger.known_events(db)
+            return self._ledger.holdings.known_events(db)
 
     @contextmanager
     def _transaction(self, items: Sequence[Arrived | Poison]) -> Iterator[Connection]:
@@ -202,7 +202,7 @@ class RemoteSink(LandingSink):
             mine = {one.event_ref for one in items}
             rows = [row for row in rows if row.event_ref in mine]
         old = {row.event_ref for row in rows if row.sequence not in new}
-        held = self._ledger.held(db, old)
+        held = self._ledger.holdings.held(db, old)
         found = []
         for row in rows:
             left: tuple[str, ...] = ()

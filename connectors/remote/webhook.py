@@ -38,12 +38,12 @@ from standardwebhooks.webhooks import Webhook
 from connectors.errors import SettingsError, SinkDownError
 from connectors.findings import Finding
 from connectors.kinds import Place
-from connectors.ledger import instant
 from connectors.loopback import is_here
 from connectors.remote.messages import Message, Messages
 from connectors.remote.outbound import Answer, Outbound
 from connectors.remote.sink import RemoteSink
 from connectors.secret import Secret
+from connectors.tables.ledger_tables import instant
 
 _NEVER: Final = (413, 422)
 _FEWEST_BYTES: Final = 24  # of a symmetric secret, as the standard asks

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, exc
@@ -22,6 +22,7 @@ from sqlalchemy.engine import Dialect
 _IN: Final = 400  # parameters of one IN list; SQLite takes 999 in old builds
 _ANY: Final = 5_000  # values of one array
 Convert = Callable[[Any], Any]
+_T = TypeVar("_T")
 
 
 class _Prepared:
@@ -82,6 +83,12 @@ def among(
         return
     for at in range(0, len(wanted), _IN):
         yield column.in_(wanted[at : at + _IN])
+
+
+def chunks(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """In lists that one statement takes."""
+    for at in range(0, len(values), _IN):
+        yield values[at : at + _IN]
 
 
 def _array(texts: Sequence[str]) -> str:

@@ -29,8 +29,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.engine import Dialect
 
-from connectors.ledger import from_instant, instant
-from connectors.tables.ledger_tables import TEXT
+from connectors.tables.ledger_tables import TEXT, from_instant, instant
 
 
 class Instant(sa.types.TypeDecorator[datetime]):

@@ -14,124 +14,23 @@ and touches no other; a recalled category leaves NULL, the last one takes the ro
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.database.ddl import ensure
 from connectors.errors import SinkRefusedError
+from connectors.holdings import Held
 from connectors.landing import Database
-from connectors.ledger import Held
 from connectors.sink import Addition, Correction, Removal
-from connectors.tables.bulk import among, insert_all
-from connectors.tables.columns import JSON, READY, Instant, Take, Target, targets
-from connectors.tables.ledger_tables import TABLE
+from connectors.tables.bulk import insert_all
+from connectors.tables.columns import JSON
+from connectors.tables.layout import Layout, extended, table_name
+from connectors.tables.timeline import Timeline, shown_by
 from schemas.registry import EventSchema, Schemas
-
-PROVENANCE: Final = (
-    "event_ref",
-    "case_ref",
-    "subject_ref",
-    "agency",
-    "occurred_at",
-    "received_at",
-    "sequence",
-    "categories",
-    "bases",
-)
-_STATUS: Final = {"CaseOpened": "open", "CaseReopened": "open", "CaseClosed": "closed"}
-_INHERIT: Final = "inherit"
-
-
-def table_name(event_type: str) -> str:
-    """CaseOpened → case_opened."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", event_type).lower()
-
-
-_CHUNK: Final = 500  # event references in one statement
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The table of one event type, as far as its schemas are known here."""
-
-    table: sa.Table
-    columns: Mapping[str, Sequence[Target]]  # field → its columns
-    category: Mapping[str, str]  # field → its category, or "inherit"
-    blank: Mapping[str, None]  # every column of a field
-    plan: Mapping[str, Sequence[tuple[str, type | None, Take]]]
-    """field → its columns: name, type of the values that are taken as they are, how others are"""
-
-    def values(self, addition: Addition, category: str) -> dict[str, Any]:
-        """Column values of one delivered category. SinkRefusedError if one does not fit."""
-        row: dict[str, Any] = {}
-        plan, name, none = self.plan, "", ()
-        try:
-            for name, value in addition.event.fields[category].items():
-                for column, ready, take in plan.get(name, none):  # none of one that copies another
-                    as_is = value is None or type(value) is ready
-                    row[column] = value if as_is else take(value)
-        except (ValueError, TypeError, KeyError):
-            raise SinkRefusedError(
-                "value_unsuitable",
-                f"{addition.event.event_type}.{name} does not fit its column",
-                addition.event.sequence,
-            ) from None
-        return row
-
-    def columns_of(
-        self, categories: Iterable[str], left: Iterable[str]
-    ) -> dict[str, Sequence[Target]]:
-        """field → columns that go when these categories go and `left` stay."""
-        gone = set(categories)
-        declared = set(self.category.values())
-        # The inherited field is in the one category the type does not declare, or in none such.
-        inherited_stays = any(category not in declared for category in left)
-        return {
-            name: self.columns[name]
-            for name, category in self.category.items()
-            if category in gone
-            or (category == _INHERIT and (gone - declared or not inherited_stays))
-        }
-
-
-def extended(known: Layout | None, schema: EventSchema, db_schema: str | None = None) -> Layout:
-    """The table of an event type with this schema's fields added to those known before."""
-    columns = dict(known.columns) if known else {}
-    category = dict(known.category) if known else {}
-    for field in schema.fields:
-        if field.copies:
-            continue
-        name = f"{field.name}_stated" if field.name in PROVENANCE else field.name
-        columns.setdefault(field.name, targets(name, field.avro))
-        category.setdefault(field.name, field.category or "")
-    ref = sa.String(100)
-    table = sa.Table(
-        table_name(schema.type),
-        sa.MetaData(schema=db_schema),
-        sa.Column("event_ref", ref, primary_key=True),
-        sa.Column("case_ref", ref, nullable=False, index=True),
-        sa.Column("subject_ref", ref, nullable=False, index=True),
-        sa.Column("agency", ref),
-        sa.Column("occurred_at", Instant, nullable=False),
-        sa.Column("received_at", Instant, nullable=False),
-        sa.Column("sequence", sa.BigInteger, nullable=False),
-        sa.Column("categories", JSON, nullable=False),
-        sa.Column("bases", JSON, nullable=False),
-        *(sa.Column(t.column, t.type) for parts in columns.values() for t in parts),
-        **TABLE,
-    )
-    parts = [target for several in columns.values() for target in several]
-    plan = {
-        name: [(t.column, READY.get(t.take), t.take) for t in several]
-        for name, several in columns.items()
-    }
-    return Layout(table, columns, category, {t.column: None for t in parts}, plan)
 
 
 class DefaultTables:
@@ -154,35 +53,8 @@ class DefaultTables:
         self._whole: dict[tuple[str, int], Layout] = {}
         self._there: dict[str, frozenset[str]] = {}  # table → columns it had when looked at last
         self._ready: set[tuple[str, bytes]] = set()
-        ref, name = sa.String(100), sa.String(64)
-        self.timeline = sa.Table(
-            "nrm_timeline",
-            metadata,
-            sa.Column("event_ref", ref, primary_key=True),
-            sa.Column("case_ref", ref, nullable=False, index=True),
-            sa.Column("subject_ref", ref, nullable=False, index=True),
-            sa.Column("sequence", sa.BigInteger, nullable=False),
-            sa.Column("event_type", name, nullable=False),
-            sa.Column("agency", ref),
-            sa.Column("occurred_at", Instant, nullable=False),
-            sa.Column("received_at", Instant, nullable=False),
-            sa.Column("categories", JSON, nullable=False),
-            **TABLE,
-        )
-        self.case = sa.Table(
-            "nrm_case",
-            metadata,
-            sa.Column("case_ref", ref, primary_key=True),
-            sa.Column("subject_ref", ref, nullable=False, index=True),
-            sa.Column("status", sa.String(16)),
-            sa.Column("status_at", Instant),
-            sa.Column("events", sa.Integer, nullable=False),
-            sa.Column("last_event_ref", ref, nullable=False),
-            sa.Column("last_event_type", name, nullable=False),
-            sa.Column("last_occurred_at", Instant, nullable=False),
-            sa.Column("last_sequence", sa.BigInteger, nullable=False),
-            **TABLE,
-        )
+        self.entries = Timeline(metadata)
+        self.timeline, self.case = self.entries.timeline, self.entries.case
 
     # -- making tables ---------------------------------------------------------------------
 
@@ -275,8 +147,10 @@ class DefaultTables:
             if event_type not in self._leave_out:
                 insert_all(db, self._layout(event_type).table, rows)
         if new:
-            self._enter(db, new, types, first)
-        self._fill(db, fills)
+            self.entries.enter(db, new, types, first)
+        if fills:
+            self._fill(db, fills)
+            self.entries.fill(db, fills)
 
     def _row(self, addition: Addition) -> dict[str, Any]:
         event = addition.event
@@ -321,70 +195,6 @@ class DefaultTables:
                     ),
                     rows,
                 )
-        if fills:
-            timeline = self.timeline
-            db.execute(
-                timeline.update()
-                .where(timeline.c.event_ref == sa.bindparam("_ref"))
-                .values(categories=sa.bindparam("_categories", type_=JSON)),
-                [{"_ref": a.event.event_ref, "_categories": sorted(a.bases)} for a in fills],
-            )
-
-    def _enter(
-        self,
-        db: Connection,
-        new: Mapping[str, Mapping[str, Any]],
-        types: Mapping[str, str],
-        first: Mapping[str, int],
-    ) -> None:
-        """Timeline and case state of events that are new here."""
-        entries = [
-            {
-                "event_ref": ref,
-                "event_type": types[ref],
-                "sequence": first[ref],
-                **{
-                    name: row[name]
-                    for name in (
-                        "case_ref",
-                        "subject_ref",
-                        "agency",
-                        "occurred_at",
-                        "received_at",
-                        "categories",
-                    )
-                },
-            }
-            for ref, row in new.items()
-        ]
-        insert_all(db, self.timeline, entries)
-        states: dict[str, dict[str, Any]] = {}
-        for these in among(db, self.case.c.case_ref, (entry["case_ref"] for entry in entries)):
-            query = sa.select(self.case).where(these)
-            states.update({row.case_ref: dict(row._mapping) for row in db.execute(query)})
-        there = set(states)
-        for entry in entries:
-            states[entry["case_ref"]] = state_after(states.get(entry["case_ref"]), entry)
-        fresh = [state for ref, state in states.items() if ref not in there]
-        insert_all(db, self.case, fresh)
-        changed = [
-            {f"_{name}": value for name, value in state.items()}
-            for ref, state in states.items()
-            if ref in there
-        ]
-        if changed:
-            db.execute(
-                self.case.update()
-                .where(self.case.c.case_ref == sa.bindparam("_case_ref"))
-                .values(
-                    {
-                        c.name: sa.bindparam(f"_{c.name}", type_=c.type)
-                        for c in self.case.columns
-                        if c.name != "case_ref"
-                    }
-                ),
-                changed,
-            )
 
     # -- removing and correcting -----------------------------------------------------------
 
@@ -408,13 +218,6 @@ class DefaultTables:
             for category in removal.categories
         }
 
-    def shown(self, db: Connection, refs: Iterable[str]) -> dict[str, Held]:
-        """These events as the timeline shows them, which knows no bases."""
-        t = self.timeline.c
-        return self._shown(
-            db, refs, (t.event_ref, t.case_ref, t.categories, t.sequence, t.event_type)
-        )
-
     def standing(self, db: Connection, refs: set[str]) -> dict[str, Held]:
         """The same of events that no book tells of, by their own rows, whichever table that is."""
         found: dict[str, Held] = {}
@@ -430,31 +233,11 @@ class DefaultTables:
                     schema=self._db_schema,
                 ).c
                 columns = (row.event_ref, row.case_ref, row.categories, row.sequence)
-                found |= self._shown(db, refs, (*columns, sa.literal(kind)))
-        return found
-
-    @staticmethod
-    def _shown(
-        db: Connection, refs: Iterable[str], columns: tuple[sa.ColumnElement[Any], ...]
-    ) -> dict[str, Held]:
-        found: dict[str, Held] = {}
-        wanted = sorted(set(refs))
-        for at in range(0, len(wanted), _CHUNK):
-            query = sa.select(*columns).where(columns[0].in_(wanted[at : at + _CHUNK]))
-            for ref, case, names, since, kind in db.execute(query):
-                found[ref] = Held(
-                    kind, case, dict.fromkeys(names, ""), dict.fromkeys(names, int(since))
-                )
+                found |= shown_by(db, refs, (*columns, sa.literal(kind)))
         return found
 
     def remove(self, db: Connection, removal: Removal) -> None:
-        mine = self.timeline.c.event_ref == removal.event_ref
-        if removal.left:
-            kept = sorted(removal.left)
-            db.execute(self.timeline.update().where(mine).values(categories=kept))
-        else:
-            db.execute(self.timeline.delete().where(mine))
-            self._recount(db, removal.case_ref)
+        self.entries.remove(db, removal)
         if removal.event_type in self._leave_out:
             return
         layout = self._stored(db, removal.event_type)
@@ -498,44 +281,3 @@ class DefaultTables:
                 .where(layout.table.c.event_ref == correction.event_ref)
                 .values(row)
             )
-
-    def _recount(self, db: Connection, case_ref: str) -> None:
-        """The case's state from what is left of its timeline."""
-        query = sa.select(self.timeline).where(self.timeline.c.case_ref == case_ref)
-        state: dict[str, Any] | None = None
-        for row in db.execute(query.order_by(self.timeline.c.sequence)):
-            state = state_after(state, dict(row._mapping))
-        mine = self.case.c.case_ref == case_ref
-        if state is None:
-            db.execute(self.case.delete().where(mine))
-        else:
-            db.execute(self.case.update().where(mine).values(state))
-
-
-def state_after(state: dict[str, Any] | None, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A case's state after one more event. Events may be told late: the time they occurred
-    decides which is the last, the sequence where that is equal."""
-    at: datetime = entry["occurred_at"]
-    if state is None:
-        state = {
-            "case_ref": entry["case_ref"],
-            "subject_ref": entry["subject_ref"],
-            "status": None,
-            "status_at": None,
-            "events": 0,
-        }
-    state = {**state, "events": state["events"] + 1}
-    if "last_sequence" not in state or (at, entry["sequence"]) >= (
-        state["last_occurred_at"],
-        state["last_sequence"],
-    ):
-        state.update(
-            last_event_ref=entry["event_ref"],
-            last_event_type=entry["event_type"],
-            last_occurred_at=at,
-            last_sequence=entry["sequence"],
-        )
-    status = _STATUS.get(entry["event_type"])
-    if status is not None and (state["status_at"] is None or at >= state["status_at"]):
-        state.update(status=status, status_at=at)
-    return state

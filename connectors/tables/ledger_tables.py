@@ -14,6 +14,7 @@ Times are ISO 8601 text in UTC, so that they sort and look the same in every dat
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -31,6 +32,15 @@ TABLE: Final[dict[str, Any]] = {
 }
 """Options of every table we make."""
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite numbers only INTEGER keys
+
+
+def instant(when: datetime) -> str:
+    """UTC with microseconds, so that text sorts as time does."""
+    return when.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+def from_instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 class LedgerTables:

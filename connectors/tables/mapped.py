@@ -19,12 +19,12 @@ from connectors.database.partner_tables import Partner, fitted, partners
 from connectors.errors import SettingsError
 from connectors.findings import Finding
 from connectors.landing import Database
-from connectors.ledger import instant
 from connectors.mapping import EventMap
 from connectors.mapping import Mapping as MappingFile
 from connectors.mapping.checking import misfits
 from connectors.sink import Addition, Correction, Removal
 from connectors.tables.columns import to_text
+from connectors.tables.ledger_tables import instant
 from connectors.tables.writers import CHUNK, Order, Writer, Writers, overtaken
 from connectors.workbench.lookups import read_named
 from schemas.registry import Schemas

@@ -26,10 +26,10 @@ from typing import Any, Final
 import orjson
 import sqlalchemy as sa
 
-from connectors.ledger import instant
 from connectors.sql import SqlSink
 from connectors.tables.columns import AMOUNT
-from connectors.tables.default import PROVENANCE, Layout
+from connectors.tables.layout import PROVENANCE, Layout
+from connectors.tables.ledger_tables import instant
 from schemas.registry import Schemas
 
 ERASED: Final = "erased"

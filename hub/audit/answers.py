@@ -20,7 +20,7 @@ from hub.deliveries import END_OF_TIME
 from hub.domain.case import Case, CaseEvent
 from hub.domain.parties import HUB_ROLE, Party
 from hub.domain.settlement import Outcome, Released, Settlement, Withheld
-from hub.draft import stream_id
+from hub.draft import delivery_stream, stream_id
 from hub.exchange import Exchange
 from hub.release import RULES, Ask, decide
 from hub.store import events as stored
@@ -111,8 +111,8 @@ class _Asking:
                 yield from self._settled(case, happened, one.position, event)
             elif isinstance(event, stored.HeldBack):
                 assert case is not None
-                case.hold_back(event.agency, json.loads(event.items))
-                case.rebase(event.agency, json.loads(event.rebased))
+                case.holdings.hold_back(event.agency, json.loads(event.items))
+                case.holdings.rebase(event.agency, json.loads(event.rebased))
 
     def _settled(
         self, case: Case, happened: CaseEvent, settled: int, event: stored.Settled
@@ -196,7 +196,7 @@ class _Fates:
         self._sent: dict[tuple[int, int], int] = {}  # decision, position of the event → sequence
         self._recalls: dict[str, list[int]] = {}  # event id → sequences
         case_id = rows[0].event.originator_id.bytes
-        for one in log.stream(stream_id("deliveries", agency)):
+        for one in log.stream(delivery_stream(agency)):
             sending = one.event
             if not isinstance(sending, stored.Sending) or sending.case_id != case_id:
                 continue

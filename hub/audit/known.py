@@ -69,8 +69,8 @@ def known_case(exchange: Exchange, rows: list[Recorded], agency: str) -> Case | 
         if not own:
             happened = _as_told(happened, categories, agency, attested)
         _enter(exchange, case, happened)
-    if case is not None and case.opener is None:
-        case.opener = SOMEBODY
+    if case is not None and case.involvement.opener is None:
+        case.involvement.opener = SOMEBODY
     return case
 
 
@@ -120,6 +120,6 @@ def _enter(exchange: Exchange, case: Case, event: CaseEvent) -> None:
     left: tuple[str, ...] = ()
     if event.facts.get("leave_nrm") is True and not age.in_procedure:
         authorities = (one.agency for one in parties.by_role(AUTHORITY))
-        left = tuple(one for one in authorities if case.has_ground_or_offer(one))
+        left = tuple(one for one in authorities if case.involvement.has_ground_or_offer(one))
     case.hold(Settlement(event.event_id, profile.version, 0, age, left=left), event)
     case.leave(event)

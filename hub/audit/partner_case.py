@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from connectors.ledger import CorrectionPart
+from connectors.corrections import CorrectionPart
 
 
 @dataclass

@@ -19,13 +19,13 @@ from functools import lru_cache, partial
 from typing import Any, Final
 from uuid import UUID
 
+from connectors.corrections import CorrectionPart, correction_parts
 from connectors.delivery import Arrived
-from connectors.landing import correction_parts
-from connectors.ledger import CorrectionPart
 from connectors.opening.disclosed import content
 from connectors.sink import Addition
 from connectors.tables import row_digest
-from connectors.tables.default import Layout, extended, state_after
+from connectors.tables.layout import Layout, extended
+from connectors.tables.timeline import state_after
 from hub.audit.delivered import Delivered, Sent
 from hub.audit.erased import destroyed
 from hub.audit.partner_case import Holding, PartnerCase

@@ -262,8 +262,8 @@ class Redecision:
                 if then.get(category) != now.get(category):
                     told = then.get(category, "as decided"), now.get(category, "as decided")
                     yield Divergence(position, "held_back", event_id, agency, category, *told)
-        case.hold_back(agency, items)
-        case.rebase(agency, rebased)
+        case.holdings.hold_back(agency, items)
+        case.holdings.rebase(agency, rebased)
 
 
 @dataclass

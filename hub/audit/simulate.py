@@ -172,10 +172,10 @@ class _Walk:
             stands = standing(
                 self.would, agency, event_id, asked, parties, self._proposed, event.timestamp
             )
-            self.then.hold_back(agency, {event_id: items.get(event_id, [])})
-            self.then.rebase(agency, {event_id: rebased.get(event_id, {})})
-            self.would.hold_back(agency, {event_id: sorted(set(asked) - set(stands))})
-            self.would.rebase(agency, {event_id: stands})
+            self.then.holdings.hold_back(agency, {event_id: items.get(event_id, [])})
+            self.then.holdings.rebase(agency, {event_id: rebased.get(event_id, {})})
+            self.would.holdings.hold_back(agency, {event_id: sorted(set(asked) - set(stands))})
+            self.would.holdings.rebase(agency, {event_id: stands})
             left, stayed = _held(self.then, agency, event_id), _held(self.would, agency, event_id)
             for category in sorted({*had, *has}):
                 recorded = _Sending(had.get(category), left.get(category))

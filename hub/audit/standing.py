@@ -123,9 +123,9 @@ def _fill_regions(found: CaseStanding, case: Case, states: States, now: datetime
 
 
 def _fill_parties(found: CaseStanding, case: Case) -> None:
-    found.involved = {agency: list(why) for agency, why in case.grounds().items()}
-    found.left = sorted(case.left)
-    found.guardian = case.guardian
+    found.involved = {agency: list(why) for agency, why in case.involvement.grounds().items()}
+    found.left = sorted(case.involvement.left)
+    found.guardian = case.involvement.guardian
     found.waiting = [
         {
             "kind": one.kind,
@@ -134,7 +134,7 @@ def _fill_parties(found: CaseStanding, case: Case) -> None:
             "to": one.recipient,
             "respond_by": one.respond_by.isoformat() if one.respond_by else None,
         }
-        for one in case.referrals.values()
+        for one in case.involvement.referrals.values()
         if one.pending
     ]
 

@@ -19,7 +19,7 @@ from hub.domain.case import Case, birth_date_erased
 from hub.domain.parties import Parties
 from hub.domain.policy import PolicyProfile
 from hub.domain.settlement import Outcome, Released
-from hub.draft import stream_id
+from hub.draft import delivery_stream, stream_id
 from hub.errors import Refused
 from hub.exchange import Exchange
 from hub.store import events as stored
@@ -177,7 +177,7 @@ def _fates(
         for one in exchange.log.stream(stream_id("receipts", agency))
         if isinstance(one.event, stored.Received)
     ]
-    for one in exchange.log.stream(stream_id("deliveries", agency)):
+    for one in exchange.log.stream(delivery_stream(agency)):
         sending = one.event
         if not isinstance(sending, stored.Sending):
             continue

@@ -23,7 +23,7 @@ from hub.agencies import Agencies
 from hub.audit.in_force import REGISTER
 from hub.crypto import signing
 from hub.crypto.pseudonyms import Pseudonyms
-from hub.draft import stream_id
+from hub.draft import delivery_stream
 from hub.errors import NotReady
 from hub.registry import TOPIC as REGISTRY_TOPIC
 from hub.served import signed_sequence
@@ -82,7 +82,7 @@ class Search:
         self._agencies = agencies_of(log)
         self.found = Evidence(log.head)
         for one in self._agencies:
-            stream = stream_id("deliveries", one.agency)
+            stream = delivery_stream(one.agency)
             self.found.recorded[one.agency] = log.last_version(stream)
 
     def in_topics(self, topics: Topics) -> None:

@@ -34,7 +34,7 @@ def status(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
     """
     from consumers.witnesses.health import SILENT, witness_health
     from hub.audit import break_glass
-    from hub.draft import stream_id
+    from hub.draft import delivery_stream
     from hub.home import Home
     from hub.hub import Reading
     from hub.publisher import FOLLOWER
@@ -51,7 +51,7 @@ def status(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
             {
                 "agency": one.agency,
                 "role": one.role,
-                "marked": (marked := exchange.last_version(stream_id("deliveries", one.agency))),
+                "marked": (marked := exchange.last_version(delivery_stream(one.agency))),
                 "sent": followers.get(f"sent/{one.agency}", 0),
                 "acknowledged": (answered := followers.get(f"acknowledged/{one.agency}", 0)),
                 "waiting": marked - answered,

@@ -16,7 +16,7 @@ from hub.audit.evidence import Asked, Made, bundle
 from hub.audit.evidence.bundle import Signing
 from hub.audit.replay import case_named
 from hub.audit.why import accepted_event
-from hub.draft import stream_id
+from hub.draft import delivery_stream
 from hub.errors import Refused
 from hub.exchange import Exchange
 from hub.store.events import Sending
@@ -84,8 +84,8 @@ def _small_enough(exchange: Exchange, wanted: Wanted) -> None:
     """Counted before anything is read. Raises Refused."""
     log, about = exchange.log, wanted.about(exchange)
     if wanted.agency:
-        streams = {stream_id("deliveries", about)}
-        if log.last_version(stream_id("deliveries", about)) <= MOST_ROWS:
+        streams = {delivery_stream(about)}
+        if log.last_version(delivery_stream(about)) <= MOST_ROWS:
             streams |= cases_of(exchange, about)
     else:
         streams = {UUID(hex=about)}
@@ -100,5 +100,5 @@ def _small_enough(exchange: Exchange, wanted: Wanted) -> None:
 
 def cases_of(exchange: Exchange, agency: str) -> set[UUID]:
     """Cases about which this agency was sent anything."""
-    found = exchange.log.stream(stream_id("deliveries", agency))
+    found = exchange.log.stream(delivery_stream(agency))
     return {UUID(bytes=one.event.case_id) for one in found if isinstance(one.event, Sending)}

@@ -91,7 +91,7 @@ def refuse(
     emitters = emitters_of(event.type)
     if event.role not in emitters and "any_authorised" not in emitters:
         return Refusal("role_may_not_emit")
-    opened = case is not None and case.opener is not None
+    opened = case is not None and case.involvement.opener is not None
     if event.type == "CaseOpened":
         return Refusal("group_case_refused", "G19") if opened else None
     if not opened and event.type not in WITHOUT_CASE:
@@ -111,7 +111,7 @@ def _may_emit(ask: _Ask) -> bool:
     if event.type in MESSAGES:
         if event.type in ("ReferralMade", "TransferOffered"):
             return False
-        referral = case.referral_of(event)
+        referral = case.involvement.referral_of(event)
         if referral is None:
             return False
         # 2.3: a sender may take its referral back, also after its own part in the case ended.
@@ -119,14 +119,14 @@ def _may_emit(ask: _Ask) -> bool:
         return taken_back or referral.recipient == event.emitter
     if event.type == "AsylumClaimRecorded":
         return event.role == "immigration_status"
-    return event.type in BY_THE_LEFT_AUTHORITY and event.emitter in case.left
+    return event.type in BY_THE_LEFT_AUTHORITY and event.emitter in case.involvement.left
 
 
 # -- referrals and transfers (2.3) -----------------------------------------------------------
 
 
 def _offer(ask: _Ask) -> Refusal | None:
-    existing = ask.case.referral_of(ask.event)
+    existing = ask.case.involvement.referral_of(ask.event)
     if existing is not None and existing.open:
         return Refusal("referral_exists")
     to = ask.parties.get(str(ask.fact("to_agency")))
@@ -149,7 +149,7 @@ def _own_referral(ask: _Ask) -> Referral | None:
     For anybody else it is as if there were none: who tries ids must not learn that others are in
     touch about the person (4.7).
     """
-    referral, event = ask.case.referral_of(ask.event), ask.event
+    referral, event = ask.case.involvement.referral_of(ask.event), ask.event
     if referral is None or event.role == HUB_ROLE:
         return referral
     return referral if event.emitter in (referral.sender, referral.recipient) else None

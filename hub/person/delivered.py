@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from hub.draft import stream_id
+from hub.draft import delivery_stream, stream_id
 from hub.person.steps import Answer, Said, Sent
 from hub.recall_book import ANSWERS, spoken_of
 from hub.store import events as stored
@@ -39,7 +39,7 @@ def sendings(
     log: HubLog, agency: str, case_id: UUID, decisions: Sequence[int]
 ) -> Iterator[Recorded]:
     """The same as recorded."""
-    stream = stream_id("deliveries", agency)
+    stream = delivery_stream(agency)
     last = log.last_version(stream)
     version, read_to = 1, 0  # next version to read; decisions below `read_to` were all seen
     for decision in sorted(decisions):

@@ -51,7 +51,7 @@ def read(
     case_id = exchange.pseudonyms.canonical("case", case_ref)
     recorded = exchange.log.stream(case_id)
     case = exchange.case(case_id)
-    if not recorded or case is None or case.opener is None:
+    if not recorded or case is None or case.involvement.opener is None:
         raise NO_SUCH_CASE
     assert case.subject_id is not None
     steps = _steps(exchange, recorded)

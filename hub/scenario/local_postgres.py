@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -29,15 +30,16 @@ class LocalPostgresError(HubError):
 
 
 class LocalPostgres:
-    """A cluster in `home`. stop() always returns."""
+    """A cluster in `home`. stop() always returns. settings: of the server, `name=value`."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, settings: Sequence[str] = ()) -> None:
+        self._settings = ("shared_buffers=64MB", "max_connections=200", *settings)
         self._home = home
         self._data = home / "data"
         self._password = secrets.token_hex(16)
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
-        self._user = _other_user()
+        self._user = other_user()
 
     def url(self, database: str) -> str:
         return f"postgresql://nrm:{self._password}@127.0.0.1:{self._port}/{database}"
@@ -51,12 +53,12 @@ class LocalPostgres:
             for path in (self._home, secret):
                 shutil.chown(path, self._user)
         self._make(programs / "initdb", secret)
-        self._port = _free_port()
+        self._port = free_port()
         with (self._home / "postgres.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [str(programs / "postgres"), "-D", str(self._data), "-p", str(self._port),
                  "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self._home}",
-                 "-c", "shared_buffers=64MB", "-c", "max_connections=200"],
+                 *(f"--{setting}" for setting in self._settings)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 cwd=self._home, start_new_session=True, **self._as_user(),
             )  # fmt: skip
@@ -152,17 +154,18 @@ def _number(name: str) -> int:
     return int(name) if name.isdigit() else 0
 
 
-def _other_user() -> str | None:
-    """As whom to run when we are root; otherwise as ourselves."""
+def other_user(name: str = "postgres") -> str | None:
+    """As whom to run when we are root, this one if there is such a user; otherwise as ourselves."""
     if os.name != "posix" or os.geteuid() != 0:
         return None
     import pwd
 
     names = {entry.pw_name for entry in pwd.getpwall()}
-    return "postgres" if "postgres" in names else "nobody"
+    return name if name in names else "nobody"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody uses just now."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])

@@ -17,9 +17,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from connectors.ledger import EVIDENCE
+from connectors.opening.evidence import EVIDENCE
 from connectors.tables.columns import targets
-from connectors.tables.default import PROVENANCE, table_name
+from connectors.tables.layout import PROVENANCE, table_name
 from hub.exchange import Exchange
 from hub.publisher import delivery_stream, told_basis
 from hub.scenario.books import Book, Stated

@@ -128,7 +128,7 @@ def canonical(expected: Mapping[str, Any]) -> dict[str, Any]:
 
 def holdings(cases: Iterable[tuple[str, Case]]) -> dict[str, dict[str, dict[str, list[str]]]]:
     """`final_holdings` of these cases, cases without any left out."""
-    return {name: held for name, case in cases if (held := case.final_holdings())}
+    return {name: held for name, case in cases if (held := case.holdings.final())}
 
 
 def released_in(played: Played, agency: str, category: str) -> bool:

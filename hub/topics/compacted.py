@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from hub.topics.kafka import KafkaTopics
+from hub.topics.cluster import Cluster
 from hub.topics.kafka_settings import KafkaSettings
 from hub.topics.port import (
     MessageTooLargeError,
@@ -35,7 +35,7 @@ from hub.topics.port import (
 )
 
 with warnings.catch_warnings():
-    # As in hub/topics/kafka.py.
+    # As in hub/topics/cluster.py.
     warnings.simplefilter("ignore", DeprecationWarning)
     from kafka import TopicPartition
     from kafka.admin import ConfigResource, ConfigResourceType
@@ -96,20 +96,20 @@ class CompactedTopics:
     def __init__(self, settings: KafkaSettings) -> None:
         """Connects. TopicUnavailable when nobody answers, TopicDeniedError for a wrong password."""
         self._settings = settings
-        self._kafka = KafkaTopics(settings)
+        self._cluster = Cluster(settings)
         self._reader: Any = None
 
     def close(self) -> None:
         reader, self._reader = self._reader, None
         if reader is not None:
-            reader.close()
-        self._kafka.close()
+            self._cluster.leave(reader)
+        self._cluster.close()
 
     # -- what is there ---------------------------------------------------------------------
 
     def names(self, prefix: str) -> list[str]:
         """Topics this user may see whose name starts so."""
-        found = self._kafka._ask(lambda admin: admin.describe_topics(None))
+        found = self._cluster.ask(lambda admin: admin.describe_topics(None))
         return sorted(
             one["name"]
             for one in found
@@ -117,21 +117,21 @@ class CompactedTopics:
         )
 
     def brokers(self) -> int:
-        return len(self._kafka._ask(lambda admin: admin.describe_cluster())["brokers"])
+        return self._cluster.brokers()
 
     def describe(self, names: Iterable[str]) -> dict[str, Described]:
         """Those of these topics that are there. TopicDeniedError without the right to look."""
         wanted = sorted(set(names))
         if not wanted:
             return {}
-        topics = self._kafka._ask(lambda admin: admin.describe_topics(wanted))
+        topics = self._cluster.ask(lambda admin: admin.describe_topics(wanted))
         there = {one["name"]: one for one in topics if one["error_code"] == 0}
         if not there:
             return {}
         asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in there]
-        answer = self._kafka._ask(lambda admin: admin.describe_configs(asked, config_filter="all"))[
-            "topic"
-        ]
+        answer = self._cluster.ask(
+            lambda admin: admin.describe_configs(asked, config_filter="all")
+        )["topic"]
         if hidden := [name for name in there if not answer[name]]:
             raise TopicDeniedError(f"Kafka does not let this user see the settings of {hidden[0]}")
         return {
@@ -152,12 +152,12 @@ class CompactedTopics:
         brokers = self.brokers()
         copies = replication or min(3, brokers)
         config = layout(lag_ms) | {"min.insync.replicas": str(max(1, copies - 1))}
-        self._kafka.create({check_name(name): config for name in names}, partitions, copies)
+        self._cluster.create({check_name(name): config for name in names}, partitions, copies)
 
     def may_make(self, name: str) -> bool:
         """Whether this user could make this topic. Nothing is made."""
         try:
-            self._kafka.create({check_name(name): layout(1000)}, 1, 1, only_asked=True)
+            self._cluster.create({check_name(name): layout(1000)}, 1, 1, only_asked=True)
         except TopicDeniedError:
             return False
         return True
@@ -177,12 +177,14 @@ class CompactedTopics:
         def acknowledged() -> int:
             message, future = waiting.popleft()
             with _named(message):
-                self._kafka._call(lambda: self._kafka._await(future, message.topic, deadline))
+                self._cluster.call(
+                    lambda: self._cluster.acknowledged(future, message.topic, deadline)
+                )
             told = future.get(0)
             written.append(Written(message, told.partition, told.offset))
             return message.size
 
-        with self._kafka._producing() as producer:
+        with self._cluster.producing() as producer:
             for message in messages:
                 send = partial(
                     producer.send,
@@ -192,7 +194,7 @@ class CompactedTopics:
                     headers=list(message.headers),
                 )
                 with _named(message):
-                    waiting.append((message, self._kafka._call(send)))
+                    waiting.append((message, self._cluster.call(send)))
                 size += message.size
                 while size > _IN_FLIGHT_BYTES:
                     size -= acknowledged()
@@ -264,7 +266,7 @@ class CompactedTopics:
 
     def _offsets(self, place: Any) -> tuple[int, int]:
         consumer = self._consumer()
-        return self._kafka._call(
+        return self._cluster.call(
             lambda: (
                 int(consumer.beginning_offsets([place])[place]),
                 int(consumer.end_offsets([place])[place]),
@@ -277,11 +279,11 @@ class CompactedTopics:
         if first >= end:
             return
         consumer = self._consumer()
-        self._kafka._call(lambda: consumer.assign([place]))
-        self._kafka._call(lambda: consumer.seek(place, first))
+        self._cluster.call(lambda: consumer.assign([place]))
+        self._cluster.call(lambda: consumer.seek(place, first))
         quiet = time.monotonic() + _READ_SECONDS
-        while self._kafka._call(lambda: consumer.position(place)) < end:
-            records = self._kafka._call(lambda: consumer.poll(timeout_ms=500)).get(place, [])
+        while self._cluster.call(lambda: consumer.position(place)) < end:
+            records = self._cluster.call(lambda: consumer.poll(timeout_ms=500)).get(place, [])
             for record in records:
                 if record.key is not None:
                     yield record.key, record.value
@@ -292,8 +294,8 @@ class CompactedTopics:
 
     def _consumer(self) -> Any:
         if self._reader is None:
-            self._reader = self._kafka._call(self._kafka._new_consumer)
-        return self._reader._client
+            self._reader = self._cluster.call(self._cluster.consumer)
+        return self._reader
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,16 +9,11 @@ from uuid import uuid4
 
 import pytest
 
+from hub.scenario.local_postgres import free_port
 from tests.chaos.town import Town
 
 SERVERS = pytest.param("servers", marks=[pytest.mark.kafka, pytest.mark.postgres])
 Build = Callable[..., Town]
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

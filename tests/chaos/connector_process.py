@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +24,7 @@ from connectors.sql import SqlSink
 from hub.topics import TopicUnavailable, open_topics
 from hub.topics.port import Topics
 from tests.chaos import plants
-from tests.chaos.hub_process import redirect
+from tests.chaos.forked import loop, redirect
 
 PACE = Pace(poll=0.1, pause_first=0.05, pause_most=0.5, registry=2.0)
 
@@ -54,35 +53,9 @@ def main(
         else:
             inbox = TopicInbox(_topics(identity), identity)
         runner = Runner(inbox, sink, identity, pace=PACE)
-        stop = threading.Event()
-        failure: list[BaseException] = []
-
-        def run() -> None:
-            try:
-                runner.run(stop)
-            except BaseException as wrong:
-                failure.append(wrong)
-
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        talk.send(("ready", os.getpid()))
-        while thread.is_alive():
-            if not talk.poll(0.02):
-                continue
-            try:
-                what, told = talk.recv()
-            except EOFError:
-                os._exit(1)
-            if what == "stop":
-                stop.set()
-                break
-            crash.arm(told)
-            talk.send(("armed", told))
-        thread.join(30)
-        if failure:
-            status = 3 if isinstance(failure[0], StopError) else 4
-            print(f"stopped: {failure[0]!r}", flush=True)
-            talk.send(("failed", repr(failure[0])))
+        failure = loop(talk, runner.run, crash.arm)
+        if failure is not None:
+            status = 3 if isinstance(failure, StopError) else 4
         inbox.close()
         sink.close()
     os._exit(status)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,20 +24,11 @@ from hub.home import Home
 from hub.hub import Hub
 from schemas.registry import Schemas
 from tests.chaos import plants
+from tests.chaos.forked import failed, obey, redirect
 
 GENEROUS = Limits(requests=Rate(10_000, 10_000), unknown=Rate(10_000, 10_000))
 
 Schemas.load()  # once for all that are forked from here
-
-
-def redirect(log: str) -> None:
-    """Everything said from here on goes to the log."""
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.dup2(file, 1)
-    os.dup2(file, 2)
-    os.close(file)
 
 
 def main(
@@ -72,21 +62,10 @@ def main(
         if api:
             server = serve_api(hub, port=api, limits=GENEROUS)
         talk.send(("ready", os.getpid()))
-        while hub.failure is None:
-            if not talk.poll(0.02):
-                continue
-            try:
-                what, told = talk.recv()
-            except EOFError:  # whoever started us is gone
-                os._exit(1)
-            if what == "stop":
-                break
-            crash.arm(told)
-            talk.send(("armed", told))
+        obey(talk, lambda: hub.failure is None, crash.arm)
         if hub.failure is not None:
             status = 3
-            print(f"stopped: {hub.failure!r}", flush=True)
-            talk.send(("failed", repr(hub.failure)))
+            failed(talk, hub.failure)
         if server is not None:
             server.stop()
         hub.stop()

@@ -16,6 +16,7 @@ from connectors.errors import RetryError
 from connectors.submit import Event, Publisher
 from consumers.receipts import RECEIPTS_TOPIC
 from hub import publisher as publishing
+from hub import waiting
 from hub.draft import stream_id
 from hub.store import events as stored
 from hub.topics import Message, TopicUnavailable
@@ -124,8 +125,8 @@ def test_a_backlog_that_does_not_fit_in_memory_is_sent_without_a_hole(
     road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The broker came back for one batch, and was away again: then later ones were marked."""
-    monkeypatch.setattr(publishing, "KEPT_DUE", 3)
-    monkeypatch.setattr(publishing, "SEND_BATCH", 2)
+    monkeypatch.setattr(waiting, "KEPT_DUE", 3)
+    monkeypatch.setattr(waiting, "SEND_BATCH", 2)
     plain, taken = EmbeddedTopics.append, [1]
 
     def append(self: EmbeddedTopics, topic: str, messages: list[Message]) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.scenario.local_postgres import free_port
 from tests.cli.programs import installed
 
 CASE = {
@@ -72,12 +73,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
         if one.process.poll() is None:
             one.process.kill()
             one.process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

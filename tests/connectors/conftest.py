@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from connectors.agency.identity import AgencyIdentity
 from connectors.agency.registry_cache import RegistryCache
 from tests.connectors.builder import MiniHub
+from tests.connectors.site import Site
 
 CONNECTOR = [
     sys.executable,
@@ -39,3 +41,12 @@ def registry(hub: MiniHub, shelter: AgencyIdentity, police: AgencyIdentity) -> R
     cache = RegistryCache(police)
     cache.update(hub.registry())
     return cache
+
+
+@pytest.fixture
+def site(
+    hub: MiniHub, police: AgencyIdentity, shelter: AgencyIdentity, tmp_path: Path
+) -> Iterator[Site]:
+    site = Site(hub, police, shelter, tmp_path)
+    yield site
+    site.close()

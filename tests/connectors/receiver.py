@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hub.scenario.local_postgres import free_port
 from tests.cli.programs import ROOT
-from tests.servers import _free_port
 
 PAGE = ROOT / "docs" / "connect-webhook.md"
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
@@ -34,7 +34,7 @@ class Receiver:
 
     def __init__(self, home: Path, secret: str = SECRET) -> None:
         self.home = home
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"https://localhost:{self.port}/nrm"
         self.ca = home / "receiver.pem"
         self._process: subprocess.Popen[str] | None = None

@@ -22,10 +22,10 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from connectors.kinds import Place
 from connectors.relay.sink import Options, RelaySink
 from connectors.sink import RecallPolicy
+from hub.scenario.local_postgres import free_port
 from hub.topics.broker import LocalBroker
 from schemas.partner import PartnerSchemas, snake
 from schemas.registry import Schemas
-from tests.servers import _free_port
 
 Read = tuple[str, bytes | None, dict[str, bytes]]
 
@@ -116,7 +116,7 @@ class RelayBench:
     def outage(self) -> Iterator[None]:
         """Nobody is where the cluster was. test_relay.py has a broker that hangs."""
         known = self.options["servers"]
-        self._turn([f"127.0.0.1:{_free_port()}"])
+        self._turn([f"127.0.0.1:{free_port()}"])
         yield
         self._turn(known)
 

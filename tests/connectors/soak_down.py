@@ -32,7 +32,7 @@ from connectors.runner import Pace, Progress, Runner
 from connectors.sql import SqlSink
 from hub.topics import Message, open_topics
 from tests.connectors.builder import MiniHub, case_opened
-from tests.connectors.test_runner import Flaky
+from tests.connectors.site import Flaky
 
 TO = "POL-1"
 PER_MESSAGE = 2_000

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.servers import _free_port, _other_user
+from hub.scenario.local_postgres import free_port, other_user
 
 _CONFIG = """\
 Port {port}
@@ -44,9 +44,9 @@ class SshServer:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.port = _free_port()
+        self.port = free_port()
         self.key = home / "id_ed25519"
-        self._user = _other_user()
+        self._user = other_user()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

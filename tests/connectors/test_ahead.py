@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from connectors import crash
-from connectors.agency.identity import AgencyIdentity
 from connectors.agency.inbox import Sealed, TopicInbox
 from connectors.agency.registry_cache import RegistryCache
 from connectors.errors import RetryError, SinkDownError
@@ -21,8 +20,8 @@ from connectors.opening import ahead as module
 from connectors.opening import beside
 from connectors.opening.ahead import MESSAGES, Ahead, processors
 from connectors.runner import Pace, Runner
-from tests.connectors.builder import MiniHub, identity_recorded
-from tests.connectors.test_runner import TO, Flaky, Site
+from tests.connectors.builder import identity_recorded
+from tests.connectors.site import TO, Flaky, Site
 
 
 class Counting(TopicInbox):
@@ -32,15 +31,6 @@ class Counting(TopicInbox):
         found = super().read(limit, timeout)
         self.count += len(found)
         return found
-
-
-@pytest.fixture
-def site(
-    hub: MiniHub, police: AgencyIdentity, shelter: AgencyIdentity, tmp_path: Path
-) -> Iterator[Site]:
-    site = Site(hub, police, shelter, tmp_path)
-    yield site
-    site.close()
 
 
 @pytest.fixture

@@ -228,7 +228,7 @@ def test_while_the_partner_is_down_nothing_more_is_read(
     from connectors.errors import RetryError, SinkDownError
     from connectors.runner import Pace, Runner
     from connectors.sql import SqlSink
-    from tests.connectors.test_runner import Flaky
+    from tests.connectors.site import Flaky
 
     for _ in range(30):
         delivered(hub, topics, tmp_path)

@@ -454,11 +454,11 @@ def test_a_parent_that_is_not_there_is_named(site: Site) -> None:
 def postgres_with_tls(postgres: PostgresServer, tmp_path: Path) -> Iterator[Authority]:
     import shutil
 
-    from tests.servers import _other_user
+    from hub.scenario.local_postgres import other_user
 
     authority = Authority(tmp_path)
     files = authority.server("localhost", "127.0.0.2")
-    owner = _other_user()
+    owner = other_user()
     for path in files:
         kept = postgres.folder / path.name
         shutil.copy(path, kept)

@@ -19,7 +19,7 @@ from connectors.conformance import (
 )
 from connectors.errors import SinkDownError, SinkRefusedError
 from connectors.sql import SqlSink
-from connectors.tables.default import PROVENANCE
+from connectors.tables.layout import PROVENANCE
 from schemas.registry import Schemas
 from tests.connectors.test_sql import rows
 from tests.mariadb import MariadbServer

@@ -16,17 +16,16 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from pydantic import ValidationError
 
-from connectors.agency.identity import AgencyIdentity
 from connectors.agency.inbox import TopicInbox
 from connectors.checks import look
 from connectors.errors import SettingsError
 from connectors.notice import Notices, NoticeSettings
 from connectors.runner import Pace, Runner
 from connectors.settings import load_settings, open_notices
-from tests.connectors.builder import MiniHub, identity_recorded
+from hub.scenario.local_postgres import free_port
+from tests.connectors.builder import identity_recorded
 from tests.connectors.receiver import Receiver
-from tests.connectors.test_runner import Site
-from tests.servers import _free_port
+from tests.connectors.site import Site
 
 START = datetime(2026, 11, 24, 9, 1, tzinfo=UTC)
 PERSON = "Amina-Canary"
@@ -41,7 +40,7 @@ class Mails:
         self.got: list[EmailMessage] = []
         self.refuse = False
         self._controller: Controller | None = None
-        self.port = _free_port()
+        self.port = free_port()
 
     def start(self) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -294,15 +293,6 @@ def test_a_state_file_that_is_damaged(mails: Mails, tmp_path: Path, clock: Clock
 
 
 # -- beside a sink -------------------------------------------------------------------------
-
-
-@pytest.fixture
-def site(
-    hub: MiniHub, police: AgencyIdentity, shelter: AgencyIdentity, tmp_path: Path
-) -> Iterator[Site]:
-    site = Site(hub, police, shelter, tmp_path)
-    yield site
-    site.close()
 
 
 def running(site: Site, told: Notices) -> Runner:

@@ -18,10 +18,13 @@ import pytest
 
 from connectors import landing
 from connectors.conformance import OutageConformance, SinkConformance
+from connectors.corrections import Corrections
 from connectors.delivery import Poison
 from connectors.errors import ConnectorError, SinkDownError
+from connectors.holdings import Holdings
 from connectors.landing import LandingSink
 from connectors.ledger import Ledger
+from connectors.quarantine import Quarantine
 from connectors.remote.copies import Copies
 from connectors.sink import Position, RecallPolicy
 from schemas.registry import Schemas
@@ -93,7 +96,8 @@ def quarantines_a_gap(patch: pytest.MonkeyPatch) -> None:
             right(self, batch)
         except ValueError:
             with self._database.writing() as db:
-                self._ledger.park(db, [Poison(9, "delivery_malformed")], batch.received_at)
+                bad = [Poison(9, "delivery_malformed")]
+                self._ledger.set_aside.park(db, bad, batch.received_at, {})
             raise
 
     _around(patch, LandingSink, "apply", apply)
@@ -205,7 +209,7 @@ def discards_in_silence(patch: pytest.MonkeyPatch) -> None:
 
 @caught_by("test_an_older_delivery_does_not_bring_it_back")
 def forgets_tombstones(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Ledger, "bury", _nothing)
+    patch.setattr(Holdings, "bury", _nothing)
 
 
 @caught_by("test_recalled_content_is_nowhere_in_the_storage")
@@ -236,17 +240,17 @@ def a_late_recall_takes_what_came_since(patch: pytest.MonkeyPatch) -> None:
             one.since = dict.fromkeys(one.since, -1)
         return found
 
-    _around(patch, Ledger, "held", held)
+    _around(patch, Holdings, "held", held)
 
 
 @caught_by("test_a_recall_reaches_the_quarantine")
 def leaves_the_quarantine_alone(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Ledger, "purge_quarantine", _nothing)
+    patch.setattr(Quarantine, "purge", _nothing)
 
 
 @caught_by("test_restricted_content_leaves_the_tables")
 def keeps_what_was_restricted(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Ledger, "forget_restricted", _nothing)
+    patch.setattr(Holdings, "forget_restricted", _nothing)
 
 
 @caught_by("test_kept_on_an_own_basis")
@@ -263,7 +267,7 @@ def knows_no_own_basis(patch: pytest.MonkeyPatch) -> None:
 
 @caught_by("test_poison_is_parked_and_the_next_goes_on")
 def drops_poison(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Ledger, "park", _nothing)
+    patch.setattr(Quarantine, "park", _nothing)
 
 
 @caught_by("test_poison_is_parked_and_the_next_goes_on")
@@ -326,7 +330,7 @@ def a_later_category_empties_the_others(patch: pytest.MonkeyPatch) -> None:
 
 @caught_by("test_a_correction_waits_for_what_it_corrects")
 def forgets_corrections(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Ledger, "keep_corrections", lambda *_: {})
+    patch.setattr(Corrections, "keep", lambda *_: {})
 
 
 @caught_by("test_a_newer_schema_adds_its_field")

@@ -72,7 +72,7 @@ def alter(cluster: KafkaTopics, topic: str, **settings: str) -> None:
 
     named = {name.replace("_", "."): value for name, value in settings.items()}
     asked = [ConfigResource(ConfigResourceType.TOPIC, topic, named)]
-    cluster._ask(lambda admin: admin.alter_configs(asked))
+    cluster.cluster.ask(lambda admin: admin.alter_configs(asked))
 
 
 def allow(cluster: KafkaTopics, user: str, prefix: str, *rights: str) -> None:
@@ -90,7 +90,7 @@ def allow(cluster: KafkaTopics, user: str, prefix: str, *rights: str) -> None:
         ACL(f"User:{user}", "*", ACLOperation[right], ACLPermissionType.ALLOW, pattern)
         for right in rights
     ]
-    assert not cluster._ask(lambda admin: admin.create_acls(rules))["failed"]
+    assert not cluster.cluster.ask(lambda admin: admin.create_acls(rules))["failed"]
 
 
 def as_user(bench: RelayBench, user: str, **options: Any) -> RelaySink:

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from connectors.agency.identity import AgencyIdentity
 from connectors.errors import SinkDownError
-from connectors.ledger import Ledger
-from tests.connectors.builder import MiniHub, identity_recorded
-from tests.connectors.test_runner import TO, Flaky, Site
-
-
-@pytest.fixture
-def site(
-    hub: MiniHub, police: AgencyIdentity, shelter: AgencyIdentity, tmp_path: Path
-) -> Iterator[Site]:
-    site = Site(hub, police, shelter, tmp_path)
-    yield site
-    site.close()
+from connectors.quarantine import Quarantine
+from tests.connectors.builder import identity_recorded
+from tests.connectors.site import TO, Flaky, Site
 
 
 def set_aside(site: Site) -> list[dict[str, Any]]:
@@ -69,17 +57,17 @@ def test_what_lies_in_quarantine_is_not_read_for_it(
 ) -> None:
     """A quarantine can be large: only the rows that are asked for, and nothing they hold."""
     good = set_aside(site)
-    monkeypatch.setattr(Ledger, "quarantined", None)
+    monkeypatch.setattr(Quarantine, "rows", None)
     runner = site.runner()
     runner.run_once()
     asked: list[Any] = []
-    aside = Ledger.aside
+    aside = Quarantine.aside
 
-    def counted(self: Ledger, db: Any, sequences: Any = None) -> Any:
+    def counted(self: Quarantine, db: Any, sequences: Any = None) -> Any:
         asked.append(sequences)
         return aside(self, db, sequences)
 
-    monkeypatch.setattr(Ledger, "aside", counted)
+    monkeypatch.setattr(Quarantine, "aside", counted)
     again(site, 2, good[1])
     assert runner.run_once().applied == 1
     assert [set(one) for one in asked[:3]] == [{2}, {2}, {2}]

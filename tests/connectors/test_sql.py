@@ -22,7 +22,7 @@ from connectors.opening.evidence import EVIDENCE
 from connectors.sources.database import SourceDatabase
 from connectors.sql import SqlSink
 from connectors.tables.columns import targets
-from connectors.tables.default import PROVENANCE, table_name
+from connectors.tables.layout import PROVENANCE, table_name
 from schemas.registry import Schemas
 
 

@@ -65,7 +65,7 @@ class SqlBench:
             ).scalar()
             if kind is None:
                 return None
-            from connectors.tables.default import table_name
+            from connectors.tables.layout import table_name
 
             row = (
                 db.execute(

@@ -20,8 +20,8 @@ from connectors.agency.http_auth import signed_requests
 from connectors.agency.inbox import HttpInbox
 from connectors.agency.registry_cache import RegistryCache
 from connectors.delivery import Arrived, Opened
-from connectors.ledger import Ledger
 from connectors.opening.opener import Opener
+from connectors.quarantine import Quarantine
 from connectors.redriving import redrive
 from connectors.runner import Runner
 from connectors.sink import Sink
@@ -179,7 +179,7 @@ def test_redriven_from_quarantine_after_the_recall(
     assert [row.reason for row in sink.quarantine()] == ["unknown_schema"] * 2
     withdraw(road, "C1")
     road.settle()
-    monkeypatch.setattr(Ledger, "purge_quarantine", lambda *_, **__: None)
+    monkeypatch.setattr(Quarantine, "purge", lambda *_, **__: None)
     withdraw(road, "C2")
     road.settle()
     [waiting] = sink.quarantine()

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from hub import exchange as exchanging
-from hub import publisher as publishing
+from hub import marking
 from hub.hub import Hub
 from tests.consent.race import Verdict, check, fewest, run, world
 
@@ -59,7 +59,7 @@ def test_again() -> None:
 
 
 def no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishing, "standing", lambda _case, _to, _event, bases, *_: dict(bases))
+    monkeypatch.setattr(marking, "standing", lambda _case, _to, _event, bases, *_: dict(bases))
 
 
 def no_recall(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ from urllib.parse import urljoin
 
 import httpx2
 import pytest
+
+from hub.scenario.local_postgres import free_port
 
 FOLDER = Path(__file__).parent / "oidc"
 SECRET = "a-secret-of-the-tests"
@@ -48,12 +49,6 @@ def provider(program: str, *arguments: str, port: int = 0) -> Iterator[str]:
         process.wait(20)
         if process.stdout is not None:
             process.stdout.close()
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class Person(httpx2.Client):

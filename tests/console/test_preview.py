@@ -537,8 +537,8 @@ def test_the_known_case_holds_own_slices_only(tmp_path: Path) -> None:
         assert shelter is not None
         scopes = {one.consent_id: one.scope for one in shelter.consents}
         assert scopes == {"c1": {"SH-1": ("health", "protection")}}
-        assert "POL-1" not in shelter.involved_agencies()
+        assert "POL-1" not in shelter.involvement.agencies()
         opener = known_case(exchange, rows, "NGO-1")
         assert opener is not None
-        assert {"POL-1", "SH-1", "NGO-1"} <= opener.involved_agencies()
+        assert {"POL-1", "SH-1", "NGO-1"} <= opener.involvement.agencies()
         assert known_case(exchange, rows, "LEG-1") is None

@@ -114,7 +114,7 @@ def test_a_rebuilt_case_decides_like_the_live_one(road: Road) -> None:
     folded = fold([one.event for one in exchange.log.stream(case_id)], exchange.secrets)
     assert live is not None
     assert folded.holdings == live.holdings
-    assert folded.involved_agencies() == live.involved_agencies()
+    assert folded.involvement.agencies() == live.involvement.agencies()
     assert [e.event_id for e in folded.events] == [e.event_id for e in live.events]
     assert [e.position for e in folded.events] == [e.position for e in live.events]
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from connectors.ledger import CorrectionPart
+from connectors.corrections import CorrectionPart
 from connectors.sql import SqlSink, open_engine
 from connectors.submit import Event
 from schemas.registry import Routing, SchemaError, Schemas
@@ -205,7 +205,7 @@ def test_what_is_told_beside_the_value_lasts_as_long_as_the_value(
     ledger = sink._ledger
     with sink.database.writing() as db:
         parts = [beside, apart] if first == "identity" else [apart, beside]
-        assert "identity" in ledger.keep_corrections(db, parts)["e1"]
-        assert ledger.drop_correction(db, "e2", ["case_management"]) is None
-        assert ledger.drop_correction(db, "e2", ["identity"]) == ("e1", "identity", "family_name")
+        assert "identity" in ledger.corrections.keep(db, parts)["e1"]
+        assert ledger.corrections.drop(db, "e2", ["case_management"]) is None
+        assert ledger.corrections.drop(db, "e2", ["identity"]) == ("e1", "identity", "family_name")
     sink.close()

@@ -369,4 +369,4 @@ def _short_segments(story: Story) -> None:
     resources = [
         ConfigResource(ConfigResourceType.TOPIC, name, {"segment.ms": "100"}) for name in names
     ]
-    topics._ask(lambda admin: admin.alter_configs(resources))
+    topics.cluster.ask(lambda admin: admin.alter_configs(resources))

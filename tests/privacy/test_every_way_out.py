@@ -29,7 +29,8 @@ from starlette.routing import Route
 
 from connectors.agency.http_auth import request_claims, sign_claims
 from connectors.submit import Event, Publisher
-from hub import parts, publisher
+from hub import parts
+from hub import sealed as sealing
 from hub.api.app import create_app, create_operator_app
 from hub.api.limits import Limits, Rate
 from hub.api.server import serve_api
@@ -537,7 +538,7 @@ def test_a_publisher_that_lets_out_one_compartment_too_many_is_caught(
     def careless(name: str, bases: Any, agency: str) -> bool:
         return name == "protection" or parts.released(name, bases, agency)
 
-    monkeypatch.setattr(publisher, "released", careless)
+    monkeypatch.setattr(sealing, "released", careless)
     for caller in small.callers.values():
         _deliveries(small, caller)
     assert small.leaks() != []
@@ -564,7 +565,7 @@ def test_what_was_recalled_is_not_served_again_to_who_asks_from_the_start(
         exchange = world.road.hub.exchange
         case = exchange.case(exchange.pseudonyms.canonical("case", world.case_ref))
         assert case is not None
-        ever = set(case.ever["POL-1"])
+        ever = set(case.holdings.ever["POL-1"])
         now = {category for _, category in case.holdings["POL-1"]}
         assert ever - now, "something was recalled from the police"
         assert world.leaks() == []

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from hub.draft import stream_id
+from hub.draft import delivery_stream
 from hub.store import events as stored
 from tests.played import NAMES
 from tests.questions.asked import Told, hub_of
@@ -19,7 +19,7 @@ from tests.questions.stage import silent_shelter
 
 def sent_again(told: Told, agency: str, category: str, basis: str) -> None:
     """A delivery nobody decided: what was sent of this category once, sent again now."""
-    stream = stream_id("deliveries", agency)
+    stream = delivery_stream(agency)
     log = told.hub.exchange.log
     before = next(
         one.event

@@ -8,7 +8,7 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from hub.draft import stream_id
+from hub.draft import delivery_stream
 from hub.store import events as stored
 from tests.played import NAMES
 from tests.questions.asked import Told
@@ -32,7 +32,7 @@ def test_q06_is_empty(name: str, read: Played) -> None:
 
 def test_q06_finds_a_delivery_that_crossed(copied: Played) -> None:
     told = copied("S1")
-    stream = stream_id("deliveries", "IMMENF")
+    stream = delivery_stream("IMMENF")
     sending = last(told, stored.Sending)
     assert isinstance(sending, stored.Sending)
     told.write(

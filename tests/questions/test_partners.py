@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from hub.audit.rebuilt import rebuild
-from hub.draft import stream_id
+from hub.draft import delivery_stream, stream_id
 from hub.errors import Refused
 from hub.home import Home
 from hub.hub import Reading
@@ -53,7 +53,7 @@ def unanswered(tmp_path: Path) -> Iterator[Road]:
 def test_q23_lists_what_no_receipt_says_was_applied(unanswered: Road) -> None:
     told = Told(hub_of(unanswered.hub), {})
     log = unanswered.hub.exchange.log
-    last = log.last_version(stream_id("deliveries", "SH-1"))
+    last = log.last_version(delivery_stream("SH-1"))
     rows = told.rows("Q23", agency="SH-1")
     assert last == 5
     assert [row["sequence"] for row in rows] == list(range(1, last + 1))
@@ -89,7 +89,7 @@ def test_q23_repeats_nothing_that_is_no_reason_code(unanswered: Road) -> None:
 
 def test_q10_finds_a_place_missing_in_the_hubs_own_sequence(unanswered: Road) -> None:
     told = Told(hub_of(unanswered.hub), {})
-    log, stream = unanswered.hub.exchange.log, stream_id("deliveries", "SH-1")
+    log, stream = unanswered.hub.exchange.log, delivery_stream("SH-1")
     [first, *_] = log.stream(stream)
     told.write(replace(first.event, originator_version=log.last_version(stream) + 3))
     [copy] = [row for row in told.rows("Q10") if row["agency"] == "SH-1"]
@@ -99,7 +99,7 @@ def test_q10_finds_a_place_missing_in_the_hubs_own_sequence(unanswered: Road) ->
 def test_an_empty_recall_is_answered_by_being_applied(unanswered: Road) -> None:
     """After a loss, sequences given out before are filled with recalls of nothing."""
     told = Told(hub_of(unanswered.hub), {})
-    log, stream = unanswered.hub.exchange.log, stream_id("deliveries", "SH-1")
+    log, stream = unanswered.hub.exchange.log, delivery_stream("SH-1")
     last = log.last_version(stream)
     [first, *_] = log.stream(stream)
     body = {"action": "delete", "due": "2026-04-01T00:00:00+00:00", "items": []}

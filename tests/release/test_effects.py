@@ -35,7 +35,7 @@ def test_3_2_a_decline_is_released_to_the_sender_and_then_ends_the_referral() ->
         "SH-1", "ReferralDeclined", "case_management", referral_id="to-SH-1", reason="no_capacity"
     )
     assert declined.basis("NGO-1", "case_management") == "public_task"
-    assert not story.case.referrals["referral", "to-SH-1"].pending
+    assert not story.case.involvement.referrals["referral", "to-SH-1"].pending
 
 
 # -- 5 ---------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ def test_6_2_an_answer_that_is_not_the_recipients_recalls_nothing() -> None:
     story.says("NGO-1", "TransferOffered", "case_management", transfer_id="t", to_agency="FNRM-1")
     declined = {"transfer_id": "t", "outcome": "declined"}
     assert story.raw("CA-1", "TransferAnswered", "case_management", **declined).recalls == {}
-    assert story.case.referrals["transfer", "t"].pending
+    assert story.case.involvement.referrals["transfer", "t"].pending
 
 
 def test_6_2_6_6_the_end_of_an_accepted_referral_recalls_nothing() -> None:
@@ -288,10 +288,10 @@ def test_7_holdings_are_cumulative_a_recall_removes_nothing() -> None:
     story = adult({"SH-1": ["identity"]}, "SH-1")
     story.identity()
     story.withdraws()
-    assert story.case.final_holdings()["SH-1"]["identity"] == ["consent:c1"]
+    assert story.case.holdings.final()["SH-1"]["identity"] == ["consent:c1"]
     story.consents({"SH-1": ["identity"]}, consent_id="c2")
-    assert story.case.final_holdings()["SH-1"]["identity"] == ["consent:c1", "consent:c2"]
-    assert "NGO-2" not in story.case.final_holdings()
+    assert story.case.holdings.final()["SH-1"]["identity"] == ["consent:c1", "consent:c2"]
+    assert "NGO-2" not in story.case.holdings.final()
 
 
 # -- what is sent ----------------------------------------------------------------------------
@@ -354,7 +354,7 @@ def test_an_asylum_claim_opened_meanwhile_stops_everything_for_the_embassy() -> 
 def test_what_was_held_back_counts_as_not_held() -> None:
     story = adult({"EMB-1": ["identity"]}, "EMB-1")
     event = story.identity().event_id
-    story.case.hold_back("EMB-1", {event: ["identity"]})
+    story.case.holdings.hold_back("EMB-1", {event: ["identity"]})
     given = story.amends({"EMB-1": ["identity", "immigration"]})
     assert given.backfill("EMB-1") == {event: {"identity": "consent:c1"}}
 
@@ -422,7 +422,7 @@ def test_a_rebased_item_is_recalled_with_the_consent_it_now_rests_on() -> None:
     story = adult({"SH-1": ["identity"]}, "SH-1")
     story.consents({"SH-1": ["identity"]}, consent_id="c2")
     event = story.identity().event_id
-    story.case.rebase("SH-1", {event: {"identity": "consent:c2"}})
+    story.case.holdings.rebase("SH-1", {event: {"identity": "consent:c2"}})
     assert story.withdraws(consent_id="c1").recalls == {}
     assert story.withdraws(consent_id="c2").recalls == {
         "SH-1": ("delete_or_restrict", ("identity",))

@@ -22,7 +22,7 @@ def test_2_1_the_opener_is_involved_and_a_second_opening_changes_nothing() -> No
     story = Story()
     story.opened("NGO-1", "adult")
     story.raw("POL-1", "CaseOpened", "case_management", age_status="child")
-    assert story.case.involved_agencies() == {"NGO-1"}
+    assert story.case.involvement.agencies() == {"NGO-1"}
     assert not story.child
 
 
@@ -85,7 +85,7 @@ def test_2_1_nothing_else_involves_whatever_the_agency_emits(
 ) -> None:
     story = adult()
     story.says(agency, event_type, "case_management", **data)
-    assert story.case.involved_agencies() == {"NGO-1"}
+    assert story.case.involvement.agencies() == {"NGO-1"}
 
 
 # -- 2.2 -------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def test_2_4_leaving_reaches_the_authority_and_then_ends_its_involvement() -> No
 
 
 def test_2_4_leaving_ends_no_other_agencys_involvement() -> None:
-    assert left().case.involved_agencies() == {"NGO-1", "SH-1"}
+    assert left().case.involvement.agencies() == {"NGO-1", "SH-1"}
 
 
 @pytest.mark.parametrize("event_type", ["RecoveryPeriodChanged", "RemovalHoldLifted", "CaseClosed"])
@@ -274,7 +274,7 @@ def test_2_5_a_later_appointment_reaches_the_earlier_guardian_and_ends_its_groun
     second = story.says("CPS-1", "GuardianAppointed", "child_welfare", guardian_agency="GRD-2")
     assert second.basis("GRD-1", "child_welfare") == "safeguarding"
     assert second.basis("GRD-2", "child_welfare") == "safeguarding"
-    assert story.case.involved_agencies() == {"CPS-1", "GRD-2"}
+    assert story.case.involvement.agencies() == {"CPS-1", "GRD-2"}
     third = story.says("CPS-1", "BestInterestsDetermined", "child_welfare", question="placement")
     assert third.reason("GRD-1", "child_welfare") == "not_involved"
 

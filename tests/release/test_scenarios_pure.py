@@ -119,12 +119,12 @@ def test_a_case_folded_from_its_records_is_the_case_that_decided(scenario_id: st
 def state(case: Case) -> dict[str, Any]:
     """Everything decisions could read."""
     return {
-        "involved": case.involved_agencies(),
+        "involved": case.involvement.agencies(),
         "holdings": {agency: held for agency, held in case.holdings.items() if held},
-        "through": case.through,
-        "ever": case.ever,
-        "left": case.left,
-        "referrals": case.referrals,
+        "through": case.holdings.through,
+        "ever": case.holdings.ever,
+        "left": case.involvement.left,
+        "referrals": case.involvement.referrals,
         "windows": case.windows,
         "events": case.events,
     }

@@ -125,11 +125,11 @@ def test_6_5_what_is_releasable_on_another_basis_stays_and_changes_basis() -> No
     story = child_case()
     window = invoked(story, "identity", "location_safe")
     story.involves("CPS-1", "POL-1")
-    ever = story.case.final_holdings()
+    ever = story.case.holdings.final()
     review = reviewed(story, window.event_id)
     assert review.recalls == {"POL-1": ("delete", ("location_safe",))}
     assert review.settlement.rebased == {"POL-1": {"e2": {"identity": "safeguarding"}}}
-    assert story.case.final_holdings() == ever  # 7 gains nothing
+    assert story.case.holdings.final() == ever  # 7 gains nothing
 
 
 def test_6_5_then_6_1_what_stayed_on_a_consent_is_recalled_with_it() -> None:

@@ -94,7 +94,7 @@ def test_while_others_write(topics: CompactedTopics, kafka_broker: LocalBroker, 
 
 def test_a_topic_that_is_gone(topics: CompactedTopics, name: str) -> None:
     written = topics.write([Keyed(name, b"a", b"FIRST")])
-    topics._kafka._ask(lambda admin: admin.delete_topics([name]))
+    topics._cluster.ask(lambda admin: admin.delete_topics([name]))
     with pytest.raises(UnknownTopicError):
         topics.forget(written, 20)
     assert topics.describe([name]) == {}

@@ -113,14 +113,13 @@ def test_messages_have_no_expiry_and_a_topic_made_by_hand_loses_its_own(
 
     topics = KafkaTopics.open(kafka_url.removeprefix("kafka://"))
     try:
-        topics._admin.create_topics(
-            [NewTopic(topic, 1, 1, topic_configs={"retention.ms": "60000"})], wait_for_metadata=True
-        )
+        by_hand = [NewTopic(topic, 1, 1, topic_configs={"retention.ms": "60000"})]
+        topics.cluster.ask(lambda admin: admin.create_topics(by_hand, wait_for_metadata=True))
         made = f"{topic}.made"
         topics.ensure([topic, made])
-        for name in (topic, made):
-            asked = [ConfigResource(ConfigResourceType.TOPIC, name)]
-            config = topics._admin.describe_configs(asked)["topic"][name]
+        asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in (topic, made)]
+        told = topics.cluster.ask(lambda admin: admin.describe_configs(asked))["topic"]
+        for config in (told[topic], told[made]):
             assert config["retention.ms"]["value"] == "-1"
             assert config["max.message.bytes"]["value"] == str(9 * 1024 * 1024)
     finally:
@@ -134,7 +133,8 @@ def test_a_topic_with_several_partitions_is_refused(kafka_url: str, topic: str) 
 
     topics = KafkaTopics.open(kafka_url.removeprefix("kafka://"))
     try:
-        topics._admin.create_topics([NewTopic(topic, 3, 1)], wait_for_metadata=True)
+        by_hand = [NewTopic(topic, 3, 1)]
+        topics.cluster.ask(lambda admin: admin.create_topics(by_hand, wait_for_metadata=True))
         with pytest.raises(TopicError, match="3 partitions"):
             topics.ensure([topic])
     finally:

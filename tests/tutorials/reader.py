@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hub.scenario.local_postgres import free_port
 from tests.cli.programs import installed
 from tests.tutorials.page import Page, missing
 
@@ -87,7 +87,8 @@ class Reader:
 def reader(folder: Path, given: Mapping[str, str]) -> Iterator[Reader]:
     """Somebody with this checkout installed and these variables set."""
     assert shutil.which("bash")
-    environment = {**installed(folder / "bin"), "NRM_HUB_PORT": str(free_port())}
+    port = str(free_port())  # 8441 may be taken here
+    environment = {**installed(folder / "bin"), "NRM_HUB_PORT": port}
     environment.update(given)
     for programs in sorted(Path("/usr/lib/postgresql").glob("*/bin")):
         environment["PATH"] += f":{programs}"
@@ -104,10 +105,3 @@ def reader(folder: Path, given: Mapping[str, str]) -> Iterator[Reader]:
             somebody.shell.kill()
             if not somebody.shell.stdout.closed:  # type: ignore[union-attr]
                 somebody.shell.communicate()
-
-
-def free_port() -> int:
-    """8441 may be taken here."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

@@ -26,7 +26,7 @@ from consumers.notices import Notices
 from consumers.notices.settings import NoticeSettings, read_notices
 from hub.errors import NotReady
 from hub.home import Home
-from tests.servers import _free_port
+from hub.scenario.local_postgres import free_port
 from tests.work.office import ADULT, CHILD, Office, at
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw8UrCzdrhVYE="
@@ -208,7 +208,7 @@ def test_an_unreachable_receiver_is_itself_on_the_list_and_keeps_nobody_waiting(
 ) -> None:
     offered(desk)
     away = {"name": "away", "agency": "SH-1", "secret": SECRET}
-    away["webhook"] = f"http://127.0.0.1:{_free_port()}/"
+    away["webhook"] = f"http://127.0.0.1:{free_port()}/"
     there = {"name": "there", "role": "operator", "secret": SECRET, "webhook": receiver.url}
     steady = Steady()
     sending = notices(desk, read_notices([away, there], {}), steady)
@@ -304,7 +304,7 @@ def mail_server(certificate: Path) -> Iterator[tuple[Mailbox, int]]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, certificate.with_name("key.pem"))
     box = Mailbox()
-    port = _free_port()
+    port = free_port()
     controller = Controller(
         box,
         hostname="127.0.0.1",

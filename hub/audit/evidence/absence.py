@@ -17,7 +17,7 @@ from hub.audit.evidence.file import written
 from hub.audit.evidence.gathered import Gathered, Reader, Tell, silent
 from hub.audit.replay import case_named
 from hub.crypto import envelope, signing
-from hub.draft import stream_id
+from hub.draft import delivery_stream
 from hub.errors import Refused
 from hub.exchange import Exchange
 from hub.store import events as stored
@@ -92,7 +92,7 @@ def _gather(exchange: Exchange, origin: str, about: Question, tell: Tell) -> Gat
     case = reader.case(about.case_id)
     if not case:
         raise Refused(0, "unknown_case", "no such case at that position; check the reference")
-    deliveries = stream_id("deliveries", about.agency)
+    deliveries = delivery_stream(about.agency)
     if not about.fixed and (reader.beyond(about.case_id) or reader.beyond(deliveries)):
         raise Refused(0, "no_checkpoint", WAIT)
     gathered.add(reader.ground(origin, policy=True))

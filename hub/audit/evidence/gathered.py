@@ -18,7 +18,7 @@ from eventsourcing.persistence import Notification
 from hub.agencies import CHANGES
 from hub.audit.evidence.asked import WAIT, Question
 from hub.audit.evidence.opened import tells_more
-from hub.draft import stream_id
+from hub.draft import delivery_stream, stream_id
 from hub.errors import Refused
 from hub.exchange import Exchange
 from hub.store import events as stored
@@ -100,7 +100,7 @@ class Reader:
         return self.stream(case_id, "case")
 
     def deliveries(self, agency: str) -> list[Kept]:
-        return self.stream(stream_id("deliveries", agency), "delivery")
+        return self.stream(delivery_stream(agency), "delivery")
 
     def receipts(self, agency: str, sequences: Sequence[int] | None) -> list[Kept]:
         """All of an agency's receipts, or those that cover one of these deliveries."""
@@ -178,12 +178,12 @@ def _for_agency(reader: Reader, asked: Question, gathered: Gathered, agency: str
     for number, case_id in enumerate(sorted(cases), 1):
         reader.tell("cases", number, len(cases))
         gathered.add(reader.case(UUID(bytes=case_id)))
-    _complete(reader, asked, [stream_id("deliveries", agency)], sent)
+    _complete(reader, asked, [delivery_stream(agency)], sent)
 
 
 def _for_holder(reader: Reader, asked: Question, gathered: Gathered, holder: str) -> None:
     sent = [one for one in reader.deliveries(holder) if _about(one.event, asked)]
-    _complete(reader, asked, [stream_id("deliveries", holder)], sent)
+    _complete(reader, asked, [delivery_stream(holder)], sent)
     gathered.add(sent)
     whole = asked.agency is not None
     numbers = None if whole else [one.row.originator_version for one in sent]

@@ -15,8 +15,8 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
 from connectors.delivery import REASONS
+from consumers.items import loose_id
 from consumers.raising import close_item
-from consumers.work import loose_id
 from hub import redrives
 from hub.console import asked
 from hub.console.books import SetAside

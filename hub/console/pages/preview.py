@@ -207,7 +207,7 @@ class _Desk:
         if self.case is None or (self._officer and evidence == "hub"):
             return {}  # on the hub's word the agency has its own names for them
         found: dict[str, list[str]] = {"consent": [one.consent_id for one in self.case.consents]}
-        for kind, name in self.case.referrals:
+        for kind, name in self.case.involvement.referrals:
             found.setdefault(kind, []).append(name)
         return found
 

@@ -16,7 +16,7 @@ UNANSWERED = {"referral": "referral_unanswered", "transfer": "transfer_unanswere
 
 def offered(look: Look) -> None:
     """T06: due when the message says, else by its urgency."""
-    referral = look.case.referral_of(look.event)
+    referral = look.case.involvement.referral_of(look.event)
     assert referral is not None
     hours = answer_hours(
         look.profile.timers,
@@ -40,8 +40,8 @@ def offered(look: Look) -> None:
 
 def answered(look: Look) -> None:
     """Whatever ended an offer, leaving included, ends the waiting for its answer."""
-    referral = look.case.referral_of(look.event)
-    for (kind, name), offer in look.case.referrals.items():
+    referral = look.case.involvement.referral_of(look.event)
+    for (kind, name), offer in look.case.involvement.referrals.items():
         if not offer.pending:
             look.settle(UNANSWERED[kind], name)
     if (

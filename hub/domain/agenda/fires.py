@@ -35,7 +35,7 @@ def own_events(item: WorkItem, case: Case, now: datetime) -> list[OwnEvent]:
                 return []
             return [OwnEvent("ConsentExpired", {"consent_id": item.ref})]
         case "referral_unanswered":
-            referral = case.referrals.get((REFERRAL, item.ref))
+            referral = case.involvement.referrals.get((REFERRAL, item.ref))
             if referral is None or not referral.pending:
                 return []
             if referral.respond_by is not None and now <= referral.respond_by:

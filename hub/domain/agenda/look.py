@@ -93,7 +93,7 @@ class Look:
 
     def authority(self) -> str:
         """The competent authority that holds the case now."""
-        for agency in sorted(self.case.involved_agencies()):
+        for agency in sorted(self.case.involvement.agencies()):
             if self.role_of(agency) == AUTHORITY:
                 return agency
         return ""
@@ -198,7 +198,11 @@ class Look:
 
 def holders(case: Case, role_of: Callable[[str], str]) -> list[str]:
     """Agencies that may hold the case, in order."""
-    involved = case.involved_agencies()
-    first = [one for one in (case.opener, case.guardian) if one is not None and one in involved]
+    involved = case.involvement.agencies()
+    first = [
+        one
+        for one in (case.involvement.opener, case.involvement.guardian)
+        if one is not None and one in involved
+    ]
     rest = sorted(involved - set(first), key=lambda one: (role_of(one) not in SUPPORT, one))
     return list(dict.fromkeys([*first, *rest]))

@@ -34,7 +34,7 @@ def age_stated(look: Look) -> None:
         return
     if look.case.progress.closed:
         return
-    if look.case.guardian is None and not look.standing("guardian_missing"):
+    if look.case.involvement.guardian is None and not look.standing("guardian_missing"):
         _guardian_missing(
             look, look.event.at + _GUARDIAN, "" if _protected(look) else look.holder()
         )
@@ -52,7 +52,7 @@ def _protected(look: Look) -> bool:
     """
     wanted = KINDS["guardian_missing"].owner
     return owner_word("guardian_missing", look.profile.work) != wanted or any(
-        look.role_of(agency) == wanted for agency in look.case.involved_agencies()
+        look.role_of(agency) == wanted for agency in look.case.involvement.agencies()
     )
 
 

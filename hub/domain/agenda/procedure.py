@@ -45,7 +45,7 @@ _CLOSED = (
 
 def referral_accepted(look: Look) -> None:
     """T01 and, for a child, T04: from the day the competent authority took the referral."""
-    referral = look.case.referral_of(look.event)
+    referral = look.case.involvement.referral_of(look.event)
     if look.event.role != AUTHORITY or referral is None or not referral.involves:
         return
     working = look.days("T01_reasonable_grounds_working_days")

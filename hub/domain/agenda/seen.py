@@ -57,8 +57,8 @@ def _what_the_holder_knows(look: Look, holder: str, found: _Told) -> _Told:
     else:
         released = look.settlement.decided.get(holder, {})
         categories = {c for c, outcome in released.items() if not isinstance(outcome, Withheld)}
-    known = {look.case.opener}
-    for referral in look.case.referrals.values():
+    known = {look.case.involvement.opener}
+    for referral in look.case.involvement.referrals.values():
         if holder in (referral.sender, referral.recipient):
             known |= {referral.sender, referral.recipient}
     told = {
