@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from hub.agencies import Agencies
 from hub.domain.case import CaseEvent
 from hub.domain.policy import PolicyProfile
 from hub.domain.work import (
@@ -26,6 +25,7 @@ from hub.domain.work import (
     item_id,
     owner_word,
 )
+from hub.membership.agencies import Agencies
 from hub.store.work import WorkRows
 
 Unsettled = dict[str, dict[UUID, WorkItem]]  # kind → id → item

@@ -23,15 +23,15 @@ from uuid import UUID, uuid5
 
 from connectors.agency.identity import AgencyIdentity
 from connectors.submit import Event, Publisher
-from hub.answered import OutcomeFacts
 from hub.crypto.signing import key_id
 from hub.domain.agenda.fires import OwnEvent
 from hub.domain.case import Case
 from hub.domain.parties import HUB_ROLE
-from hub.enrolment import Enrolment
 from hub.errors import NotReady
 from hub.exchange import Exchange
 from hub.ingest import Ingest
+from hub.membership.enrolment import Enrolment
+from hub.recording.answered import OutcomeFacts
 
 AGENCY: Final = "HUB"
 FOLDER: Final = "own"

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from consumers.items import loose_id
 from hub.domain.work import BECAUSE, CONTESTABLE, CONTESTED, DONE, WorkItem
-from hub.draft import Draft, stream_id
 from hub.errors import Refused
 from hub.exchange import Exchange
+from hub.recording.draft import Draft, stream_id
 from hub.store import events as stored
 
 MOST_BY = 100  # characters that say who closed an item

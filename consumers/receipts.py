@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub import crash
-from hub.agencies import Agencies
 from hub.crypto import signing
-from hub.draft import Draft, delivery_stream, stream_id
 from hub.errors import Inconsistent
 from hub.exchange import Exchange
 from hub.ingest import topic_follower
+from hub.membership.agencies import Agencies
+from hub.recording.draft import Draft, delivery_stream, stream_id
 from hub.spans import span
 from hub.store import events as stored
 from hub.store.errors import StoreConflict

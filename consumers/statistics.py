@@ -22,12 +22,12 @@ from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from hub.accepted import PERSONAL, key_context, next_secret
-from hub.agencies import Agencies
 from hub.crypto.compartment import CompartmentError, compartment_key, open_compartment
 from hub.domain.dates import day
 from hub.errors import Inconsistent
 from hub.exchange import Exchange
+from hub.membership.agencies import Agencies
+from hub.recording.accepted import PERSONAL, key_context, next_secret
 from hub.statistics.lives import COUNTED, Fact, Life
 from hub.statistics.tables import Book
 from hub.store import events as stored

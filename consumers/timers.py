@@ -29,8 +29,8 @@ from hub.domain.agenda.fires import own_events
 from hub.domain.agenda.person import COMING_OF_AGE, comes_of_age, may_know_month
 from hub.domain.timers import end_of, start_of
 from hub.domain.work import WAITING, WorkItem
-from hub.draft import Draft, stream_id
 from hub.exchange import Exchange, Overtaken
+from hub.recording.draft import Draft, stream_id
 from hub.store import events as stored
 
 LIMIT: Final = 100  # items looked at in one step

@@ -20,9 +20,6 @@ import structlog
 
 from consumers.items import Items
 from consumers.loose import LOOSE, published
-from hub.accepted import case_event
-from hub.agencies import Agencies
-from hub.cases import fold
 from hub.domain.agenda import Look, follow
 from hub.domain.case import Case, CaseEvent
 from hub.domain.policy import PolicyProfile
@@ -33,6 +30,9 @@ from hub.domain.work import (
     WorkItem,
     item_id,
 )
+from hub.membership.agencies import Agencies
+from hub.recording.accepted import case_event
+from hub.recording.cases import fold
 from hub.store import events as stored
 from hub.store.errors import StoreConflict
 from hub.store.keystore import KeyStore

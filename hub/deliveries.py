@@ -29,7 +29,7 @@ from hub.domain.settlement import (
     Settlement,
     Withheld,
 )
-from hub.recalls import RECALLING, recalls
+from hub.recalling.recalls import RECALLING, recalls
 from hub.release import Ask, decide, redecide
 
 __all__ = ["Owed", "Recall", "Released", "Settlement", "Withheld", "differences", "settle"]

@@ -2,7 +2,7 @@
 
 An accepted event and its decisions are neighbours in its case's stream (`EventAccepted`,
 `Settled`). The transaction, and the state that decisions rest on, are the writer's
-(`writer.py`): nothing here is recorded on a state that another process has moved on from.
+(`recording/writer.py`): nothing here is recorded on a state that another process has moved on from.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ from datetime import datetime
 from uuid import UUID
 
 from hub import crash
-from hub.accepted import Person, accepted, after_erasure, facts_bytes, orders_erasure, persons
-from hub.answered import OutcomeFacts, answered, known
-from hub.cases import OpenCase, fold
 from hub.clock import Clock
 from hub.crypto.pseudonyms import Pseudonyms
 from hub.deliveries import Settlement, settle
@@ -24,15 +21,25 @@ from hub.domain.case import Case, CaseEvent
 from hub.domain.deadlines import over_before_it_began
 from hub.domain.facts import EVENT_REFERENCES
 from hub.domain.parties import HUB_ROLE
-from hub.draft import Draft, stream_id
 from hub.errors import Refused, RetryLater
-from hub.in_flight import MARKED, WITHDRAWING, Flight, in_flight, told, written
+from hub.recalling.in_flight import MARKED, WITHDRAWING, Flight, in_flight, told, written
+from hub.recording.accepted import (
+    Person,
+    accepted,
+    after_erasure,
+    facts_bytes,
+    orders_erasure,
+    persons,
+)
+from hub.recording.answered import OutcomeFacts, answered, known
+from hub.recording.cases import OpenCase, fold
+from hub.recording.draft import Draft, stream_id
+from hub.recording.writer import Writer
 from hub.spans import span
 from hub.store import events as stored
 from hub.store.keystore import KeyStore
 from hub.store.log import AdmissionKey, HubLog
 from hub.submission import Admission, AdmittedEvent, RefusedEvent, revoked
-from hub.writer import Writer
 
 # Whether a case exists is not for agencies outside it to find out: one answer for both.
 _HIDDEN = ("unknown_case", "not_involved_emitter")

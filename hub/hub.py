@@ -20,18 +20,18 @@ from consumers.timers import Timers
 from consumers.witnesses import Witnesses
 from consumers.witnesses.settings import LogSettings, read_log
 from consumers.work import WorkList
-from hub import profiles
 from hub.audit.evidence.bundle import Signing
+from hub.authority import profiles
+from hub.authority.publication import Publication
 from hub.clock import Clock
 from hub.crypto.pseudonyms import Pseudonyms
-from hub.enrolment import RECEIPTS_TOPIC, REGISTRY_TOPIC, Enrolment
 from hub.exchange import Exchange
 from hub.home import Home, HubKeys, Settings
 from hub.ingest import INGEST_TOPIC, Ingest
 from hub.loops import Loops, Step
-from hub.publication import Publication
+from hub.membership.enrolment import RECEIPTS_TOPIC, REGISTRY_TOPIC, Enrolment
+from hub.membership.registry import RegistryPublisher
 from hub.publisher import Publisher
-from hub.registry import RegistryPublisher
 from hub.shredder import Shredder
 from hub.store.keystore import KeyStore
 from hub.store.log import HubLog

@@ -15,11 +15,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from hub import crash
-from hub.answered import OutcomeFacts
 from hub.errors import RetryLater
 from hub.exchange import Exchange
 from hub.home import HubKeys
 from hub.outcomes import outcome_batch
+from hub.recording.answered import OutcomeFacts
 from hub.spans import span
 from hub.store.errors import StoreConflict
 from hub.submission import Admission, Gate

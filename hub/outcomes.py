@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hub.answered import OutcomeFacts
 from hub.crypto import signing
 from hub.crypto.signing import SigningKey
-from hub.in_flight import MOST_TOLD
+from hub.recalling.in_flight import MOST_TOLD
+from hub.recording.answered import OutcomeFacts
 from hub.tlog import merkle
 from schemas import wire
 

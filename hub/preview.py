@@ -20,7 +20,7 @@ from hub.domain.parties import Party
 from hub.domain.settlement import Settlement
 from hub.errors import Refused
 from hub.exchange import Exchange
-from hub.parts import released
+from hub.sending.parts import released
 from schemas.compartments import INHERIT, parts
 from schemas.event import EventSchema
 from schemas.registry import Schemas

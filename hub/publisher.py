@@ -4,11 +4,13 @@ Two steps, each resumable:
 
     mark   follows the log's decisions; in one transaction re-checks every item that stands on a
            consent or a window against the case as it is now, and appends what still stands to the
-           recipient's delivery log, whose version is the gapless sequence (`marking.py`). From the
-           moment a withdrawal is acknowledged nothing resting on it is marked any more.
-    send   takes what waits for each recipient (`waiting.py`), seals it (`sealed.py`) and appends it
-           to the recipient's topic (`served.py`: how far, and whether the topic is still the same).
-           Repeating it is harmless: recipients apply a sequence once.
+           recipient's delivery log, whose version is the gapless sequence
+           (`sending/marking.py`). From the moment a withdrawal is acknowledged nothing resting on
+           it is marked any more.
+    send   takes what waits for each recipient (`sending/waiting.py`), seals it
+           (`sending/sealed.py`) and appends it to the recipient's topic (`sending/served.py`: how
+           far, and whether the topic is still the same). Repeating it is harmless: recipients
+           apply a sequence once.
 """
 
 from __future__ import annotations
@@ -19,22 +21,23 @@ from contextlib import suppress
 
 import structlog
 
-from hub import crash, marking, redrives
+from hub import crash
 from hub.crypto.signing import SigningKey
-from hub.draft import Draft, Fresh
-from hub.draft import delivery_stream as delivery_stream  # noqa: PLC0414 - also read from here
 from hub.exchange import Exchange
-from hub.in_flight import MARKED
-from hub.parts import PartsCache
-from hub.recalled import Item, Recalled
-from hub.sealed import Sealed
-from hub.sealed import told_basis as told_basis  # noqa: PLC0414 - also read from here
-from hub.served import LOOK_AT, Served, progress
+from hub.recalling.in_flight import MARKED
+from hub.recalling.recalled import Item, Recalled
+from hub.recording.draft import Draft, Fresh
+from hub.recording.draft import delivery_stream as delivery_stream  # noqa: PLC0414 - also read from here
+from hub.sending import marking, redrives
+from hub.sending.parts import PartsCache
+from hub.sending.sealed import Sealed
+from hub.sending.sealed import told_basis as told_basis  # noqa: PLC0414 - also read from here
+from hub.sending.served import LOOK_AT, Served, progress
+from hub.sending.waiting import SEND_BATCH, Waiting
 from hub.spans import span
 from hub.store import events as stored
 from hub.store.errors import StoreConflict
 from hub.topics.port import Topics, TopicUnavailable, UnknownTopicError
-from hub.waiting import SEND_BATCH, Waiting
 
 log = structlog.get_logger("hub.publisher")
 

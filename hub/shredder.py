@@ -13,9 +13,9 @@ from collections.abc import Collection
 from uuid import UUID
 
 from hub import crash
-from hub.accepted import next_secret, orders_erasure
-from hub.draft import Draft, stream_id
 from hub.exchange import Exchange
+from hub.recording.accepted import next_secret, orders_erasure
+from hub.recording.draft import Draft, stream_id
 from hub.store import events as stored
 
 FOLLOWER = "shredder"

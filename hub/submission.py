@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from hub.agencies import Agencies, Agency
 from hub.crypto import signing
 from hub.crypto.disclosure import Disclosure, DisclosureError, commit
 from hub.crypto.sealing import SealError, SealingKey
 from hub.domain.facts import facts_of
 from hub.errors import Refused
+from hub.membership.agencies import Agencies, Agency
 from hub.tlog import merkle
 from schemas import wire
 from schemas.avro import AvroError

@@ -26,8 +26,8 @@ from consumers.notices.webhook import Webhooks
 from consumers.raising import raise_item, stall_ended
 from hub.domain.agenda.sight import sees
 from hub.domain.work import OPEN, WorkItem
-from hub.draft import Draft
 from hub.exchange import Exchange
+from hub.recording.draft import Draft
 
 log = structlog.get_logger("hub.notices")
 

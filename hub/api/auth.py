@@ -37,10 +37,10 @@ from joserfc.jwk import OKPKey
 from joserfc.jws import extract_compact, validate_compact
 
 from connectors.agency.http_auth import ALGORITHM, LIFE, TOKEN_TYPE, b64url
-from hub.agencies import Agencies, SigningKeyRecord
 from hub.api.problems import Problem
 from hub.clock import wall_clock
 from hub.crypto.signing import SigningKey
+from hub.membership.agencies import Agencies, SigningKeyRecord
 
 MAX_TOKEN: Final = 4_096  # characters; a token with the longest agency id and path has under 1,500
 LEEWAY: Final = 30  # seconds a sender's clock may be wrong

@@ -27,8 +27,8 @@ from hub.api.models import HubIdentity, SchemaList
 from hub.api.problems import Problem
 from hub.crypto.sealing import sealing_key_id
 from hub.hub import Hub
+from hub.membership.registry import signed_registry
 from hub.outcomes import outcome_batch
-from hub.registry import signed_registry
 from schemas import wire
 from schemas.avro import AvroError
 from schemas.registry import Schemas

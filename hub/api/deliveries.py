@@ -14,13 +14,13 @@ from typing import Annotated, Final, NamedTuple
 from fastapi import APIRouter, Query, Request, Response
 
 from connectors.agency.http import AGAIN, ANSWERED, HUB_MESSAGES, join_messages
-from hub import redrives
 from hub.api import examples
 from hub.api.desk import Desk
 from hub.api.problems import Problem
 from hub.api.waiting import DeliveryWatch
 from hub.hub import Hub
 from hub.publisher import delivery_stream
+from hub.sending import redrives
 from schemas import wire
 
 SLICE: Final = 100  # deliveries sealed together

@@ -28,8 +28,8 @@ from consumers.witnesses import DISAGREES
 from hub.hub import Hub
 from hub.ingest import INGEST_TOPIC, topic_follower
 from hub.publisher import FOLLOWER, delivery_stream
-from hub.recall_book import RecallBook
-from hub.recall_watch import RecallWatch
+from hub.recalling.book import RecallBook
+from hub.recalling.watch import RecallWatch
 from hub.store import events as stored
 from hub.topics.port import TopicError
 

@@ -22,10 +22,10 @@ from hub.api.problems import Problem
 from hub.audit.known import known_case
 from hub.domain.reasons import WITHHELD
 from hub.domain.settlement import Outcome, Outcomes, Released, Settlement
-from hub.draft import Draft
 from hub.errors import Refused
 from hub.hub import Hub
 from hub.preview import Preview, Supposed, preview
+from hub.recording.draft import Draft
 from hub.submission import AdmittedEvent
 from schemas import wire
 from schemas.avro import AvroError

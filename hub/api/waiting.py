@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import structlog
 
 from hub.exchange import Exchange
-from hub.redrives import FOLLOWER, CarriedOut
+from hub.sending.redrives import FOLLOWER, CarriedOut
 
 log = structlog.get_logger("hub.api")
 

@@ -19,10 +19,10 @@ from hub.api.problems import Problem
 from hub.domain.agenda.sight import sees
 from hub.domain.parties import Party
 from hub.domain.work import KINDS, MOOT, OPEN, WorkItem
-from hub.draft import Draft
 from hub.errors import Refused
 from hub.exchange import Exchange
 from hub.hub import Hub
+from hub.recording.draft import Draft
 
 MOST: Final = 500  # items in one answer
 LOOKED_AT: Final = 1_000  # items of an owner looked at for one answer

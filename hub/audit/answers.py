@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 from uuid import UUID
 
-from hub.accepted import case_event
 from hub.audit.in_force import Profiles, Register
 from hub.deliveries import END_OF_TIME
 from hub.domain.case import Case, CaseEvent
 from hub.domain.parties import HUB_ROLE, Party
 from hub.domain.settlement import Outcome, Released, Settlement, Withheld
-from hub.draft import delivery_stream, stream_id
 from hub.exchange import Exchange
+from hub.recording.accepted import case_event
+from hub.recording.draft import delivery_stream, stream_id
 from hub.release import RULES, Ask, decide
 from hub.store import events as stored
 from hub.store.log import HubLog, Recorded

@@ -13,14 +13,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from hub.accepted import case_event
 from hub.audit.replay import case_named
+from hub.authority.profiles import versions
 from hub.deliveries import Settlement
 from hub.domain.breakglass import Declaration, Invocation, Invocations
 from hub.domain.case import CaseEvent
 from hub.domain.policy import PolicyProfile
 from hub.exchange import Exchange
-from hub.profiles import versions
+from hub.recording.accepted import case_event
 from hub.store import events as stored
 
 

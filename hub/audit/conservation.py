@@ -25,11 +25,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from hub.accepted import next_secret
-from hub.agencies import Agencies
 from hub.domain.parties import HUB_ROLE
 from hub.domain.settlement import Released, Settlement
+from hub.membership.agencies import Agencies
 from hub.publisher import FOLLOWER
+from hub.recording.accepted import next_secret
 from hub.store import events as stored
 from hub.store.log import HubLog
 from schemas import wire

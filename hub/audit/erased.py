@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from uuid import UUID
 
-from hub.accepted import next_secret
+from hub.recording.accepted import next_secret
 from hub.store import events as stored
 from hub.store.log import HubLog
 

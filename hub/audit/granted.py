@@ -13,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from hub import officers as statements
-from hub import viewers as signed
+from hub.authority import officers as statements
+from hub.authority import viewers as signed
+from hub.authority.officers import Officer
+from hub.authority.viewers import Viewers, grant_of
 from hub.crypto.envelope import EnvelopeError
-from hub.officers import Officer
 from hub.store import events as stored
 from hub.store.events import StoreEvent
-from hub.viewers import Viewers, grant_of
 
 TOPICS: Final = signed.TOPICS
 

@@ -11,12 +11,12 @@ from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from typing import Final
 
-from hub import profiles
-from hub.agencies import CHANGES, Agencies
+from hub.authority import profiles
 from hub.domain.parties import HUB_ROLE, Parties
 from hub.domain.policy import PolicyProfile
 from hub.domain.settlement import Settlement
 from hub.errors import Inconsistent
+from hub.membership.agencies import CHANGES, Agencies
 from hub.store import events as stored
 from hub.store.events import StoreEvent
 from hub.store.log import HubLog, Recorded

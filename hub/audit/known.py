@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
-from hub.accepted import case_event
 from hub.audit.held import Holdings
 from hub.deliveries import AUTHORITY
 from hub.domain.case import Case, CaseEvent
@@ -22,7 +21,8 @@ from hub.domain.catalogue import field_category
 from hub.domain.referral import MESSAGES
 from hub.domain.settlement import Settlement
 from hub.exchange import Exchange
-from hub.in_flight import MARKED
+from hub.recalling.in_flight import MARKED
+from hub.recording.accepted import case_event
 from hub.store import events as stored
 from hub.store.log import Recorded
 from schemas.registry import Schemas

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from hub.draft import stream_id
 from hub.errors import Refused
+from hub.recording.draft import stream_id
 from hub.store.events import ConsoleLooked
 from hub.store.log import HubLog, Recorded
 

@@ -32,8 +32,8 @@ from hub.audit.partner_case import Holding, PartnerCase
 from hub.crypto.pseudonyms import Pseudonyms
 from hub.errors import Refused
 from hub.exchange import Exchange
-from hub.parts import Parts, released
 from hub.publisher import told_basis
+from hub.sending.parts import Parts, released
 from hub.store import events as stored
 from schemas.registry import Schemas
 

@@ -25,7 +25,6 @@ from uuid import UUID
 
 import orjson
 
-from hub.accepted import Secrets, case_event, facts_bytes
 from hub.audit.again import Divergence, settlement_divergences
 from hub.audit.in_force import TOPICS, InForce, decisions_in
 from hub.audit.walk import MOST_EVENTS, PageSecrets, WalkedCases, accepted_before, pages, uuid
@@ -34,6 +33,7 @@ from hub.domain.age import AgeView
 from hub.domain.case import Case, CaseEvent, birth_date_erased
 from hub.domain.settlement import Settlement
 from hub.domain.timers import days
+from hub.recording.accepted import Secrets, case_event, facts_bytes
 from hub.release import standing
 from hub.store import events as stored
 from hub.store.log import HubLog, Recorded

@@ -23,7 +23,6 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
-from hub.accepted import case_event
 from hub.audit.compared import Change, Difference, Side, compared
 from hub.audit.in_force import Profiles, Register, decisions_in
 from hub.deliveries import END_OF_TIME, settle
@@ -32,6 +31,7 @@ from hub.domain.parties import HUB_ROLE, Parties
 from hub.domain.policy import PolicyProfile
 from hub.domain.settlement import Settlement, Withheld
 from hub.exchange import Exchange
+from hub.recording.accepted import case_event
 from hub.release import redecide, standing
 from hub.store import events as stored
 from hub.store.log import HubLog, Recorded

@@ -14,16 +14,16 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from hub.accepted import case_event
 from hub.audit.replay import recorded_until
 from hub.audit.why import as_of_position
-from hub.cases import fold
 from hub.domain.case import Case, CaseEvent
 from hub.domain.policy import PolicyProfile
 from hub.domain.settlement import Settlement
 from hub.domain.statements import Matter, Statements
 from hub.domain.states import States
 from hub.exchange import Exchange
+from hub.recording.accepted import case_event
+from hub.recording.cases import fold
 from hub.store import events as stored
 from hub.store.log import Recorded
 

@@ -15,12 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from hub import officers as signed
 from hub.audit import granted
 from hub.audit.granted import GrantCheck
+from hub.authority import officers as signed
+from hub.authority.officers import TWO, Officer, Officers
+from hub.authority.proposals import Proposals
 from hub.crypto.envelope import EnvelopeError
-from hub.officers import TWO, Officer, Officers
-from hub.proposals import Proposals
 from hub.store import events as stored
 from hub.store.events import StoreEvent
 

@@ -13,9 +13,9 @@ from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
-from hub.accepted import Secrets, case_event
-from hub.cases import fold
 from hub.domain.case import Case, CaseEvent
+from hub.recording.accepted import Secrets, case_event
+from hub.recording.cases import fold
 from hub.store import events as stored
 from hub.store.log import HubLog, Recorded
 

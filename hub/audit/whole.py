@@ -24,7 +24,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from consumers.work import WorkList
-from hub.agencies import Agencies
 from hub.audit.delivered import Delivered
 from hub.audit.erased import destroyed
 from hub.audit.in_force import InForce
@@ -33,6 +32,7 @@ from hub.audit.replay import entries
 from hub.audit.walk import pages
 from hub.domain.work import WorkItem
 from hub.exchange import Exchange
+from hub.membership.agencies import Agencies
 from hub.store import events as stored
 from hub.store.keystore import KeyStore
 from hub.store.log import HubLog

@@ -11,17 +11,17 @@ import json
 from dataclasses import dataclass
 from uuid import UUID
 
-from hub.accepted import case_event
 from hub.audit.in_force import InForce
-from hub.cases import fold
 from hub.deliveries import Settlement, settle
 from hub.domain.case import Case, birth_date_erased
 from hub.domain.parties import Parties
 from hub.domain.policy import PolicyProfile
 from hub.domain.settlement import Outcome, Released
-from hub.draft import delivery_stream, stream_id
 from hub.errors import Refused
 from hub.exchange import Exchange
+from hub.recording.accepted import case_event
+from hub.recording.cases import fold
+from hub.recording.draft import delivery_stream, stream_id
 from hub.store import events as stored
 from hub.store.log import HubLog, Recorded
 

@@ -19,14 +19,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from consumers.receipts import RECEIPTS_TOPIC, ReceiptError, receipts_from, verify_receipt
-from hub.agencies import Agencies
 from hub.audit.in_force import REGISTER
 from hub.crypto import signing
 from hub.crypto.pseudonyms import Pseudonyms
-from hub.draft import delivery_stream
 from hub.errors import NotReady
-from hub.registry import TOPIC as REGISTRY_TOPIC
-from hub.served import signed_sequence
+from hub.membership.agencies import Agencies
+from hub.membership.registry import TOPIC as REGISTRY_TOPIC
+from hub.recording.draft import delivery_stream
+from hub.sending.served import signed_sequence
 from hub.store.log import HubLog
 from hub.tlog import merkle
 from hub.tlog.checkpoint import CheckpointError, open_checkpoint

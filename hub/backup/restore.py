@@ -32,11 +32,11 @@ from hub.backup.manifest import LOG, SETTINGS, Manifest, digest_of
 from hub.clock import Clock
 from hub.crypto.pseudonyms import Pseudonyms
 from hub.crypto.signing import SigningKey
-from hub.draft import Draft, stream_id
 from hub.errors import Inconsistent, NotReady, Refused
 from hub.exchange import Exchange
 from hub.home import Home, Settings, with_places, write_secret
 from hub.publisher import delivery_stream
+from hub.recording.draft import Draft, stream_id
 from hub.shredder import Shredder
 from hub.store import events as stored
 from hub.store.copying import Progress, copy_in, in_silence

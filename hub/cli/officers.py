@@ -30,8 +30,8 @@ def create(
     Example: nrm-hub officer create justice-legal --out justice-legal.key
     """
     from connectors.agency.enrolment import fingerprint
-    from hub.officer_file import create
-    from hub.officers import read_request
+    from hub.authority.officer_file import create
+    from hub.authority.officers import read_request
 
     asked = out.with_name(f"{out.name}.request.json")
     request = create(name, out)
@@ -63,12 +63,12 @@ def admit(
     Example: nrm-hub officer admit a.key.request.json b.key.request.json --home hub-home
     """
     from connectors.agency.enrolment import fingerprint
+    from hub.authority.officer_file import load
+    from hub.authority.officers import read_request
     from hub.crypto.envelope import EnvelopeError
     from hub.errors import Refused
     from hub.home import Home
     from hub.hub import Deciding
-    from hub.officer_file import load
-    from hub.officers import read_request
 
     documents = [path.read_bytes() for path in requests]
     for path, document in zip(requests, documents, strict=True):
@@ -103,9 +103,9 @@ def list_(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
     Example: nrm-hub officer list --home hub-home
     """
     from connectors.agency.enrolment import fingerprint
+    from hub.authority.publication import officers_of
     from hub.home import Home
     from hub.hub import Reading
-    from hub.publication import officers_of
 
     with Reading.open(Home(home)) as opened:
         officers = list(officers_of(opened.exchange.log, opened.settings.hub_id))
@@ -143,9 +143,9 @@ def revoke(
 
     Example: nrm-hub officer revoke justice-legal --officer own.key --reason "left the ministry"
     """
+    from hub.authority.officer_file import load
     from hub.home import Home
     from hub.hub import Deciding
-    from hub.officer_file import load
 
     key = load(officer)
     with Deciding.open(Home(home)) as opened:

@@ -34,10 +34,10 @@ def status(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
     """
     from consumers.witnesses.health import SILENT, witness_health
     from hub.audit import break_glass
-    from hub.draft import delivery_stream
     from hub.home import Home
     from hub.hub import Reading
     from hub.publisher import FOLLOWER
+    from hub.recording.draft import delivery_stream
     from hub.store import events as stored
 
     with Reading.open(Home(home)) as reading:

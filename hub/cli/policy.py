@@ -40,7 +40,7 @@ app = typer.Typer(
 
 def _document(name: str, home: Path) -> dict[str, Any]:
     """A profile's document by whatever names it. Opens the home only if nothing else does."""
-    from hub import profiles
+    from hub.authority import profiles
     from hub.domain.policy import SHIPPED
     from hub.home import Home
     from hub.hub import Reading
@@ -71,7 +71,7 @@ def show(
 
     Example: nrm-hub policy show --home hub-home
     """
-    from hub import profiles
+    from hub.authority import profiles
     from hub.domain.joining import joining, told
 
     document = _document(profile, home)
@@ -144,7 +144,7 @@ def check(
 def digest_of(document: Mapping[str, Any]) -> str:
     from hashlib import sha256
 
-    from hub import profiles
+    from hub.authority import profiles
 
     return sha256(profiles.written(document)).hexdigest()
 
@@ -183,7 +183,7 @@ def diff(
 
     Example: nrm-hub policy diff current our-profile.json --home hub-home
     """
-    from hub import profiles
+    from hub.authority import profiles
     from hub.domain.profile_changes import changes
 
     first = profiles.checked(_document(old, home), old)
@@ -247,8 +247,8 @@ def simulate(
 
     Example: nrm-hub policy simulate our-profile.json --home hub-home
     """
-    from hub import profiles
     from hub.audit.simulate import Simulation
+    from hub.authority import profiles
     from hub.home import Home
     from hub.hub import Reading
 

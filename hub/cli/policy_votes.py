@@ -35,11 +35,11 @@ def propose(
 
     Example: nrm-hub policy propose our-profile.json --officer own.key --reason "order 12"
     """
-    from hub import profiles
+    from hub.authority import profiles
+    from hub.authority.officer_file import load
     from hub.domain.profile_changes import changes
     from hub.home import Home
     from hub.hub import Deciding
-    from hub.officer_file import load
 
     document = profiles.named(profile)
     checked = profiles.checked(document, profile)
@@ -61,9 +61,9 @@ def proposals(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
 
     Example: nrm-hub policy proposals --home hub-home
     """
+    from hub.authority.publication import proposals_of
     from hub.home import Home
     from hub.hub import Reading
-    from hub.publication import proposals_of
 
     with Reading.open(Home(home)) as opened:
         known = proposals_of(opened.exchange.log, opened.settings.hub_id)
@@ -113,12 +113,12 @@ def approve(
 
     Example: nrm-hub policy approve 3f9a61c2 --officer own.key --profile our-profile.json
     """
-    from hub import profiles
+    from hub.authority import profiles
+    from hub.authority.officer_file import load
     from hub.domain.profile_changes import changes
     from hub.errors import Refused
     from hub.home import Home
     from hub.hub import Deciding
-    from hub.officer_file import load
 
     read = profiles.named(str(profile)) if profile is not None else None
     key = load(officer)
@@ -147,9 +147,9 @@ def history(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
 
     Example: nrm-hub policy history --home hub-home
     """
+    from hub.authority.publication import proposals_of
     from hub.home import Home
     from hub.hub import Reading
-    from hub.publication import proposals_of
 
     with Reading.open(Home(home)) as opened:
         known = proposals_of(opened.exchange.log, opened.settings.hub_id)

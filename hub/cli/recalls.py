@@ -13,7 +13,7 @@ from hub.cli.options import HUB_HOME, AsJson, HubHome
 from hub.cli.printed import console, lines, table
 
 if TYPE_CHECKING:
-    from hub.recall_book import RecallRecord
+    from hub.recalling.book import RecallRecord
 
 
 @reported
@@ -36,7 +36,7 @@ def recalls(
     from hub.errors import Refused
     from hub.home import Home
     from hub.hub import Reading
-    from hub.recall_watch import RecallWatch
+    from hub.recalling.watch import RecallWatch
 
     with Reading.open(Home(home)) as reading:
         exchange = reading.exchange

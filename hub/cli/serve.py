@@ -73,9 +73,10 @@ def serve(
     Example: nrm-hub serve --home hub-home
     """
     from connectors import collector
-    from hub import profiles, telemetry
+    from hub import telemetry
     from hub.api.metrics import HubCollector
     from hub.api.server import serve_api
+    from hub.authority import profiles
     from hub.cli import logs
     from hub.cli.console import say
     from hub.home import Home

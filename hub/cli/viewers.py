@@ -42,11 +42,11 @@ def grant(
 
     Example: nrm-hub viewer grant audit-1 --role auditor --passkey --officer own.key
     """
-    from hub.granting import Granting
+    from hub.authority.granting import Granting
+    from hub.authority.officer_file import load
+    from hub.authority.viewers import OIDC, PASSKEY, Grant, spelt
     from hub.home import Home
     from hub.hub import Deciding
-    from hub.officer_file import load
-    from hub.viewers import OIDC, PASSKEY, Grant, spelt
 
     how = PASSKEY if passkey else OIDC
     asked: Any = role
@@ -77,11 +77,11 @@ def approve(
 
     Example: nrm-hub viewer approve 42 --officer own.key --home hub-home
     """
-    from hub.granting import Granting
+    from hub.authority.granting import Granting
+    from hub.authority.officer_file import load
+    from hub.authority.viewers import CODE_LIFE, spelt
     from hub.home import Home
     from hub.hub import Deciding
-    from hub.officer_file import load
-    from hub.viewers import CODE_LIFE, spelt
 
     key = load(officer)
     with Deciding.open(Home(home)) as opened:
@@ -115,10 +115,10 @@ def revoke(
 
     Example: nrm-hub viewer revoke audit-1 --officer own.key --reason "left the office"
     """
-    from hub.granting import Granting
+    from hub.authority.granting import Granting
+    from hub.authority.officer_file import load
     from hub.home import Home
     from hub.hub import Deciding
-    from hub.officer_file import load
 
     key = load(officer)
     with Deciding.open(Home(home)) as opened:
@@ -137,7 +137,7 @@ def list_(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
 
     Example: nrm-hub viewer list --home hub-home
     """
-    from hub.granting import viewers_of
+    from hub.authority.granting import viewers_of
     from hub.home import Home
     from hub.hub import Reading
 

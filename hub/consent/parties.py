@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hub.agencies import Agencies
+from hub.membership.agencies import Agencies
 
 
 @dataclass(frozen=True, slots=True)

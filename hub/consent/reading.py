@@ -9,12 +9,12 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from hub.accepted import key_context
 from hub.consent.records import RISKY, ConsentRecord, Statement, records
 from hub.crypto.compartment import compartment_key, open_compartment
 from hub.domain.catalogue import CONSENT_GROUP, group_of
 from hub.errors import Refused
 from hub.exchange import Exchange
+from hub.recording.accepted import key_context
 from hub.store import events as stored
 from hub.store.keystore import KeyStore
 from hub.store.log import Recorded

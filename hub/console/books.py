@@ -1,6 +1,6 @@
 """Books: what pages need of the whole log, kept by following it, so that no page reads all of it.
 
-    recalls      every recall and what became of it (`hub/recall_book.py`), also by its cause
+    recalls      every recall and what became of it (`hub/recalling/book.py`), also by its cause
     set aside    deliveries their recipients hold in quarantine, by what the last receipt says
     redrives     orders to send such a delivery again
     refusals     the last refused submissions of every sender, never content
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from hub.recall_book import TOPICS, RecallBook, RecallRecord
+from hub.recalling.book import TOPICS, RecallBook, RecallRecord
 from hub.store import events as stored
 from hub.store.errors import StoreUnavailable
 from hub.store.events import StoreEvent

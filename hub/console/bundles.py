@@ -16,9 +16,9 @@ from hub.audit.evidence import Asked, Made, bundle
 from hub.audit.evidence.bundle import Signing
 from hub.audit.replay import case_named
 from hub.audit.why import accepted_event
-from hub.draft import delivery_stream
 from hub.errors import Refused
 from hub.exchange import Exchange
+from hub.recording.draft import delivery_stream
 from hub.store.events import Sending
 
 MOST_ROWS: Final = 4_000

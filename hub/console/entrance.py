@@ -21,6 +21,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hub.api.limits import Buckets, Rate, network_of
+from hub.authority.granting import CODE_NOT_VALID, Granting
+from hub.authority.viewers import Granted
 from hub.console.attempts import LIFE, Attempt, Attempts
 from hub.console.desk import SECURE, Console
 from hub.console.grants import GrantsOnRecord, viewer_of
@@ -29,8 +31,6 @@ from hub.console.provider import Account, Provider, ProviderError
 from hub.console.settings import ConsoleSettings
 from hub.console.tokens import TokenError
 from hub.errors import Refused
-from hub.granting import CODE_NOT_VALID, Granting
-from hub.viewers import Granted
 
 log = structlog.get_logger("hub.console")
 

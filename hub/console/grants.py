@@ -9,10 +9,10 @@ from __future__ import annotations
 import threading
 from typing import Protocol
 
+from hub.authority.viewers import TOPICS, Granted, Viewers
 from hub.console.viewer import Viewer
-from hub.draft import stream_id
+from hub.recording.draft import stream_id
 from hub.store.log import HubLog, Recorded
-from hub.viewers import TOPICS, Granted, Viewers
 
 PAGE = 1_000
 

@@ -22,8 +22,8 @@ from consumers.raising import raise_item
 from hub.console.browsing import HOUR, KEPT, Browsing, BrowsingLimits, Crossing, hour_of
 from hub.console.grants import Grants
 from hub.console.viewer import Viewer
-from hub.draft import Draft, stream_id
 from hub.exchange import Exchange
+from hub.recording.draft import Draft, stream_id
 from hub.store.events import ConsoleLooked
 
 ALARM: Final = "browsing_alarm"

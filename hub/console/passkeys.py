@@ -20,9 +20,9 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
+from hub.authority.granting import Granting
+from hub.authority.viewers import Granted, Passkey
 from hub.errors import Refused
-from hub.granting import Granting
-from hub.viewers import Granted, Passkey
 
 ALGORITHMS: Final = [
     COSEAlgorithmIdentifier.EDDSA,

@@ -16,6 +16,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from hub.api.limits import Limits
 from hub.api.listening import Listener, loopback
+from hub.authority.granting import Granting
 from hub.console.app import create_console
 from hub.console.desk import Console
 from hub.console.entrance import Entrance
@@ -25,7 +26,6 @@ from hub.console.programs import ProgramTokens
 from hub.console.provider import Provider
 from hub.console.sessions import Sessions
 from hub.console.settings import ConsoleSettings, read_console
-from hub.granting import Granting
 from hub.hub import Deciding
 
 log = structlog.get_logger("hub.console")

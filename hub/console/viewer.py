@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hub.viewers import ROLES, Role
+from hub.authority.viewers import ROLES, Role
 
 __all__ = ["ROLES", "Role", "Viewer"]
 

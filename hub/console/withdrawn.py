@@ -14,12 +14,12 @@ from statistics import median
 from uuid import UUID
 
 from hub.deliveries import Settlement
-from hub.in_flight import Flight, read
-from hub.recall_book import KEPT, QUARANTINED, RecallRecord
+from hub.recalling.book import KEPT, QUARANTINED, RecallRecord
+from hub.recalling.in_flight import Flight, read
+from hub.recording.writer import WithdrawalNoted
 from hub.release import CONSENT
 from hub.store import events as stored
 from hub.store.log import HubLog
-from hub.writer import WithdrawalNoted
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from hub.draft import delivery_stream, stream_id
 from hub.person.steps import Answer, Said, Sent
-from hub.recall_book import ANSWERS, spoken_of
+from hub.recalling.book import ANSWERS, spoken_of
+from hub.recording.draft import delivery_stream, stream_id
 from hub.store import events as stored
 from hub.store.log import HubLog, Recorded
 from schemas import wire

@@ -22,14 +22,14 @@ from uuid import UUID
 
 import orjson
 
-from hub.accepted import key_context
 from hub.crypto.compartment import compartment_key, open_compartment
-from hub.draft import Draft, stream_id
 from hub.errors import Refused
 from hub.exchange import Exchange
 from hub.person.document import document
 from hub.person.reading import Read, Tell, read, silent
 from hub.person.requests import Request
+from hub.recording.accepted import key_context
+from hub.recording.draft import Draft, stream_id
 from hub.store import events as stored
 from schemas import codelists
 from schemas.registry import Schemas

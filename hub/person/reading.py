@@ -9,12 +9,12 @@ from datetime import datetime
 from uuid import UUID
 
 from hub.deliveries import Settlement
-from hub.draft import stream_id
 from hub.errors import Refused
 from hub.exchange import Exchange
 from hub.person.account import Account, account
 from hub.person.delivered import answers, deliveries
 from hub.person.steps import AgencyName, Answer, Decided, Happened, HeldBack, Sent, Step
+from hub.recording.draft import stream_id
 from hub.store import events as stored
 from hub.store.log import Recorded
 from schemas import codelists

@@ -25,7 +25,7 @@ from connectors.runner import Runner
 from connectors.settings import load_settings, open_sink
 from connectors.sink import Sink
 from connectors.submit import Event, Limits, Publisher
-from hub import profiles
+from hub.authority import profiles
 from hub.clock import Clock, ScenarioTime
 from hub.errors import HubError, RetryLater
 from hub.home import Home

@@ -20,9 +20,9 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from hub.draft import Draft, stream_id
 from hub.errors import Refused, RetryLater
 from hub.exchange import Exchange
+from hub.recording.draft import Draft, stream_id
 from hub.statistics import noise, suppression
 from hub.statistics.counts import Node
 from hub.statistics.periods import Period

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from connectors.agency.http_auth import b64url, body_digest, request_claims, sign_claims, target_of
-from hub.agencies import Agencies, Agency, SigningKeyRecord
 from hub.api.auth import LEEWAY, Authenticator, Caller, UsedTokens
 from hub.api.problems import Problem
 from hub.crypto.signing import SigningKey
+from hub.membership.agencies import Agencies, Agency, SigningKeyRecord
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 KEY, OLD, STRANGER = (SigningKey.from_private(bytes([n]) * 32) for n in (1, 2, 3))

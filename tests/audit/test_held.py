@@ -14,8 +14,8 @@ import pytest
 from hub.audit import why
 from hub.audit.answers import AGREEMENT_RULE, answers, rule_of
 from hub.audit.held import Holding, Holdings, across_cases, cells, strongest
-from hub.cases import fold
 from hub.domain.settlement import Outcome, Released
+from hub.recording.cases import fold
 from hub.release import RULES, Ask, decide
 from hub.store import events as stored
 from hub.store.log import Recorded

@@ -17,17 +17,17 @@ import pytest
 
 from connectors.submit import Publisher
 from hub import deliveries, release
-from hub.accepted import case_event
 from hub.audit.again import Divergence
 from hub.audit.output import Asked, Output
 from hub.audit.redecide import Redecision
 from hub.audit.why import as_of_position
-from hub.cases import fold
 from hub.deliveries import settle
 from hub.domain.case import Case
 from hub.domain.settlement import Outcome, Released, Settlement, Withheld
 from hub.errors import Refused
 from hub.exchange import Exchange
+from hub.recording.accepted import case_event
+from hub.recording.cases import fold
 from hub.store import events as stored
 from tests.cli.programs import nrm
 from tests.played import NAMES, play, scenario
@@ -346,7 +346,8 @@ def test_as_a_command(tmp_path: Path) -> None:
 
 PROGRAM = """
 import sys
-from hub import release, deliveries
+from hub import release
+from hub import deliveries
 from hub.domain.settlement import Withheld
 def nobody(ask):
     return Withheld(("never_rule",)) if ask.mode == "D" else None

@@ -17,15 +17,15 @@ import pytest
 from connectors.sink import Sink
 from consumers.witnesses import Witnesses
 from consumers.witnesses.settings import LogSettings, WitnessSettings
-from hub import redrives
 from hub.audit import conservation, verify_log
 from hub.audit.looks import looks
 from hub.audit.two_persons import TwoPersons
+from hub.authority.viewers import PASSKEY, Grant
 from hub.console.browsing import BrowsingLimits
 from hub.console.grants import GrantsOnRecord, viewer_of
 from hub.console.looking import RecordedLooks
 from hub.hub import Hub
-from hub.viewers import PASSKEY, Grant
+from hub.sending import redrives
 from hub.witness.book import Book
 from hub.witness.home import WitnessHome
 from hub.witness.server import serve_witness

@@ -24,9 +24,9 @@ from connectors import collector
 from connectors.sql import open_engine
 from connectors.submit import Publisher
 from hub.audit import replay_case
-from hub.cases import fold
 from hub.domain.case import Case, CaseEvent
 from hub.ingest import INGEST_TOPIC
+from hub.recording.cases import fold
 from hub.release import redecide
 from hub.scenario.places import Places, Servers
 from hub.topics.port import Message

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from hub.authority.viewers import spelt
 from hub.console.serving import ConsoleServer
 from hub.home import Home
 from hub.hub import Deciding, Hub
 from hub.store import events as stored
-from hub.viewers import spelt
 from tests.browser.authenticator import Authenticator
 from tests.console.admitted import Office, served
 

@@ -29,8 +29,8 @@ import sqlalchemy as sa
 from connectors.submit import Event
 from hub.crypto import signing
 from hub.domain.settlement import Settlement
-from hub.draft import stream_id
 from hub.publisher import delivery_stream
+from hub.recording.draft import stream_id
 from hub.scenario import recorded
 from hub.scenario.books import books
 from hub.scenario.partners import check

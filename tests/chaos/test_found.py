@@ -16,8 +16,8 @@ from connectors.errors import RetryError
 from connectors.submit import Event, Publisher
 from consumers.receipts import RECEIPTS_TOPIC
 from hub import publisher as publishing
-from hub import waiting
-from hub.draft import stream_id
+from hub.recording.draft import stream_id
+from hub.sending import waiting
 from hub.store import events as stored
 from hub.topics import Message, TopicUnavailable
 from hub.topics.embedded import EmbeddedTopics
@@ -178,7 +178,7 @@ def test_what_lay_in_lost_topics_is_sent_again(
 def test_lost_topics_are_made_again_by_a_running_hub(
     road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.registry.LOOK_EVERY", 0.2)
+    monkeypatch.setattr("hub.membership.registry.LOOK_EVERY", 0.2)
     road.hub.start()
     lose_topics(road)
     identity = road.identities["NGO-1"]

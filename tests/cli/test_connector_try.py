@@ -24,7 +24,7 @@ from hub.scenario.stage import StageError
 from hub.scenario.trial import Trial
 from tests.cli.programs import Done, installed, nrm
 from tests.connectors.builder import MiniHub
-from tests.connectors.receiver import SECRET, Receiver
+from tests.connectors.remote.receiver import SECRET, Receiver
 
 MAPPING = """version = 1
 default_tables = "none"

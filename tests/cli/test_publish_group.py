@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.cli.programs import nrm
-from tests.connectors.test_group import sheet, template, worker
+from tests.connectors.commands.test_group import sheet, template, worker
 from tests.road import Road
 
 

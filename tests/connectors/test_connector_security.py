@@ -44,8 +44,8 @@ from tests.api.conftest import Api
 from tests.api.conftest import api as api  # noqa: PLC0414 - a fixture
 from tests.api.conftest import world as world  # noqa: PLC0414 - a fixture
 from tests.connectors.builder import MiniHub, case_opened, identity_recorded
+from tests.connectors.commands.saying import said
 from tests.connectors.conftest import CONNECTOR
-from tests.connectors.test_cli import said
 
 ROOT = Path(__file__).parents[2]
 CANARY = "CANARY-secret-5d1e"

@@ -16,7 +16,7 @@ from connectors.errors import SettingsError
 from connectors.kit.new import FAMILIES, new_connector
 from hub.topics import Message, open_topics
 from tests.connectors.builder import MiniHub, case_opened
-from tests.connectors.test_cli import said
+from tests.connectors.commands.saying import said
 
 ROOT = Path(__file__).parents[2]
 QUICK = "is_shown or its_category_and_no_other or waited_out"

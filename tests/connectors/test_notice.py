@@ -24,7 +24,7 @@ from connectors.runner import Pace, Runner
 from connectors.settings import load_settings, open_notices
 from hub.scenario.local_postgres import free_port
 from tests.connectors.builder import identity_recorded
-from tests.connectors.receiver import Receiver
+from tests.connectors.remote.receiver import Receiver
 from tests.connectors.site import Site
 
 START = datetime(2026, 11, 24, 9, 1, tzinfo=UTC)

@@ -22,8 +22,8 @@ from connectors.notice import Notices, NoticeSettings
 from connectors.reconciliation.repair import Repair
 from connectors.sink import RecallPolicy, Sink
 from connectors.sql import SqlSink
-from tests.connectors import test_reconcile
 from tests.connectors.builder import NOW, MiniHub
+from tests.connectors.reconciliation import test_reconcile
 from tests.odd import ODD
 
 ROWS = ("", None, "x", "[", "{}", "[1]", -1, 2**62, b"\xff\xfe", 1.5, "2026-99-99T00:00Z", "a\0b")

@@ -1,7 +1,7 @@
 """The conformance suite is held against sinks with one planted bug each: each is caught by name.
 
-A suite that passes whatever it is given would be worse than none. The sink is the state family
-over a partner's database (tests/connectors/test_remote.py); every bug leaves it able to take two
+A suite that passes whatever it is given would be worse than none. The sink is the state family over
+a partner's database (tests/connectors/remote/test_remote.py); every bug leaves it able to take two
 plain releases, so that it is not caught for being broken altogether.
 """
 
@@ -28,7 +28,7 @@ from connectors.quarantine import Quarantine
 from connectors.remote.copies import Copies
 from connectors.sink import Position, RecallPolicy
 from schemas.registry import Schemas
-from tests.connectors.test_remote import Bench, Partner
+from tests.connectors.remote.test_remote import Bench, Partner
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 BUGS: dict[str, tuple[Plant, tuple[str, ...]]] = {}

@@ -13,8 +13,8 @@ import pytest
 from connectors.agency.outcomes import Outcome, read_outcomes
 from connectors.submit import Publisher
 from hub.consent.reading import consent_records
-from hub.in_flight import MOST_TOLD
 from hub.outcomes import outcome_batch
+from hub.recalling.in_flight import MOST_TOLD
 from hub.store import events as stored
 from schemas import wire
 from tests.cli.programs import nrm

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from hub import exchange as exchanging
-from hub import marking
 from hub.hub import Hub
+from hub.sending import marking
 from tests.consent.race import Verdict, check, fewest, run, world
 
 STEPS = 10_000  # more than any schedule takes

@@ -13,8 +13,8 @@ import pytest
 
 from connectors.sink import RecallPolicy
 from hub.api.metrics import Metrics
-from hub.recall_book import ANSWERED, NOT_SENT, QUARANTINED, SENT, RecallBook, RecallRecord
-from hub.recall_watch import PAGE, RecallWatch
+from hub.recalling.book import ANSWERED, NOT_SENT, QUARANTINED, SENT, RecallBook, RecallRecord
+from hub.recalling.watch import PAGE, RecallWatch
 from hub.store import events as stored
 from schemas import wire
 from tests.cli.programs import nrm

@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from hub.authority.granting import Granting
+from hub.authority.officers import OfficerKey, request
+from hub.authority.viewers import PASSKEY, Grant, Granted
 from hub.console.serving import ConsoleServer, serve_console
 from hub.exchange import Exchange
-from hub.granting import Granting
 from hub.home import Home
 from hub.hub import Deciding
-from hub.officers import OfficerKey, request
-from hub.viewers import PASSKEY, Grant, Granted
 from tests.policy.officers import HUB_ID, of_exchange, officer
 
 

@@ -12,11 +12,11 @@ from uuid import uuid4
 
 from connectors.sink import RecallPolicy, Sink
 from consumers.raising import raise_item
+from hub.authority.officers import OfficerKey
 from hub.clock import Clock, ScenarioTime
 from hub.domain.policy import default_document
 from hub.home import Home
 from hub.hub import Deciding
-from hub.officers import OfficerKey
 from schemas.registry import Schemas
 from tests.consent.stage import close, needs, partner, sink_of, withdraw
 from tests.policy.officers import changed, founded, publication

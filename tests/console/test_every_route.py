@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.testclient import TestClient
 
+from hub.authority.viewers import PASSKEY, Grant
 from hub.console.app import create_console
 from hub.console.browsing import BrowsingLimits
 from hub.console.desk import COOKIE
@@ -23,7 +24,6 @@ from hub.console.serving import put_together
 from hub.console.settings import read_console
 from hub.console.viewer import ROLES, Role, Viewer
 from hub.store import events as stored
-from hub.viewers import PASSKEY, Grant
 from tests.consent.stage import close
 from tests.console.admitted import Office
 from tests.console.story import SIGNING, Story, reading, story

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from hub import viewers as signed
 from hub.audit import Verdict, verify_log
-from hub.draft import Draft, stream_id
+from hub.authority import viewers as signed
+from hub.authority.granting import Granting
+from hub.authority.viewers import OIDC, PASSKEY, Grant, hashed
 from hub.errors import Refused
-from hub.granting import Granting
 from hub.home import Home
 from hub.hub import Deciding
+from hub.recording.draft import Draft, stream_id
 from hub.store import events as stored
 from hub.store.events import StoreEvent
-from hub.viewers import OIDC, PASSKEY, Grant, hashed
 from tests.console.admitted import Office
 from tests.policy.officers import HUB_ID, of_exchange, officer
 
@@ -70,7 +70,7 @@ def test_a_stranger_and_a_revoked_officer_sign_nothing(office: Office) -> None:
     third = officer("justice-3")
     assert refused(office.granting.propose, ACCOUNT, third) == "unknown_officer"
     votes = of_exchange(office.exchange)
-    from hub.officers import request
+    from hub.authority.officers import request
 
     votes.vouch(request(third), office.first)
     votes.vouch(request(third), office.second)

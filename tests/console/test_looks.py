@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from hub.audit import conservation, verify_log
 from hub.audit.looks import looks, position_before
+from hub.authority.viewers import PASSKEY, Grant
 from hub.console.app import create_console
 from hub.console.browsing import BrowsingLimits
 from hub.console.desk import COOKIE, Console
@@ -24,7 +25,6 @@ from hub.console.viewer import Viewer
 from hub.errors import Refused
 from hub.home import Home
 from hub.hub import Deciding, Hub
-from hub.viewers import PASSKEY, Grant
 from tests.cli.programs import nrm
 from tests.console.admitted import Office
 from tests.policy.officers import HUB_ID

@@ -17,7 +17,6 @@ import pytest
 from connectors.delivery import Arrived
 from connectors.submit import Event
 from hub import deliveries
-from hub.accepted import facts_bytes
 from hub.api.preview import previewed
 from hub.audit.known import known_case
 from hub.clock import Clock, ScenarioTime
@@ -26,6 +25,7 @@ from hub.console.supposed import always, asked_of, optional, types_for
 from hub.domain.settlement import Released, Settlement
 from hub.errors import Refused
 from hub.preview import Preview, Supposed, preview
+from hub.recording.accepted import facts_bytes
 from hub.store import events as stored
 from schemas import wire
 from schemas.compartments import INHERIT

@@ -15,11 +15,11 @@ from connectors.agency.registry_cache import RegistryCache
 from connectors.delivery import Arrived, BadMessage
 from connectors.opening.opener import Opener
 from connectors.submit import Publisher
-from hub.cases import fold
-from hub.draft import stream_id
 from hub.home import Home
 from hub.hub import Hub
 from hub.publisher import delivery_stream
+from hub.recording.cases import fold
+from hub.recording.draft import stream_id
 from hub.store import events as stored
 from tests.road import CONSENT, Road
 

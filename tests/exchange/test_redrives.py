@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from connectors.sink import Sink
-from hub import redrives
 from hub.audit import conservation
 from hub.errors import Refused
 from hub.home import Home
 from hub.hub import Deciding, Hub
 from hub.publisher import delivery_stream
+from hub.sending import redrives
 from hub.store import events as stored
 from hub.topics.port import TopicUnavailable
 from schemas.registry import Schemas

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from connectors.redriving import redrive
-from hub import crash, redrives
+from hub import crash
 from hub.errors import Refused
 from hub.home import Home
 from hub.hub import Hub
+from hub.sending import redrives
 from tests.consent.stage import CANARY, ROLES, close, withdraw
 from tests.exchange.test_redrives import held, set_aside
 from tests.road import Road

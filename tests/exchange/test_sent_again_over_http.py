@@ -21,8 +21,8 @@ from connectors.agency.http_auth import sign_request, signed_requests
 from connectors.agency.inbox import HttpInbox, Inbox, TopicInbox
 from connectors.runner import Runner
 from connectors.sink import Sink
-from hub import redrives
 from hub.api.server import ApiServer, serve_api
+from hub.sending import redrives
 from hub.topics import open_topics
 from schemas import wire
 from schemas.registry import Schemas

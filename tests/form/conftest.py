@@ -27,7 +27,7 @@ from hub.api.limits import Rate
 from hub.api.server import serve_api
 from hub.home import Home
 from hub.hub import Hub
-from hub.in_flight import MARKED
+from hub.recalling.in_flight import MARKED
 from hub.store import events as stored
 
 SECRET = "a-secret-of-this-run"

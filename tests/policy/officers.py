@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hub.authority.officers import OfficerKey, request
+from hub.authority.publication import Publication
 from hub.crypto.signing import SigningKey
 from hub.exchange import Exchange
 from hub.hub import Hub
-from hub.officers import OfficerKey, request
-from hub.publication import Publication
 
 HUB_ID = "nrm-hub"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hub import profiles
+from hub.authority import profiles
 from hub.domain import profile_check, timers
 from hub.domain.policy import SHIPPED, PolicyError, PolicyProfile, shipped_document
 from hub.domain.profile_check import ERRORS, WARNINGS, errors, warnings

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from hub import officer_file, profiles
 from hub.audit import verify_log
+from hub.authority import officer_file, profiles
+from hub.authority.officers import OfficerKey, Officers, read_request, request
+from hub.authority.proposals import APPROVED, OPEN, STALE
+from hub.authority.publication import Publication
 from hub.crypto.envelope import EnvelopeError
 from hub.crypto.signing import SigningKey
 from hub.domain.policy import PolicyError, default_document, shipped_document
 from hub.errors import Refused
 from hub.home import Home
 from hub.hub import Hub, Reading
-from hub.officers import OfficerKey, Officers, read_request, request
-from hub.proposals import APPROVED, OPEN, STALE
-from hub.publication import Publication
 from tests.policy.officers import changed, founded, officer, publication
 
 
@@ -175,7 +175,7 @@ def test_digits_that_name_two_proposals(hub: Hub, monkeypatch: pytest.MonkeyPatc
     digits = [one.digest.hex()[0] for one in digests]
     crowded = next(digit for digit in digits if digits.count(digit) > 1)
     refused("unknown_proposal", votes.approve, crowded, second)
-    monkeypatch.setattr("hub.publication.SHORTEST", 1)
+    monkeypatch.setattr("hub.authority.publication.SHORTEST", 1)
     refused("ambiguous_digest", votes.approve, crowded, second)
     assert hub.exchange.policy().version == "coe-1"
 

@@ -1,7 +1,7 @@
 """`audit verify` names every version, proposal and officer that does not rest on signatures.
 
-The rows are written past `hub/publication.py`, as somebody with the store's password could: the log
-is sound, its checkpoints verify, and only the signatures tell.
+The rows are written past `hub/authority/publication.py`, as somebody with the store's password
+could: the log is sound, its checkpoints verify, and only the signatures tell.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from hub import officers as signed
-from hub import profiles
 from hub.audit import Verdict, verify_log
+from hub.authority import officers as signed
+from hub.authority import profiles
+from hub.authority.officers import Ballot, OfficerKey, request
 from hub.domain.policy import default_document
-from hub.draft import Draft, stream_id
 from hub.hub import Hub
-from hub.officers import Ballot, OfficerKey, request
+from hub.recording.draft import Draft, stream_id
 from hub.store import events as stored
 from hub.store.events import StoreEvent
 from hub.tlog.note import NoteSigner

@@ -22,7 +22,6 @@ from uuid import UUID
 import fastavro
 import pytest
 
-from hub.accepted import key_context
 from hub.api.metrics import Metrics
 from hub.audit import replay_case, verify_log, why
 from hub.backup.keys import read_keys
@@ -30,6 +29,7 @@ from hub.backup.make import make_backup
 from hub.crypto.compartment import compartment_key
 from hub.home import Home
 from hub.publisher import delivery_stream
+from hub.recording.accepted import key_context
 from hub.store import events as stored
 from hub.store.recovery import read_recovery
 from hub.tlog import merkle

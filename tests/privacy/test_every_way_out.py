@@ -29,14 +29,14 @@ from starlette.routing import Route
 
 from connectors.agency.http_auth import request_claims, sign_claims
 from connectors.submit import Event, Publisher
-from hub import parts
-from hub import sealed as sealing
 from hub.api.app import create_app, create_operator_app
 from hub.api.limits import Limits, Rate
 from hub.api.server import serve_api
 from hub.domain.policy import default_profile
 from hub.ingest import INGEST_TOPIC
-from hub.registry import TOPIC as REGISTRY_TOPIC
+from hub.membership.registry import TOPIC as REGISTRY_TOPIC
+from hub.sending import parts
+from hub.sending import sealed as sealing
 from hub.topics.port import Message
 from schemas import wire
 from schemas.registry import Schemas

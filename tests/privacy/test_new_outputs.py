@@ -31,6 +31,7 @@ from consumers.witnesses import Witnesses
 from consumers.witnesses.settings import LogSettings, WitnessSettings
 from hub.api.metrics import HubCollector, Metrics
 from hub.audit.questions import QUESTIONS, Hub, answer
+from hub.authority.viewers import PASSKEY, Grant
 from hub.console.app import create_console
 from hub.console.desk import COOKIE
 from hub.console.serving import put_together
@@ -40,7 +41,6 @@ from hub.errors import Refused
 from hub.home import Home
 from hub.hub import Deciding
 from hub.telemetry import Telemetry, TelemetrySettings
-from hub.viewers import PASSKEY, Grant
 from hub.witness.book import Book
 from hub.witness.home import WitnessHome
 from hub.witness.server import serve_witness

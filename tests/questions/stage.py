@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-from hub.draft import stream_id
+from hub.recording.draft import stream_id
 from hub.store import events as stored
 from schemas import wire
 from tests.questions.asked import Told

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from hub.draft import delivery_stream
+from hub.recording.draft import delivery_stream
 from hub.store import events as stored
 from tests.played import NAMES
 from tests.questions.asked import Told, hub_of

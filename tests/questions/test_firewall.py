@@ -8,7 +8,7 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from hub.draft import delivery_stream
+from hub.recording.draft import delivery_stream
 from hub.store import events as stored
 from tests.played import NAMES
 from tests.questions.asked import Told

@@ -14,10 +14,10 @@ import orjson
 import pytest
 
 from hub.audit.rebuilt import rebuild
-from hub.draft import delivery_stream, stream_id
 from hub.errors import Refused
 from hub.home import Home
 from hub.hub import Reading
+from hub.recording.draft import delivery_stream, stream_id
 from hub.store import events as stored
 from tests.cli.programs import nrm
 from tests.played import NAMES

@@ -10,7 +10,7 @@ from hub import scenarios
 from hub.domain.case import Case
 from hub.domain.policy import default_document, default_profile
 from hub.domain.reasons import BASES, WITHHELD
-from hub.recalls import RECALLING
+from hub.recalling.recalls import RECALLING
 from hub.release import RULES
 from hub.scenarios.play import canonical, holdings, play, shape
 from schemas.registry import Schemas

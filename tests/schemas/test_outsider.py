@@ -10,7 +10,7 @@ from avro.errors import AvroException
 from cryptography.exceptions import InvalidSignature, InvalidTag
 
 from connectors.agency.identity import AgencyIdentity
-from hub.registry import signed_registry
+from hub.membership.registry import signed_registry
 from tests.road import CONSENT, Road
 from tests.schemas import outsider
 

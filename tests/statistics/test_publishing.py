@@ -543,7 +543,7 @@ def more(town: Path, count: int) -> None:
 
 def record(road: Road, table: str, period: str, number: int) -> None:
     """An edition put straight into the log."""
-    from hub.draft import stream_id
+    from hub.recording.draft import stream_id
 
     road.hub.exchange.commit(
         lambda draft: draft.add(

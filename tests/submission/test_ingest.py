@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from connectors.submit import Publisher
-from hub.draft import stream_id
 from hub.ingest import INGEST_TOPIC
+from hub.recording.draft import stream_id
 from hub.store import events as stored
 from hub.topics.port import Message
 from tests.road import Road

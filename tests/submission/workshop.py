@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from hub.agencies import Agencies, Agency, SigningKeyRecord
 from hub.crypto import signing
 from hub.crypto.disclosure import Disclosure
 from hub.crypto.sealing import SealingKey, seal, sealing_key_id
 from hub.crypto.signing import SMALL_ORDER, SigningKey
+from hub.membership.agencies import Agencies, Agency, SigningKeyRecord
 from hub.tlog import merkle
 from schemas import wire
 from schemas.registry import Routing, Schemas

@@ -13,13 +13,13 @@ import pytest
 
 from consumers.own_desk import AGENCY, own_identity
 from consumers.raising import close_item
-from hub.answered import OutcomeFacts
 from hub.clock import Clock
 from hub.domain.parties import HUB_ROLE
 from hub.domain.policy import default_document
 from hub.errors import NotReady, Refused
 from hub.home import Home
 from hub.hub import Hub
+from hub.recording.answered import OutcomeFacts
 from hub.store import events as stored
 from tests.policy.officers import in_force
 from tests.work.office import ADULT, DONE, OPEN, WAITING, Office, at

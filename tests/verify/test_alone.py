@@ -92,7 +92,7 @@ def test_its_schemas_are_the_hubs() -> None:
 def test_format_names_are_the_hubs() -> None:
     from hub.audit.evidence import file
     from hub.crypto import signing
-    from hub.draft import STREAMS as HUB_STREAMS
+    from hub.recording.draft import STREAMS as HUB_STREAMS
 
     assert (file.FORMAT, HUB_STREAMS) == (FORMAT, STREAMS)
     assert (signing.EVIDENCE, signing.ABSENCE) == (signature.MANIFEST, signature.ABSENCE)

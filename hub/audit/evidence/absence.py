@@ -17,9 +17,9 @@ from hub.audit.evidence.file import written
 from hub.audit.evidence.gathered import Gathered, Reader, Tell, silent
 from hub.audit.replay import case_named
 from hub.crypto import envelope, signing
-from hub.draft import delivery_stream
 from hub.errors import Refused
 from hub.exchange import Exchange
+from hub.recording.draft import delivery_stream
 from hub.store import events as stored
 from hub.tlog.checkpoint import Checkpoint
 from hub.tlog.cosigning import cosigned_by

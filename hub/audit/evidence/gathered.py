@@ -15,12 +15,12 @@ from uuid import UUID
 
 from eventsourcing.persistence import Notification
 
-from hub.agencies import CHANGES
 from hub.audit.evidence.asked import WAIT, Question
 from hub.audit.evidence.opened import tells_more
-from hub.draft import delivery_stream, stream_id
 from hub.errors import Refused
 from hub.exchange import Exchange
+from hub.membership.agencies import CHANGES
+from hub.recording.draft import delivery_stream, stream_id
 from hub.store import events as stored
 from hub.store.events import StoreEvent
 

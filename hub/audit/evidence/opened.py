@@ -11,11 +11,11 @@ import json
 from collections.abc import Iterator, Set
 from uuid import UUID
 
-from hub.accepted import key_context
 from hub.crypto.compartment import compartment_key, open_compartment
 from hub.errors import Refused
 from hub.exchange import Exchange
-from hub.parts import released
+from hub.recording.accepted import key_context
+from hub.sending.parts import released
 from hub.store import events as stored
 from schemas.registry import Schemas
 

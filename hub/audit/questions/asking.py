@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Final, Literal
 from uuid import UUID
 
-from hub.agencies import CHANGES, Agencies
 from hub.audit.questions.answer import Answer, Column, Found, verdict_of
 from hub.audit.replay import case_named, position_of
-from hub.draft import stream_id
 from hub.errors import Refused
 from hub.exchange import Exchange
+from hub.membership.agencies import CHANGES, Agencies
+from hub.recording.draft import stream_id
 from hub.store.events import StoreEvent
 from hub.store.log import Recorded
 from hub.tlog.note import VerifierKey

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from hub.agencies import CHANGES
 from hub.audit.questions.answer import Column, Found, Row, moment
 from hub.audit.questions.asking import AGENCY, AS_OF, Asked, Question
 from hub.domain.settlement import Released, Settlement, Withheld
+from hub.membership.agencies import CHANGES
 from hub.store import events as stored
 from schemas.registry import Schemas
 

@@ -12,8 +12,8 @@ from uuid import UUID
 from hub.audit.questions.answer import Cell, Column, Found, Row, days_between, listed, moment
 from hub.audit.questions.asking import AS_OF, CASE, Asked, Question
 from hub.audit.questions.releases import CONSENT, Joined, Release
-from hub.in_flight import WITHDRAWING
-from hub.recall_book import RecallBook, RecallRecord
+from hub.recalling.book import RecallBook, RecallRecord
+from hub.recalling.in_flight import WITHDRAWING
 from hub.store import events as stored
 from hub.store.log import Recorded
 

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from hub.accepted import next_secret, orders_erasure
 from hub.audit.questions.answer import Cell, Column, Found, Row, moment
 from hub.audit.questions.asking import AS_OF, CASE, Asked, Question
 from hub.audit.verify import verify_log
-from hub.recall_book import RecallBook
+from hub.recalling.book import RecallBook
+from hub.recording.accepted import next_secret, orders_erasure
 from hub.store import events as stored
 from hub.store.log import leaf_entry
 from hub.store.recovery import Recovery

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 from uuid import UUID
 
-from hub.agencies import CHANGES, Agencies
 from hub.audit.questions.answer import Cell, Column, Found, Row, listed, moment
 from hub.audit.questions.asking import AS_OF, Asked, Question
 from hub.audit.questions.items import Items
 from hub.domain.settlement import Released, Settlement
+from hub.membership.agencies import CHANGES, Agencies
 from hub.store import events as stored
 from schemas.registry import Schemas
 

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from hub.crypto.pseudonyms import Pseudonyms
 from hub.domain.settlement import Released, Settlement
-from hub.recall_book import ANSWERS, KEPT, spoken_of
+from hub.recalling.book import ANSWERS, KEPT, spoken_of
 from hub.store import events as stored
 from hub.store.events import StoreEvent
 from schemas import wire

@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from hub.agencies import CHANGES
 from hub.audit.compare_rows import compare, whose
 from hub.audit.questions.answer import Column, Found, Row, days_between, listed, moment
 from hub.audit.questions.asking import (
@@ -22,7 +21,8 @@ from hub.audit.questions.asking import (
 )
 from hub.audit.questions.items import QUARANTINED, reason_of
 from hub.errors import Refused
-from hub.recall_book import ANSWERS, KEPT
+from hub.membership.agencies import CHANGES
+from hub.recalling.book import ANSWERS, KEPT
 from hub.store import events as stored
 from hub.store.events import StoreEvent
 from schemas import wire

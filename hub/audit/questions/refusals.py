@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from hub.agencies import CHANGES, Agencies
 from hub.audit.questions.answer import Cell, Column, Found, listed, moment
 from hub.audit.questions.asking import AS_OF, CASE, Asked, Parameter, Question
 from hub.domain.settlement import Settlement, Withheld
+from hub.membership.agencies import CHANGES, Agencies
 from hub.store import events as stored
 
 _TO: Final = Parameter("agency", "Only what was refused to, or of, this agency.", "POL-1")

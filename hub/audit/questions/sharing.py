@@ -20,7 +20,7 @@ from hub.audit.questions.items import QUARANTINED, RECEIVED, Items
 from hub.domain.settlement import Settlement
 from hub.errors import Refused
 from hub.person.delivered import receipts, sendings
-from hub.recall_book import ANSWERS
+from hub.recalling.book import ANSWERS
 from hub.store import events as stored
 from hub.store.log import HubLog, Recorded
 from schemas import wire

@@ -1,6 +1,6 @@
 """Dead letters: deliveries that partners set aside, and submissions the hub refused.
 
-Sent again: the operator orders it, the hub's publisher does it (`hub/redrives.py`), and the
+Sent again: the operator orders it, the hub's publisher does it (`hub/sending/redrives.py`), and the
 partner's connector tries it anew. Followed up no further: the item on the work list is closed with
 a reason code. That discards nothing at the partner's: what lies in its quarantine is the partner's
 to discard, and the hub goes on counting it as set aside.
@@ -17,7 +17,6 @@ from starlette.responses import RedirectResponse
 from connectors.delivery import REASONS
 from consumers.items import loose_id
 from consumers.raising import close_item
-from hub import redrives
 from hub.console import asked
 from hub.console.books import SetAside
 from hub.console.desk import Console
@@ -27,6 +26,7 @@ from hub.domain.work import BECAUSE, OPEN, WorkItem
 from hub.errors import Refused
 from hub.exchange import Exchange
 from hub.publisher import delivery_stream
+from hub.sending import redrives
 from hub.store import events as stored
 
 SHOWN: Final = 50

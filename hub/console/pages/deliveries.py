@@ -21,9 +21,9 @@ from hub.console.desk import Console
 from hub.console.form import whole
 from hub.console.lanes import SIGNS, kind_of, words
 from hub.console.pages.held import agency_named
-from hub.draft import stream_id
 from hub.exchange import Exchange
 from hub.publisher import delivery_stream, told_basis
+from hub.recording.draft import stream_id
 from hub.store import events as stored
 from schemas import wire
 

@@ -8,7 +8,6 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from hub.agencies import Agency
 from hub.audit.answers import AGREEMENT_RULE, NO_RULE, Answer, answers
 from hub.audit.course import rows_of
 from hub.audit.held import Cell, Holdings, across_cases, cells
@@ -20,6 +19,7 @@ from hub.domain.parties import HUB_ROLE
 from hub.domain.settlement import Released
 from hub.errors import Refused
 from hub.exchange import Exchange
+from hub.membership.agencies import Agency
 from schemas import codelists
 
 NEVER: Final = Cell(0, 0, "")

@@ -16,6 +16,8 @@ from fastapi import APIRouter, Request, Response
 
 from hub.audit.compared import CHANGES
 from hub.audit.simulate import Simulation
+from hub.authority.proposals import OPEN, Proposals
+from hub.authority.publication import proposals_of
 from hub.console import asked
 from hub.console.desk import Console
 from hub.console.viewer import Role
@@ -24,8 +26,6 @@ from hub.domain.profile_changes import Change, Changes, changes
 from hub.domain.profile_check import ENFORCEMENT, categories
 from hub.errors import Refused
 from hub.exchange import Exchange
-from hub.proposals import OPEN, Proposals
-from hub.publication import proposals_of
 
 DESKS: Final[tuple[Role, ...]] = ("auditor", "operator")
 MODES: Final = "ADCKXN"

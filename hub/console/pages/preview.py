@@ -13,7 +13,6 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Request, Response
 
-from hub.agencies import Agency
 from hub.audit.course import UNKNOWN_CASE
 from hub.audit.known import known_case
 from hub.audit.replay import case_named
@@ -29,6 +28,7 @@ from hub.domain.parties import HUB_ROLE
 from hub.domain.settlement import Outcome, Outcomes, Released, Settlement
 from hub.errors import Refused
 from hub.exchange import Exchange
+from hub.membership.agencies import Agency
 from hub.preview import Preview, Supposed, preview
 from schemas.registry import Schemas
 

@@ -2,7 +2,7 @@
 
 Auditor and operator see all of it by log position. An agency officer sees the own agency alone,
 and validity by change of the register: a log position would tell how much is recorded about others
-(`hub/agencies.py`).
+(`hub/membership/agencies.py`).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from hub.agencies import Agency
 from hub.audit.breakglass import break_glass
+from hub.authority.publication import officers_of
 from hub.console import asked
 from hub.console.desk import Console
 from hub.crypto.sealing import sealing_key_id
 from hub.domain.breakglass import Invocation
-from hub.publication import officers_of
+from hub.membership.agencies import Agency
 
 CASES: Final = 10  # cases with break-glass shown, the newest and those to review; each read whole
 REVIEW: Final = "break_glass_review"

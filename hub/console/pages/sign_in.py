@@ -10,12 +10,12 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.responses import JSONResponse, RedirectResponse
 
+from hub.authority.granting import code_ends
 from hub.console.attempts import Attempt, own_path
 from hub.console.desk import Console, NotForYou
 from hub.console.entrance import ANSWER, Entrance, NotLetIn
 from hub.console.form import Sent
 from hub.errors import Refused
-from hub.granting import code_ends
 
 MOST_BYTES: Final = 32 * 1024  # of what an authenticator answers
 

@@ -18,7 +18,7 @@ from connectors.fhir.access import Fixed, Smart, read_key
 from connectors.kinds import Place, open_kind
 from connectors.remote.outbound import Outbound, basic
 from connectors.sink import RecallPolicy
-from tests.connectors.test_outbound import answering
+from tests.connectors.remote.test_outbound import answering
 from tests.console.certified import provider
 
 KEY = ECKey.generate_key("P-384", {"kid": "key-1"})

@@ -1,0 +1,1 @@
+"""What the exchange records, and the one writer it records through."""
