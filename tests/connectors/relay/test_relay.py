@@ -290,7 +290,7 @@ def test_a_topic_from_which_nothing_leaves_is_not_written_to(
     bench: RelayBench, cluster: KafkaTopics, setting: str, value: str, fix: str
 ) -> None:
     config = {"cleanup.policy": "compact", "max.compaction.lag.ms": "10000", setting: value}
-    cluster.create({bench.topic("IdentityRecorded"): config}, 1, 1)
+    cluster.cluster.create({bench.topic("IdentityRecorded"): config}, 1, 1)
     with pytest.raises(SettingsError, match=fix) as wrong:
         bench.open()
     assert bench.topic("IdentityRecorded") in str(wrong.value)
