@@ -318,7 +318,7 @@ def test_a_database_that_is_away_is_waited_for(tmp_path: Path) -> None:
         ("occurred_at = '2026-03-02 09:00:00'", "not_an_instant"),
         ("occurred_at = 'yesterday'", "not_an_instant"),
         (f"data = '{{\"{CANARY}\": 1}}'", "unknown_field"),
-        (f"subject_ref = '{CANARY}\n'", "row_unreadable"),
+        (f"subject_ref = '{CANARY}\n'", "forbidden_character"),
     ],
 )
 def test_bad_rows_are_refused_and_say_nothing_of_their_content(
