@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,14 +76,21 @@ def make_file(path: Path) -> None:
             return
     except OSError as error:
         raise StoreRefused(f"the log cannot be made: {error}") from error
-    connection = sqlite3.connect(path, timeout=LOCK_SECONDS)
-    try:
-        connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
-        connection.execute("PRAGMA journal_mode=WAL")
-    except sqlite3.Error as error:
-        raise StoreRefused(f"the log cannot be made: {error}") from error
-    finally:
-        connection.close()
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
+        connection = sqlite3.connect(path, timeout=LOCK_SECONDS)
+        try:
+            connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.Error as error:
+            # Two who make it at once: SQLite does not wait here, and one of them is refused.
+            busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > until:
+                raise StoreRefused(f"the log cannot be made: {error}") from error
+        finally:
+            connection.close()
+        time.sleep(0.02)
 
 
 class _Pool(SQLiteConnectionPool):
