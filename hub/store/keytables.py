@@ -21,7 +21,7 @@ from psycopg.rows import dict_row
 
 from hub.store.errors import StoreBusy, StoreFailed, StoreRefused, StoreUnavailable
 from hub.store.postgres import LOCK_SECONDS, ONE_MAKER, PostgresCursor, probe
-from hub.store.sqlite import make_file
+from hub.store.sqlite import is_busy, make_file
 from hub.store.tables import Cursor
 
 TABLES = (
@@ -107,7 +107,7 @@ class SQLiteKeyTables(KeyTables):
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):
                 self._connection.rollback()
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+            if is_busy(error):
                 raise StoreBusy("another process is writing secrets; nothing changed") from error
             raise self.give_up(f"{type(error).__name__}: {error}") from error
         except BaseException:

@@ -85,12 +85,17 @@ def make_file(path: Path) -> None:
             return
         except sqlite3.Error as error:
             # Two who make it at once: SQLite does not wait here, and one of them is refused.
-            busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
-            if not busy or time.monotonic() > until:
+            if not is_busy(error) or time.monotonic() > until:
                 raise StoreRefused(f"the log cannot be made: {error}") from error
         finally:
             connection.close()
         time.sleep(0.02)
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether somebody else has the file, in whichever way SQLite puts it (recovery, snapshot)."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_BUSY
 
 
 class _Pool(SQLiteConnectionPool):
@@ -174,7 +179,7 @@ class SQLiteLogTables(LogTables, SQLiteApplicationRecorder):
                 raise StoreConflict(f"already stored: {error}") from error
             except sqlite3.OperationalError as error:
                 self._roll_back(connection)
-                if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                if is_busy(error):
                     raise StoreBusy("another process is writing; nothing was written") from error
                 raise self.give_up(f"{error.sqlite_errorname}: {error}") from error
             except sqlite3.DatabaseError as error:
