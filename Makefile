@@ -14,11 +14,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := hub schemas connectors consumers
 
-.PHONY: help setup install demo test check bench soak fhir-validate lock kafka-lock fhir-server-lock test-services clean
+.PHONY: help setup install demo test thorough check bench soak fhir-validate lock kafka-lock fhir-server-lock test-services clean
 
 help:
 	@echo 'make demo        a whole case through hub and partners, on this machine (SCENARIO=S4, KAFKA=1)'
 	@echo 'make test        everything: style, types, import rules, schemas, all tests on real servers'
+	@echo 'make thorough    make test, with more repetitions, stories and sizes'
 	@echo 'make check       the same without Kafka, PostgreSQL, MariaDB, FHIR, OpenSSH, provider and browser (quick)'
 	@echo 'make install     .venv with what a hub or a connector needs to run, and no more'
 	@echo 'make setup       .venv with everything a developer needs'
@@ -43,6 +44,9 @@ demo: $(VENV)/$(if $(KAFKA),.developer,.user)
 test: $(VENV)/.developer
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-services static
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+
+thorough: export NRM_THOROUGH := 1
+thorough: test
 
 check: $(VENV)/.developer static
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile \

@@ -13,9 +13,10 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from connectors.submit import Event
 from schemas.registry import Schemas
+from tests.depth import depth
 from tests.road import Road
 
-NAMES = ["S1", "S2", "S4", "S5", "S7", "S8", "S10"]
+NAMES = depth(["S1", "S2", "S7"], ["S1", "S2", "S4", "S5", "S7", "S8", "S10"])
 
 
 def scenario(name: str) -> dict[str, Any]:

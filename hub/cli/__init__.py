@@ -14,11 +14,13 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from copy import copy
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, NoReturn, ParamSpec, TypeVar
 
 import typer
+from typer.main import get_command_name
 
 from connectors.commands import agency as agency_cli
 from connectors.commands import own_work
@@ -197,7 +199,24 @@ def _fail(message: str) -> NoReturn:
 def main() -> None:
     """Run a command."""
     _refuse_foreign_packages()
-    app()
+    _asked(app, sys.argv[1:])()
+
+
+def _asked(group: typer.Typer, words: list[str]) -> typer.Typer:
+    """Of this group what these words ask for: all hundred commands take long to put together."""
+    asked, word = copy(group), words[0] if words else ""
+    for one in group.registered_groups:
+        if one.name == word and one.typer_instance is not None:
+            inner = copy(one)
+            inner.typer_instance = _asked(one.typer_instance, words[1:])
+            asked.registered_groups, asked.registered_commands = [inner], []
+            return asked
+    for command in group.registered_commands:
+        if word == command.name or word == get_command_name(
+            getattr(command.callback, "__name__", "")
+        ):
+            asked.registered_groups, asked.registered_commands = [], [command]
+    return asked
 
 
 def _refuse_foreign_packages() -> None:

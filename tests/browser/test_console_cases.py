@@ -175,8 +175,15 @@ def test_the_verifier_of_accessibility_finds_names_everywhere(shown: Shown) -> N
             assert svg.locator("desc").first.text_content()
 
 
-@pytest.mark.parametrize("width", [400, 1400])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("width", "dark"),
+    [
+        pytest.param(1400, False, id="1400-light"),
+        pytest.param(400, True, id="400-dark"),
+        pytest.param(400, False, id="400-light", marks=pytest.mark.deep),
+        pytest.param(1400, True, id="1400-dark", marks=pytest.mark.deep),
+    ],
+)
 def test_pages_fit_and_are_kept_to_be_looked_at(
     shown: Shown, shot: object, width: int, dark: bool
 ) -> None:
@@ -220,7 +227,7 @@ def _some_event(story: Story) -> int:
     return next(one.position for one in case.events if one.type == "ConsentWithdrawn")
 
 
-@pytest.mark.parametrize("name", ["S2", "S5", "S7"])
+@pytest.mark.parametrize("name", [pytest.param("S2", marks=pytest.mark.deep), "S5", "S7"])
 def test_other_stories_are_kept_to_be_looked_at(
     tmp_path: Path, chromium: Browser, shot: object, name: str
 ) -> None:

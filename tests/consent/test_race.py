@@ -33,10 +33,10 @@ def judged(seed: int, steps: int = STEPS) -> Verdict:
 
 
 @pytest.mark.parametrize(
-    "seeds", [range(2), pytest.param(range(2, 10), marks=pytest.mark.slow)], ids=["some", "rest"]
+    "seeds", [range(2), pytest.param(range(2, 10), marks=pytest.mark.deep)], ids=["some", "rest"]
 )
 def test_thousands_of_withdrawals_race_their_deliveries(seeds: range) -> None:
-    """Two thousand in all, two hundred to a seed."""
+    """Two hundred to a seed; two thousand in all in `make thorough`."""
     verdicts = [judged(seed) for seed in seeds]
     most = len(seeds) * 200
     assert sum(one.withdrawals for one in verdicts) == most

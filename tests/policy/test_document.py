@@ -23,7 +23,8 @@ def test_every_code_has_its_row(code: str) -> None:
 
 
 def test_every_reason_to_refuse_says_what_to_do() -> None:
-    sources = ("publication", "officer_file", "profiles", "cli/policy", "cli/policy_votes")
+    rooms = ("authority/publication", "authority/officer_file", "authority/profiles")
+    sources = (*rooms, "cli/policy", "cli/policy_votes")
     code = "".join((ROOT / "hub" / f"{name}.py").read_text("utf-8") for name in sources)
     reasons = set(re.findall(r'Refused\(\s*0,\s*"(\w+)"', code))
     assert len(reasons) > 15

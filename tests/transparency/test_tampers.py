@@ -19,6 +19,7 @@ import pytest
 
 from hub.audit import verify_log
 from hub.store.log import HubLog
+from tests.depth import depth
 from tests.store.samples import octets
 from tests.transparency.logs import ORIGIN, VKEY, Made, checked, codes
 
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 Row = tuple[Any, ...]  # stream, version, topic, state
 ROWS, HELD = 300, (40, 256, 290)
-TAMPERS, FILES = 1_000, 20
+TAMPERS, FILES = depth(200, 1_000), 20
 SEED = 20_260
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.depth import depth
 from tests.webverify import fuzz
 from tests.webverify.corpus import Place, lived
 from tests.webverify.questions import by_the_page, by_the_program, disagreements, verdict
@@ -25,14 +26,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def test_a_file_is_refused_for_any_changed_byte(place: Place) -> None:
     """Of the file as it is: the form alone tells, and the same by both."""
     asked = {"case": place.case, "holder": "NGO-1"}
-    questions = list(fuzz.bent_bytes(place, 5, 4_000, **asked))
+    questions = list(fuzz.bent_bytes(place, 5, depth(1_000, 4_000), **asked))
     answers = by_the_page(questions)
     assert {one["step"] for one in answers} == {1}
     assert not disagreements(questions[::8])
 
 
 def test_rows_bent_in_a_log_forged_around_them(place: Place) -> None:
-    questions = list(fuzz.bent_rows(place, 11, 60))
+    questions = list(fuzz.bent_rows(place, 11, depth(24, 60)))
     answers = by_the_page(questions)
     assert len({verdict(one) for one in answers}) > 6
     assert max(one["milliseconds"] for one in answers) < SLOWEST
@@ -40,7 +41,7 @@ def test_rows_bent_in_a_log_forged_around_them(place: Place) -> None:
 
 
 def test_members_bent_and_signed_by_the_hub(place: Place) -> None:
-    questions = list(fuzz.bent_members(place, 12, 60, case=place.case))
+    questions = list(fuzz.bent_members(place, 12, depth(24, 60), case=place.case))
     answers = by_the_page(questions)
     assert {one["step"] for one in answers} >= {5, 10}
     assert not (found := disagreements(questions)), "\n".join(found)

@@ -1,6 +1,6 @@
 """Settings files and mappings with odd values in every place: read, or refused in words.
 
-Each run takes a part of all pairs of place and value; NRM_FUZZ=1 in the environment takes all.
+Each run takes a part of all pairs of place and value; `make thorough` takes all.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from connectors.settings import load_settings, open_notices, open_sink
 from connectors.sources.changes_mapping import load_changes_mapping
 from connectors.sources.settings import load_source_settings, open_source
 from tests.connectors.bad_input.test_bad_input_sql import MAPPING
+from tests.depth import depth
 from tests.odd import ODD_SETTINGS, document, places, put
 
 LONGEST = 25_000  # of a message
-EVERY = 1 if os.environ.get("NRM_FUZZ") else 29
+EVERY = depth(29, 1)
 SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
 PACE = {"messages": 5, "poll_seconds": 1.0, "registry_seconds": 1.0}
 NOTICE = {
