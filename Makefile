@@ -6,7 +6,7 @@ SHELL := /bin/sh
 SCENARIO ?=
 KAFKA ?=
 MINUTES ?= 60
-WORKERS ?= 2
+WORKERS ?= 3
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from hypothesis import settings
 
 pytest_plugins = [
+    "tests.depth",
     "tests.scheduling",
     "tests.servers",
     "tests.mariadb",

@@ -34,11 +34,12 @@ from hub.store.copying import copy_in, copy_out
 from hub.store.log import HubLog
 from tests.audit.balp import faults
 from tests.cli.programs import nrm
+from tests.depth import depth
 from tests.played import play, scenario
 from tests.privacy.canaries import planted
 from tests.road import CONSENT, Road
 
-STORIES = ["S1", "S5", "S7"]
+STORIES = depth(["S1", "S5"], ["S1", "S5", "S7"])
 PROV = "http://www.w3.org/ns/prov#"
 Lines = list[dict[str, Any]]
 

@@ -94,7 +94,7 @@ LOOKS = {
 }
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", ["light", pytest.param("dark", marks=pytest.mark.deep), "400"])
 @pytest.mark.parametrize("name", PAGES)
 def test_every_page_as_it_looks(opened: Open, shot: Shot, name: str, look: str) -> None:
     page = opened(OPERATOR, PAGES[name], **LOOKS[look])

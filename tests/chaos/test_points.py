@@ -77,8 +77,16 @@ def street(towns: Callable[..., Town]) -> Callable[[str], Town]:
     return town
 
 
-@pytest.mark.parametrize("point", [*HUB, *CONNECTOR])
-@pytest.mark.parametrize("place", PLACES)
+def by_turns() -> list[object]:
+    """Every point at one of the two places, by turns; in `make thorough` each at both."""
+    return [
+        pytest.param(place, point, marks=[*marks, *[pytest.mark.deep] * ((number + turn) % 2)])
+        for turn, (place, marks) in enumerate((("embedded", ()), ("servers", SERVERS.marks)))
+        for number, point in enumerate([*HUB, *CONNECTOR])
+    ]
+
+
+@pytest.mark.parametrize(("place", "point"), by_turns())
 def test_killed_at(street: Callable[[str], Town], place: str, point: str) -> None:
     town = street(place)
     assert town.desks is not None

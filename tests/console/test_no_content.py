@@ -71,7 +71,7 @@ def starts(client: TestClient, cases: list[str], agencies: list[str]) -> list[st
     return list(dict.fromkeys(found))
 
 
-@pytest.mark.parametrize("name", ["S1", "S5"])
+@pytest.mark.parametrize("name", [pytest.param("S1", marks=pytest.mark.deep), "S5"])
 @pytest.mark.parametrize("role", ROLES)
 def test_no_page_shows_what_was_told(tmp_path: Path, name: str, role: Role) -> None:
     document, canaries = planted(scenario(name))

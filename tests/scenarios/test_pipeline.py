@@ -37,7 +37,13 @@ def test_shipped_scenarios_embedded(name: str) -> None:
 
 @pytest.mark.kafka
 @pytest.mark.postgres
-@pytest.mark.parametrize("name", scenarios.ids())
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.deep) if name == "S6" else name  # many persons, long
+        for name in scenarios.ids()
+    ],
+)
 def test_shipped_scenarios_on_kafka_and_postgresql(
     name: str, kafka_url: str, new_postgres_database: Callable[[], str]
 ) -> None:
