@@ -24,6 +24,15 @@ if ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
   "$python" -m venv "$venv"
 fi
 echo "Installing the packages of $lock"
-"$venv/bin/python" -m pip install --quiet --require-hashes -r "$lock"
+# uv, where the lock has it, installs in a fifth of pip's time; both hold every file to its hash.
+one=$(mktemp)
+trap 'rm -f "$one"' EXIT
+awk '/^uv==/ { on = 1 } on { print } on && !/\\$/ { exit }' "$lock" >"$one"
+if ! { [ -s "$one" ] &&
+  "$venv/bin/python" -m pip install --quiet --require-hashes --no-deps -r "$one" &&
+  "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --require-hashes \
+    --compile-bytecode -r "$lock"; }; then
+  "$venv/bin/python" -m pip install --quiet --require-hashes -r "$lock"
+fi
 "$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation --no-index \
   -e . -e deploy/nrm-verify

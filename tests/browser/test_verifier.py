@@ -261,7 +261,7 @@ def test_its_policy_lets_nothing_out_and_no_other_script_run(
     assert any("Content Security Policy" in one for one in browser.wrong)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.deep)])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_it_can_be_read_by_everybody(
     opened: Callable[..., tuple[Alone, Page]],

@@ -184,6 +184,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     bench.close()
 
 
+@pytest.mark.deep  # as every sink that is told states, files among them
 class TestState(SinkConformance):
     pass
 
@@ -200,6 +201,7 @@ class TestMessagesOutages(OutageConformance):
         bench.close()
 
 
+@pytest.mark.deep  # as the webhook
 class TestMessages(SinkConformance):
     @pytest.fixture
     def bench(self, tmp_path: Path) -> Iterator[Bench]:
