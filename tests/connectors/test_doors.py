@@ -22,6 +22,7 @@ from typing import Any
 import httpx2
 import pytest
 import sqlalchemy as sa
+import typer
 import uvicorn
 from pydantic import SecretStr
 from typer.testing import CliRunner
@@ -30,7 +31,6 @@ from connectors.agency import http as hub_http
 from connectors.agency.identity import AgencyIdentity
 from connectors.agency.inbox import HttpInbox
 from connectors.agency.transport import HttpTransport
-from connectors.commands.agency import agency as agency_cli
 from connectors.database.engines import is_local, postgresql_tls
 from connectors.errors import SettingsError, SinkDownError, TransportDownError
 from connectors.form import cli as form_cli
@@ -134,10 +134,10 @@ def test_the_forms_secret_is_in_no_list_of_processes(
 
     monkeypatch.setattr("webbrowser.open", started.append)
     monkeypatch.setattr(uvicorn.Server, "run", run)
-    form_cli.mount(agency_cli)
+    program = typer.Typer()
+    form_cli.mount(program)
     done = CliRunner().invoke(
-        agency_cli,
-        ["form", "--home", str(shelter.home), "--url", "http://127.0.0.1:1", "--open"],
+        program, ["--home", str(shelter.home), "--url", "http://127.0.0.1:1", "--open"]
     )
     assert done.exit_code == 0, done.output
     [place] = [word for word in done.output.split() if word.startswith("http://127.0.0.1:")]
