@@ -126,11 +126,8 @@ class Quarantine:
 
     def unapplied(self, db: Connection) -> frozenset[int]:
         """Sequences in quarantine that wait, or are never to be applied."""
-        q = self._table.c
-        query = sa.select(q.sequence).where(
-            q.state.in_(("waiting", "discarded")), q.sequence.is_not(None)
-        )
-        return frozenset(int(one) for one in db.execute(query).scalars())
+        rows = (row for row in self.aside(db) if row.state in ("waiting", "discarded"))
+        return frozenset(row.sequence for row in rows if row.sequence is not None)
 
     def released(self, db: Connection, sequences: Sequence[int]) -> None:
         """These sequences set aside are applied: their content leaves the quarantine."""

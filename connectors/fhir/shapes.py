@@ -188,7 +188,6 @@ def _due(resource: Resource, value: Any, _told: Told) -> None:
 
 _FINAL: Final = {"status": "final"}
 _FACT: Final = Shape("Observation", _FINAL, {"outcome": _concept("valueCodeableConcept")})
-_LEVEL: Final = Shape("Observation", _FINAL, {"level": _concept("valueCodeableConcept")})
 _FORM: Final = Shape("QuestionnaireResponse", {"status": "completed"})
 _CONSENT: Final = {
     "scope": concept(f"{TERMINOLOGY}/consentscope", "patient-privacy", "Privacy Consent"),

@@ -40,7 +40,6 @@ from connectors.sql import SqlDatabase, SqlSink
 from schemas.registry import Schemas
 
 _CHUNK: Final = 400
-_LOGGED_AT_ONCE: Final = 1_000
 
 
 @dataclass(frozen=True)

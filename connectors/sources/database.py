@@ -19,7 +19,6 @@ from connectors.database.as_there import read_as_there
 from connectors.database.engines import LOCK_SECONDS, open_engine, read_url
 from connectors.errors import SettingsError, SourceDownError
 
-DIALECTS: Final = ("postgresql", "mariadb", "sqlite")
 _MISSING: Final = {
     "42P01": "a table is missing",
     "42703": "a column is missing",
