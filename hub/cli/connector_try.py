@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import tempfile
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -14,6 +17,8 @@ from connectors.commands.agency import reported
 from hub.cli.printed import console, progress, table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from rich.console import Console
 
     from connectors.landed import Landed
@@ -22,6 +27,10 @@ if TYPE_CHECKING:
 
 DIFFERS: Final = 3
 SHOWN: Final = 160  # letters of one row
+STOPPING: Final = (
+    b"\nEnds after this step, and takes away what it has made. Asked again it ends at once: then "
+    b"nrm-hub connector try \xe2\x80\xa6 --undo takes that away.\n"
+)
 
 
 def mount(connector: typer.Typer) -> None:
@@ -76,8 +85,10 @@ def try_(
     from schemas.registry import Schemas
 
     wanted = frozenset(event_types.known(events, Schemas.load().types()))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: undone
-    with tempfile.TemporaryDirectory(prefix="nrm-try-", ignore_cleanup_errors=True) as scratch:
+    with (
+        _interruptible() as between,
+        tempfile.TemporaryDirectory(prefix="nrm-try-", ignore_cleanup_errors=True) as scratch,
+    ):
         loaded = _loaded(settings, Path(scratch))
         if into is not None:
             loaded = elsewhere(loaded, str(from_environment(into)), Path.cwd())
@@ -94,18 +105,18 @@ def try_(
             out.print(f"No story brings this role {', '.join(lacking)}.", style="yellow")
         with progress() as bar:
             task = bar.add_task("the story is told", total=len(story.events))
-            practice = Practice.begin(
-                Path(scratch) / "practice", story, agency,
-                lambda done: bar.update(task, completed=done),
-            )  # fmt: skip
+
+            def told(events: int) -> None:
+                bar.update(task, completed=events)
+                between()
+
+            practice = Practice.begin(Path(scratch) / "practice", story, agency, told)
         try:
-            trial = Trial.open(practice, loaded, wanted)
-            try:
+            with Trial.open(practice, loaded, wanted, between) as trial:
                 good = _delivered(out, trial.deliver())
+                between()
                 after = trial.recall()
                 good = _recalled(out, after) and good
-            finally:
-                trial.close()
         finally:
             practice.close()
         if after.rows is None:
@@ -119,6 +130,34 @@ def try_(
             out.print("What the trial has made is taken away again.")
     if not good:
         raise typer.Exit(DIFFERS)
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], None]]:
+    """Ctrl-C or SIGTERM ends the trial between two steps, where the function yielded is called.
+
+    Amid a statement it would leave what that holds locked, and undoing would wait for it. Asked
+    twice, it ends at once, and `--undo` takes away what is left.
+    """
+    asked = threading.Event()
+
+    def ask(*_: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        os.write(2, STOPPING)  # nothing that may be amid a write of its own
+
+    def between() -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, ask) for number in numbers]
+    try:
+        yield between
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _delivered(out: Console, seen: Seen) -> bool:

@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import sqlalchemy as sa
 
@@ -54,22 +54,30 @@ class Seen:
 
 @dataclass
 class Trial:
-    """One trial under way; `close` undoes it."""
+    """One trial; what it makes is made inside its `with`, and undone at the end, however it ends.
+
+    between: called between two steps, and may raise to end the trial there.
+    """
 
     practice: Practice
     settings: PartnerSettings
     sink: Sink
     types: Collection[str] = ()
     made: tuple[Path, ...] = ()
+    between: Callable[[], None] = lambda: None
     filled: Mapping[tuple[str, str], Collection[str]] = field(default_factory=dict)
     recalled: bool = False
     _sent: list[Message] = field(default_factory=list)
 
     @classmethod
     def open(
-        cls, practice: Practice, settings: PartnerSettings, types: Collection[str] = ()
+        cls,
+        practice: Practice,
+        settings: PartnerSettings,
+        types: Collection[str] = (),
+        between: Callable[[], None] = lambda: None,
     ) -> Trial:
-        """Nothing is delivered yet. SettingsError where real deliveries are, or rows might be."""
+        """Nothing is made yet. SettingsError where real deliveries are, or rows might be."""
         _refuse_real(settings)
         home = practice.home / practice.agency
         settings = settings.model_copy(update={"home": home})
@@ -83,24 +91,30 @@ class Trial:
         except BaseException:
             sink.close()
             raise
-        trial = cls(practice, settings, sink, types, made)
+        trial = cls(practice, settings, sink, types, made, between)
         if isinstance(remote := getattr(sink, "remote", None), Messages):
             remote.taken = trial._sent.append
-        try:
-            sink.prepare()
-            sink.claim()
-        except BaseException:
-            trial.close()
-            raise
         return trial
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *ending: object) -> None:
+        self.close()
 
     def deliver(self) -> Seen:
         """Everything that waits, into the sink; then look."""
+        for step in (self.sink.prepare, self.sink.claim):
+            step()
+            self.between()
         player = self.practice.stage.players[self.practice.agency]
         inbox = TopicInbox(self.practice.stage.hub.topics, player.identity)
-        player.runner = Runner(inbox, self.sink, player.identity)
+        player.runner = Runner(
+            inbox, self.sink, player.identity, on_progress=lambda *_: self.between()
+        )
         self._settle(self.practice.stage.settle)
         self.filled = landed.filled(self.sink)
+        self.between()
         return self._look(landed.landed(self.sink, self.types))
 
     def recall(self) -> Seen:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
 from connectors import kinds, landed
 from connectors import settings as settings_module
@@ -248,6 +249,32 @@ def test_ctrl_c_takes_everything_away(tmp_path: Path) -> None:
     os.kill(process.pid, signal.SIGINT)
     process.wait(30)
     assert dump(tmp_path / "own.db") == before
+
+
+@pytest.mark.parametrize("statement", [0, 15, 45, 80])
+def test_interrupted_amid_a_statement_it_ends_after_the_step(
+    tmp_path: Path, statement: int
+) -> None:
+    """Ended inside it, the statement's cursor would hold its tables locked while all is undone."""
+    settings = partner(tmp_path)
+    before = dump(tmp_path / "own.db")
+    into_own: list[str] = []
+
+    def count(connection: sa.Connection, _cursor: object, text: str, *_: object) -> None:
+        if str(connection.engine.url.database).endswith("own.db"):
+            if len(into_own) == statement:
+                signal.raise_signal(signal.SIGINT)
+            into_own.append(text)
+
+    sa.event.listen(sa.Engine, "after_cursor_execute", count)
+    try:
+        done = nrm("connector", "try", settings)
+    finally:
+        sa.event.remove(sa.Engine, "after_cursor_execute", count)
+    assert len(into_own) > statement
+    assert done.code not in (0, 3), done
+    assert dump(tmp_path / "own.db") == before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_the_story_that_brings_an_event_type_is_chosen() -> None:
