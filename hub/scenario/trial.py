@@ -126,6 +126,7 @@ class Trial:
 
     def close(self) -> None:
         """Recall what was not recalled, take away what was made."""
+        self.between = lambda: None  # nothing ends it here
         player = self.practice.stage.players[self.practice.agency]
         try:
             if player.runner is not None and not self.recalled:
