@@ -2,7 +2,7 @@
 
 Shared by all files that say which fields go where: into a partner's tables (this folder), into a
 case system (`connectors/case_systems/mapping.py`), and from an agency's tables
-(`connectors/sources/changes_mapping.py`).
+(`connectors/sources/changes/mapping.py`).
 """
 
 from __future__ import annotations

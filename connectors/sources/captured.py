@@ -3,7 +3,7 @@
     the agency's tables, files ── capture ──→ state file (an outbox) ──→ the runner
 
 Capturing a row and noting how far one has come are one transaction of the state file, so a crash
-captures nothing twice and passes nothing over; sending from there is `outbox.py`. The
+captures nothing twice and passes nothing over; sending from there is `outbox/source.py`. The
 state file holds what a row says only until the hub has accepted it; then it is overwritten.
 """
 
@@ -27,8 +27,8 @@ from connectors.errors import SourceDownError
 from connectors.findings import Finding
 from connectors.source import Fault, RowOutcome, SourceRow, SourceStatus
 from connectors.sources.database import SourceDatabase
-from connectors.sources.outbox import OutboxSource, outbox_table
-from connectors.sources.outbox_ddl import TABLE, ddl
+from connectors.sources.outbox.ddl import TABLE, ddl
+from connectors.sources.outbox.source import OutboxSource, outbox_table
 
 log = logging.getLogger(__name__)
 

@@ -254,8 +254,8 @@ def ddl(
     if slot is not None:
         typer.echo(_slot_ddl(dialect, slot), nl=False)
         return
-    from connectors.sources.outbox_ddl import ddl as statements
-    from connectors.sources.outbox_ddl import trigger
+    from connectors.sources.outbox.ddl import ddl as statements
+    from connectors.sources.outbox.ddl import trigger
 
     typer.echo(statements(dialect, name), nl=False)
     if example:
@@ -265,9 +265,9 @@ def ddl(
 def _slot_ddl(dialect: str, path: Path) -> str:
     from connectors.database.engines import read_url
     from connectors.errors import SettingsError
-    from connectors.sources.changes_mapping import load_changes_mapping
-    from connectors.sources.changes_slot_ddl import slot_ddl
+    from connectors.sources.changes.mapping import load_changes_mapping
     from connectors.sources.settings import load_source_settings
+    from connectors.sources.slot.ddl import slot_ddl
 
     given = load_source_settings(path).database
     if dialect != "postgresql" or given is None or given.slot is None or given.mapping is None:

@@ -34,9 +34,9 @@ from connectors.given import Count, Seconds, beside, settings_of
 from connectors.kinds import mistakes
 from connectors.secret import warn_if_open
 from connectors.source import Source
-from connectors.sources.changes_slot_ddl import SLOT_NAME
-from connectors.sources.outbox_ddl import TABLE
+from connectors.sources.outbox.ddl import TABLE
 from connectors.sources.runner import SourcePace
+from connectors.sources.slot.ddl import SLOT_NAME
 
 SOURCES: Final = "nrm_hub.sources"
 """Entry point group of sources from other packages: a function (SourceSettings, AgencyIdentity) →
@@ -228,7 +228,7 @@ def open_source(settings: SourceSettings, identity: AgencyIdentity) -> Source:
     name, holds = settings.source_name, settings.after_refusal == "hold"
     if settings.kind == "outbox":
         from connectors.sources.database import SourceDatabase
-        from connectors.sources.outbox import OutboxSource
+        from connectors.sources.outbox.source import OutboxSource
 
         given = _database(settings)
         return OutboxSource(
@@ -254,10 +254,10 @@ def open_source(settings: SourceSettings, identity: AgencyIdentity) -> Source:
 
 def _changes_source(settings: SourceSettings, identity: AgencyIdentity) -> Source:
     from connectors.sources.captured import CapturedSource
-    from connectors.sources.changes import ChangesCapture
-    from connectors.sources.changes_log import ChangeLog
-    from connectors.sources.changes_mapping import load_changes_mapping
+    from connectors.sources.changes.capture import ChangesCapture
+    from connectors.sources.changes.mapping import load_changes_mapping
     from connectors.sources.database import SourceDatabase
+    from connectors.sources.slot.log import ChangeLog
 
     given = _database(settings)
     assert given.mapping is not None
@@ -283,8 +283,8 @@ def _changes_source(settings: SourceSettings, identity: AgencyIdentity) -> Sourc
 
 def _folder_source(settings: SourceSettings, identity: AgencyIdentity) -> Source:
     from connectors.sources.captured import CapturedSource
-    from connectors.sources.folder import FolderCapture
-    from connectors.sources.folder_rows import FileForm
+    from connectors.sources.folder.capture import FolderCapture
+    from connectors.sources.folder.rows import FileForm
 
     given = settings.folder
     assert given is not None

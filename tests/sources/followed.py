@@ -16,11 +16,11 @@ from typing import Any
 import psycopg
 
 from connectors.sources.captured import CapturedSource
-from connectors.sources.changes import ChangesCapture
-from connectors.sources.changes_log import ChangeLog
-from connectors.sources.changes_mapping import ChangesMapping, load_changes_mapping
-from connectors.sources.changes_slot_ddl import slot_ddl
+from connectors.sources.changes.capture import ChangesCapture
+from connectors.sources.changes.mapping import ChangesMapping, load_changes_mapping
 from connectors.sources.database import SourceDatabase
+from connectors.sources.slot.ddl import slot_ddl
+from connectors.sources.slot.log import ChangeLog
 
 _NUMBERS = count(1)
 PASSWORD = "of-the-tests"

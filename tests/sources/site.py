@@ -10,8 +10,8 @@ from typing import Any
 from connectors.errors import TransportDownError
 from connectors.source import Source
 from connectors.sources.database import SourceDatabase
-from connectors.sources.outbox import OutboxSource
-from connectors.sources.outbox_ddl import ddl
+from connectors.sources.outbox.ddl import ddl
+from connectors.sources.outbox.source import OutboxSource
 from connectors.sources.runner import SourceProgress, SourceRunner
 from connectors.submit import Limits, Publisher
 from hub.store import events as stored

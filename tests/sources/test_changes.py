@@ -12,8 +12,8 @@ import sqlalchemy as sa
 
 from connectors.errors import SettingsError
 from connectors.sources.captured import CapturedSource
-from connectors.sources.changes import ChangesCapture
-from connectors.sources.changes_mapping import load_changes_mapping
+from connectors.sources.changes.capture import ChangesCapture
+from connectors.sources.changes.mapping import load_changes_mapping
 from connectors.sources.database import SourceDatabase
 from tests.sources.site import Site
 

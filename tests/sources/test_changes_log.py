@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from connectors.errors import SettingsError
-from connectors.sources.changes_slot_ddl import owner
+from connectors.sources.slot.ddl import owner
 from tests.sources.followed import Followed
 from tests.sources.site import Site
 from tests.sources.test_changes import MAPPING, STAY, TABLES

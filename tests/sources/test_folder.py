@@ -12,8 +12,8 @@ import pytest
 
 from connectors.errors import SettingsError
 from connectors.sources.captured import CapturedSource
-from connectors.sources.folder import FolderCapture
-from connectors.sources.folder_rows import FileForm
+from connectors.sources.folder.capture import FolderCapture
+from connectors.sources.folder.rows import FileForm
 from tests.sources.site import AT, OPENED, Site
 
 CANARY = "Zlatanova-Canary"

@@ -15,8 +15,8 @@ import pytest
 
 from connectors.errors import SettingsError, SourceDownError
 from connectors.source import REASONS, SCHEMA_REASONS
-from connectors.sources import folder_reading
-from connectors.sources.folder_rows import FileForm
+from connectors.sources.folder import reading as folder_reading
+from connectors.sources.folder.rows import FileForm
 from connectors.sources.runner import SourcePace, SourceRunner
 from connectors.sources.stating import CellError, stated
 from schemas.registry import Schemas

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.source import SourceRow, event_id_of
-from connectors.sources.folder_reading import head, records, slices
+from connectors.sources.folder.reading import head, records, slices
 from connectors.submit import Event
 from tests.road import START
 

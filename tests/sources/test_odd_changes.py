@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from connectors.errors import SettingsError
-from connectors.sources.changes_tables import earlier, kept_value, not_before, text_earlier
+from connectors.sources.changes.tables import earlier, kept_value, not_before, text_earlier
 
 
 def test_marks_of_two_kinds_are_not_compared() -> None:

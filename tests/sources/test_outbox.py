@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from connectors.errors import SettingsError, SourceDownError
 from connectors.sources.database import SourceDatabase
-from connectors.sources.outbox_ddl import ddl, trigger
+from connectors.sources.outbox.ddl import ddl, trigger
 from connectors.sources.runner import SourcePace, SourceRunner
 from connectors.submit import Event
 from tests.sources.site import AT, OPENED, Site, make_outbox, outbox

@@ -16,7 +16,7 @@ from connectors.conformance.sources import OPENED, SourceConformance
 from connectors.errors import ConnectorError
 from connectors.source import Source
 from connectors.sources.database import SourceDatabase
-from connectors.sources.outbox import OutboxSource
+from connectors.sources.outbox.source import OutboxSource
 from tests.sources.site import make_outbox, outbox
 from tests.sources.test_outbox import put
 

@@ -22,7 +22,7 @@ from connectors.errors import ConnectorError, SettingsError
 from connectors.given import filled
 from connectors.mapping import load_mapping
 from connectors.settings import load_settings, open_notices, open_sink
-from connectors.sources.changes_mapping import load_changes_mapping
+from connectors.sources.changes.mapping import load_changes_mapping
 from connectors.sources.settings import load_source_settings, open_source
 from tests.connectors.bad_input.test_bad_input_sql import MAPPING
 from tests.depth import depth

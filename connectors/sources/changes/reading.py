@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.source import SCHEMA_REASONS, Fault
-from connectors.sources.changes_mapping import ChangesMapping, EventMap, FieldFrom
+from connectors.sources.changes.mapping import ChangesMapping, EventMap, FieldFrom
 from connectors.sources.stating import CellError, instant_text, stated
 
 

@@ -5,7 +5,7 @@
     row that is gone        → the event of a map that waits for it
 
 Which rows to look at is told by a column that grows (`changed`), or by PostgreSQL's log, where a
-slot is named (`changes_log.py`).
+slot is named (`slot/log.py`).
 
 Promises
 - What was last stated of a row is known by digest: a row that says the same states nothing.
@@ -32,11 +32,10 @@ from sqlalchemy import Connection
 from connectors.findings import Finding
 from connectors.source import SCHEMA_REASONS, Fault, RowOutcome
 from connectors.sources.captured import BOX, Found, write
-from connectors.sources.changes_books import Books, Kept
-from connectors.sources.changes_log import ChangeLog
-from connectors.sources.changes_mapping import ChangesMapping, EventMap
-from connectors.sources.changes_reading import cells, moment, read_row, wanted
-from connectors.sources.changes_tables import (
+from connectors.sources.changes.books import Books, Kept
+from connectors.sources.changes.mapping import ChangesMapping, EventMap
+from connectors.sources.changes.reading import cells, moment, read_row, wanted
+from connectors.sources.changes.tables import (
     CASE,
     MappedTable,
     earlier,
@@ -46,6 +45,7 @@ from connectors.sources.changes_tables import (
     text_earlier,
 )
 from connectors.sources.database import SourceDatabase
+from connectors.sources.slot.log import ChangeLog
 from schemas.compartments import SchemaError
 
 OVERLAP: Final = 300.0  # seconds, or numbers where `changed` is one

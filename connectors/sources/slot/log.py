@@ -34,12 +34,12 @@ from sqlalchemy import Connection
 from connectors import crash
 from connectors.errors import SettingsError
 from connectors.findings import Finding
-from connectors.sources.changes_mapping import ChangesMapping, EventMap
-from connectors.sources.changes_messages import Begun, Committed, Emptied, Touched, changes
-from connectors.sources.changes_slot import Slot, Standing
-from connectors.sources.changes_slot_check import KEPT_FIX, MIB, kept_text, slot_findings, too_much
-from connectors.sources.changes_slot_ddl import quoted
+from connectors.sources.changes.mapping import ChangesMapping, EventMap
 from connectors.sources.database import SourceDatabase
+from connectors.sources.slot.check import KEPT_FIX, MIB, kept_text, slot_findings, too_much
+from connectors.sources.slot.ddl import quoted
+from connectors.sources.slot.messages import Begun, Committed, Emptied, Touched, changes
+from connectors.sources.slot.slot import Slot, Standing
 
 log = logging.getLogger(__name__)
 

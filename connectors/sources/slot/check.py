@@ -9,9 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.findings import Finding
-from connectors.sources.changes_mapping import ChangesMapping
-from connectors.sources.changes_slot import Slot, Standing
-from connectors.sources.changes_slot_ddl import (
+from connectors.sources.changes.mapping import ChangesMapping
+from connectors.sources.slot.ddl import (
     KEEP,
     WAL_LEVEL,
     columns_read,
@@ -20,6 +19,7 @@ from connectors.sources.changes_slot_ddl import (
     published,
     quoted,
 )
+from connectors.sources.slot.slot import Slot, Standing
 
 MIB: Final = 2**20
 

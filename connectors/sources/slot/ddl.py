@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy.dialects import postgresql
 
-from connectors.sources.changes_mapping import ChangesMapping
+from connectors.sources.changes.mapping import ChangesMapping
 
 _PREPARER: Final = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
 

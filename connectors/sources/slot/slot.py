@@ -1,7 +1,7 @@
 """A logical replication slot of the agency's PostgreSQL, looked at and moved by SQL.
 
 The source's user has no right over replication: `nrm-hub source ddl` makes two functions that peek
-at this one slot and move it, and lets the user call them (`changes_slot_ddl.py`). Positions of the
+at this one slot and move it, and lets the user call them (`slot/ddl.py`). Positions of the
 log are whole numbers here.
 
 A slot keeps the server's log until it is moved. How much is kept is looked at in every round;
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, exc
 
 from connectors.errors import SettingsError
-from connectors.sources.changes_slot_ddl import anew, create_slot
+from connectors.sources.slot.ddl import anew, create_slot
 
 _STANDS: Final = sa.text("""
     SELECT plugin, database = current_database() AS here, coalesce(wal_status, '') AS wal_status,

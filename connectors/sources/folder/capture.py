@@ -10,7 +10,7 @@ Promises
 - A file is moved to `work/` before it is read, so nobody adds to it under its name meanwhile.
 - How far a file is read and the rows read are noted in one transaction: killed in the middle of a
   file, reading goes on behind the last row noted.
-- The same row dropped again is the same event (`folder_rows.py`); the same file dropped
+- The same row dropped again is the same event (`folder/rows.py`); the same file dropped
   again changes nothing.
 - A refused row holds back later rows of its case in the same file, if the settings say so; they go
   to the rest file with it.
@@ -38,9 +38,9 @@ from connectors.errors import SettingsError, SourceDownError
 from connectors.findings import Finding
 from connectors.source import Fault, RowOutcome
 from connectors.sources.captured import BOX, Found, write
-from connectors.sources.folder_reading import MOST_ENTRIES, FileFault, head, kind_of, records
-from connectors.sources.folder_report import report, rest, rest_name
-from connectors.sources.folder_rows import FileForm, RowReader
+from connectors.sources.folder.reading import MOST_ENTRIES, FileFault, head, kind_of, records
+from connectors.sources.folder.report import report, rest, rest_name
+from connectors.sources.folder.rows import FileForm, RowReader
 
 log = logging.getLogger(__name__)
 

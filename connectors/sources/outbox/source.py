@@ -1,4 +1,4 @@
-"""The outbox source: rows of an outbox table (`outbox_ddl.py`) become events.
+"""The outbox source: rows of an outbox table (`outbox/ddl.py`) become events.
 
     status    ready → accepted
                     → refused → (put right by people) ready, one attempt later, or dropped
@@ -22,7 +22,7 @@ from sqlalchemy import Connection
 
 from connectors.source import Fault, RowOutcome, SourceRow, SourceStatus
 from connectors.sources.database import SourceDatabase
-from connectors.sources.outbox_ddl import TABLE
+from connectors.sources.outbox.ddl import TABLE
 from connectors.strict_json import read_json
 from connectors.submit import Event
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.errors import SettingsError
-from connectors.sources.changes_mapping import EventMap
+from connectors.sources.changes.mapping import EventMap
 
 CASE: Final = "nrm_case_ref"  # label of the case's reference among a row's cells
 _PAGE: Final = 500

@@ -20,7 +20,7 @@ from connectors.commands.documents import event_of
 from connectors.errors import InvalidEventError
 from connectors.source import SCHEMA_REASONS, Fault, tellable
 from connectors.sources.captured import Found
-from connectors.sources.folder_reading import FileFault, Record
+from connectors.sources.folder.reading import FileFault, Record
 from connectors.sources.stating import CellError, instant_text, stated
 from schemas.registry import Schemas
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from connectors.agency.identity import made_anew, write_whole
 from connectors.sources.captured import BOX
-from connectors.sources.folder_reading import head, kind_of, slices
+from connectors.sources.folder.reading import head, kind_of, slices
 from connectors.strict_json import read_json
 
 _REPORT: Final = (

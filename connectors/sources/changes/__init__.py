@@ -1,0 +1,1 @@
+"""Rows of tables that the agency has, stated by a mapping file."""

@@ -1,0 +1,1 @@
+"""A table that the agency's own program writes events into."""
