@@ -56,16 +56,21 @@ class Times:
     def test_a_second_runner_beside_a_slow_one(self, bench: Bench) -> None:
         """One transaction takes long; meanwhile another runner starts. The effect is one."""
         bench.open()  # what is made once is there
+        claims, told = os.pipe()
         child = os.fork()
         if child == 0:
             try:
                 slow = claimed(bench)
+                os.write(told, b"claimed")
                 crash.point = lambda name: time.sleep(SLOW * (name == "before_sink_commit"))
                 slow.apply(at(NOW, identity(1)))
             except (FencedError, SinkDownError):
                 pass  # overtaken, or locked out: it has written nothing
             finally:
                 os._exit(0)
+        os.close(told)
+        with open(claims, "rb") as first:
+            assert first.read(7), "the slow one could not claim the sink"
         time.sleep(SLOW / 2)
         for _ in range(50):
             try:
