@@ -26,7 +26,7 @@ from consumers.notices import Notices
 from consumers.notices.settings import NoticeSettings, read_notices
 from hub.errors import NotReady
 from hub.home import Home
-from hub.scenario.local_postgres import free_port
+from hub.topics.local_ports import free_port
 from tests.work.office import ADULT, CHILD, Office, at
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw8UrCzdrhVYE="
