@@ -190,7 +190,7 @@ def test_reading_while_an_erasure_ends(keys_url: str, monkeypatch: pytest.Monkey
         made = hub.ensure([ANA, BEN, CLEO])
         monkeypatch.setattr(command._tables, "scrub", lambda: None)  # waits for the reader below
         command.shred(CLEO)
-        read = keystore._rows
+        read = keystore.wrapped_of
         erasing = [person("first"), person("second")]
 
         def rows(c: Cursor, subjects: Sequence[UUID]) -> list[tuple[bytes, bytes]]:
@@ -199,7 +199,7 @@ def test_reading_while_an_erasure_ends(keys_url: str, monkeypatch: pytest.Monkey
                 command.shred(erasing.pop())
             return found
 
-        monkeypatch.setattr(keystore, "_rows", rows)
+        monkeypatch.setattr(keystore, "wrapped_of", rows)
         assert hub.secrets([ANA, BEN]) == {ANA: made[ANA], BEN: made[BEN]}
         assert not erasing
 
