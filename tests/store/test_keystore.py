@@ -138,7 +138,7 @@ def test_several_are_erased_in_one_epoch(keys: KeyStore) -> None:
 
 
 def test_more_survivors_than_a_page(keys: KeyStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.store.keystore.PAGE", 7)
+    monkeypatch.setattr("hub.store.wrapped.PAGE", 7)
     made = keys.ensure([person(n) for n in range(50)])
     assert keys.shred(person(20)).survivors == 49
     del made[person(20)]
