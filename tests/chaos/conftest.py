@@ -13,7 +13,6 @@ from hub.topics.local_ports import free_port
 from tests.chaos.town import Town
 
 SERVERS = pytest.param("servers", marks=[pytest.mark.kafka, pytest.mark.postgres])
-Build = Callable[..., Town]
 
 
 @pytest.fixture(scope="module")
