@@ -1,8 +1,8 @@
 """Simulate lists exactly the decisions that another profile would have changed, and no other.
 
 Three judges apart from the code under test: the profile that was in force (nothing changes), the
-rules alone over the scenario's file under the other profile (no log, no fold:
-`tests/scenarios/rules_alone.py`), and a second hub that really had the other profile from its first event.
+rules alone over the scenario's file under the other profile (`tests/scenarios/rules_alone.py`: no
+log, no fold), and a second hub that really had the other profile from its first event.
 """
 
 from __future__ import annotations
