@@ -66,7 +66,7 @@ test-services: $(VENV)/.developer
 # Every tests/*/bench*.py and tests/*/soak*.py is a program, and finds what pytest's settings find.
 PATHS := PYTHONPATH=.:deploy/nrm-verify:deploy/fhir-server
 bench: $(VENV)/.developer
-	@for file in $$(ls tests/*/bench*.py tests/bench/[a-z]*.py 2>/dev/null | grep -v conftest | sort -u); do \
+	@for file in $$(ls tests/*/bench*.py); do \
 	  module=$$(echo "$${file%.py}" | tr / .); \
 	  echo "== $$module"; $(PATHS) $(BIN)/python -W ignore -m "$$module" || exit 1; done
 

@@ -1,8 +1,7 @@
 """Sink: where deliveries land at the partner, with what every sink promises.
 
-Two are shipped: `connectors/sql.py` (any table of an SQL database) and `connectors/jsonl.py`
-(a file). Others register under the entry point group `nrm_hub.sinks`, and pass
-`connectors/conformance.py`.
+Shipped are `connectors/sql.py`, `connectors/jsonl.py` and those of `connectors/kinds.py`. Others
+register under the entry point group `nrm_hub.sinks`. All pass `connectors/conformance/`.
 """
 
 from __future__ import annotations

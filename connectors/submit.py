@@ -17,8 +17,6 @@ Absent: any judgement whether the event may be stated or released. The hub decid
 from __future__ import annotations
 
 import hashlib
-import hmac
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,6 +26,7 @@ from uuid import UUID
 
 from connectors.agency.identity import AgencyIdentity
 from connectors.agency.outcomes import Outcome, read_outcomes
+from connectors.agency.split import Event, Noise, schema_of, split
 from connectors.agency.transport import Transport
 from connectors.errors import InvalidEventError, TransportDownError, UntrustedError
 from hub.crypto import signing
@@ -35,40 +34,9 @@ from hub.crypto.disclosure import Disclosure
 from hub.crypto.sealing import seal, sealing_key_id
 from hub.tlog import merkle
 from schemas import wire
-from schemas.avro import AvroError
-from schemas.registry import EventSchema, Routing, SchemaError, Schemas
+from schemas.registry import Schemas
 
-CASE_PSEUDONYM = "nc-"
-
-
-@dataclass(frozen=True)
-class Event:
-    """One thing an agency states about one person's case.
-
-    case, subject: the agency's references, or the pseudonyms the hub gave it (nc-…, ns-…).
-        `subject` may be left out where `case` is the agency's own reference, which then stands
-        for the person too: a case is one person's. With a pseudonym, give both as delivered.
-    data: values of the event's fields; dates and times as ISO 8601 text, times with their offset.
-    event_id: idempotency key; chosen at random when absent. Give one to make a retry after a
-        crash of your program safe, together with the same occurred_at and data.
-    corrects_type: RecordCorrected only: the type of the event it corrects.
-    """
-
-    type: str
-    case: str
-    data: Mapping[str, Any]
-    subject: str | None = None
-    event_id: UUID | None = None
-    occurred_at: datetime | None = None
-    corrects_type: str | None = None
-
-    def settled(self, now: datetime) -> Event:
-        """With an id and a time, for good. Keep this one if you may have to publish it again."""
-        return replace(
-            self,
-            event_id=self.event_id or UUID(bytes=secrets.token_bytes(16), version=4),
-            occurred_at=self.occurred_at or now,
-        )
+__all__ = ["Event", "Limits", "Prepared", "Publisher"]
 
 
 @dataclass(frozen=True)
@@ -186,9 +154,9 @@ class Publisher:
             event.occurred_at.astimezone(UTC)
         except OverflowError:  # which nobody could read again: the hub neither
             raise InvalidEventError(index, event.type, "occurred_at", "not_an_instant") from None
-        schema = self._schema(index, event.type)
-        bodies = self._split(index, event, schema)
-        noise = _Noise(self._identity.salt_secret, event, schema.schema_id, bodies)
+        schema = schema_of(self._schemas, index, event.type)
+        bodies = split(self._schemas, schema, index, event)
+        noise = Noise(self._identity.salt_secret, event, schema.schema_id, bodies)
         compartments = {
             name: (noise.draw(16, f"salt {name}"), body) for name, body in bodies.items()
         }
@@ -215,48 +183,6 @@ class Publisher:
         }
         size = len(header) + sum(len(body) + 48 for body in bodies.values())
         return _Made(header, event.event_id, submitted, size + 32 * len(disclosure.padding))
-
-    def _schema(self, index: int, event_type: str) -> EventSchema:
-        try:
-            return self._schemas.by_type(event_type)
-        except KeyError:
-            raise InvalidEventError(
-                index, event_type, "type", "is not an event type this version knows"
-            ) from None
-
-    def _split(self, index: int, event: Event, schema: EventSchema) -> dict[str, bytes]:
-        if event.subject is None and event.case.startswith(CASE_PSEUDONYM):
-            raise InvalidEventError(
-                index, event.type, "subject", "is needed: give the subject_ref of that case_ref"
-            )
-        routing = Routing(event.case, event.subject or event.case, schema.addressed(event.data))
-        try:
-            return schema.split(
-                dict(event.data),
-                routing=routing,
-                corrected_category=self._corrected_category(index, event),
-            )
-        except SchemaError as wrong:
-            raise InvalidEventError(index, event.type, wrong.field, wrong.reason) from None
-        except AvroError as wrong:
-            raise InvalidEventError(index, event.type, "", str(wrong)) from None
-        except ValueError as wrong:  # a reference that is no proper text
-            raise InvalidEventError(index, event.type, "case or subject", str(wrong)) from None
-
-    def _corrected_category(self, index: int, event: Event) -> str | None:
-        if event.type != "RecordCorrected":
-            return None
-        if event.corrects_type is None:
-            raise InvalidEventError(
-                index, event.type, "corrects_type", "is needed: the type of the corrected event"
-            )
-        name = event.data.get("field")
-        for known in self._schema(index, event.corrects_type).fields:
-            if known.name == name:
-                return known.category
-        raise InvalidEventError(
-            index, event.type, "field", f"{event.corrects_type} has no field {name!r}"
-        )
 
     def _grouped(self, made: Sequence[_Made]) -> Iterator[list[_Made]]:
         batch: list[_Made] = []
@@ -354,30 +280,3 @@ class Publisher:
                     found.update({i: replace(outcome, event_id=i) for i in mine})
                 elif batch.digests.get(outcome.event_id) == outcome.digest:
                     found[outcome.event_id] = outcome
-
-
-class _Noise:
-    """Salts and padding of one event: HMAC-SHA-256 of everything the event says.
-
-    Everything, so that two versions of an event never share a salt: comparing their commitments
-    would tell which compartments are equal.
-    """
-
-    def __init__(
-        self, secret: bytes, event: Event, schema_id: bytes, bodies: Mapping[str, bytes]
-    ) -> None:
-        assert event.event_id is not None
-        said = hmac.new(secret, event.event_id.bytes + schema_id, "sha256")
-        for name in sorted(bodies):
-            label = name.encode()
-            said.update(len(label).to_bytes(4, "big") + label)
-            said.update(len(bodies[name]).to_bytes(4, "big") + bodies[name])
-        self._key = said.digest()
-
-    def draw(self, size: int, purpose: str) -> bytes:
-        label = purpose.encode()
-        blocks = range((size + 31) // 32)
-        stream = b"".join(
-            hmac.digest(self._key, block.to_bytes(4, "big") + label, "sha256") for block in blocks
-        )
-        return stream[:size]

@@ -13,18 +13,8 @@ from uuid import UUID
 
 from hub.domain.case import CaseEvent
 from hub.domain.policy import PolicyProfile
-from hub.domain.work import (
-    AUDITOR,
-    DONE,
-    KINDS,
-    MOOT,
-    OFFICES,
-    OPEN,
-    WAITING,
-    WorkItem,
-    item_id,
-    owner_word,
-)
+from hub.domain.work import DONE, MOOT, OPEN, WAITING, WorkItem, item_id
+from hub.domain.work_kinds import AUDITOR, KINDS, OFFICES, owner_word
 from hub.membership.agencies import Agencies
 from hub.store.work import WorkRows
 

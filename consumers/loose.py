@@ -18,7 +18,8 @@ from consumers.items import Items, loose_id
 from hub.domain.case import CaseEvent
 from hub.domain.parties import HUB_ROLE
 from hub.domain.timers import end_of
-from hub.domain.work import DONE, KINDS, OPEN, WAITING
+from hub.domain.work import DONE, OPEN, WAITING
+from hub.domain.work_kinds import KINDS
 from hub.store import events as stored
 from schemas import wire
 from schemas.avro import AvroError

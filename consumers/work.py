@@ -24,12 +24,8 @@ from hub.domain.agenda import Look, follow
 from hub.domain.case import Case, CaseEvent
 from hub.domain.policy import PolicyProfile
 from hub.domain.settlement import Settlement
-from hub.domain.work import (
-    KINDS,
-    OPERATOR,
-    WorkItem,
-    item_id,
-)
+from hub.domain.work import WorkItem, item_id
+from hub.domain.work_kinds import KINDS, OPERATOR
 from hub.membership.agencies import Agencies
 from hub.recording.accepted import case_event
 from hub.recording.cases import fold

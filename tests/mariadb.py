@@ -22,7 +22,8 @@ from typing import Any
 import pymysql
 import pytest
 
-from hub.scenario.local_postgres import free_port, other_user
+from hub.scenario.local_postgres import other_user
+from hub.topics.local_ports import free_port
 from tests.certificates import Authority
 
 

@@ -1,9 +1,9 @@
 """The key of one comparison: sealed to the partner, signed by the hub, in a small JSON file.
 
-Under it both sides turn the content of a partner's tables into digests (`row_digest.py`). The hub
-makes it, for one partner and the state after one delivery. Whoever carries the file cannot read the
-key; a partner uses none that its hub has not signed, since with a key of somebody else's choosing
-its digests could be tried out.
+Under it both sides turn the content of a partner's tables into digests
+(`connectors/tables/row_digest.py`). The hub makes it, for one partner and the state after one
+delivery. Whoever carries the file cannot read the key; a partner uses none that its hub has not
+signed, since with a key of somebody else's choosing its digests could be tried out.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Events in a file, for `publish`: JSON (one event or a list) or JSON Lines.
 
     {"type": "CaseOpened", "case": "2026-0042", "data": {…}}
-    and if wanted: subject, event_id, occurred_at, corrects_type (see connectors/submit.py)
+    and if wanted: subject, event_id, occurred_at, corrects_type (see connectors/agency/split.py)
 
 An event without its own id or time gets them once, and they are kept beside the file
 (`FILE.published.json`: ids, times and a digest of each entry, nothing of their content) before

@@ -12,7 +12,8 @@ from connectors.sink import Batch, RecallPolicy, Sink
 from schemas.registry import Schemas
 
 POINTS = ("before_remote", "after_remote", "before_sink_commit", "after_sink_commit")
-"""Every crash point of the sinks over `landing.py` and `remote.py`; not every sink passes all."""
+"""Every crash point of the sinks over `connectors/landing.py` and `connectors/remote/`; not every
+sink passes all."""
 
 
 class Bench(Protocol):

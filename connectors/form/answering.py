@@ -9,9 +9,10 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 from uuid import UUID
 
+from connectors.agency.split import CASE_PSEUDONYM
 from connectors.form.asking import SCOPE_ROWS, Asked, asked_of
 from connectors.sources.stating import CellError, stated
-from connectors.submit import CASE_PSEUDONYM, Event
+from connectors.submit import Event
 from schemas.compartments import SchemaError
 from schemas.event import EventSchema
 from schemas.registry import Schemas

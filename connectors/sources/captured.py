@@ -73,7 +73,8 @@ class Capture(Protocol):
     anybody's doing. unread: rows and files that could not be read since it was opened.
     """
 
-    unread: int
+    @property
+    def unread(self) -> int: ...
 
     def prepare(self, db: Connection) -> None: ...
 

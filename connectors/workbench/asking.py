@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from connectors.workbench.proposing import Line, Proposal, TableProposal
+from connectors.workbench.proposing import Proposal, TableProposal
+from connectors.workbench.scoring import Line
 from connectors.workbench.writing import source_text
 
 HELP = "Enter take, n leave out, o another field, a all of this table, s skip it, q stop"

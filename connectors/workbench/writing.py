@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from connectors.workbench.codes import Translation
 from connectors.workbench.events_told import OCCURRED
-from connectors.workbench.proposing import Line, Proposal, TableProposal
+from connectors.workbench.proposing import Proposal, TableProposal
+from connectors.workbench.scoring import Line
 
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from hub.domain.work import KINDS
+from hub.domain.work_kinds import KINDS
 
 OPENED, OVERDUE = "opened", "overdue"
 PHASES = (OPENED, OVERDUE)

@@ -21,7 +21,7 @@ from fastapi import APIRouter, Path, Request, Response
 from connectors.agency.enrolment import fingerprint
 from connectors.agency.http import HUB_MESSAGE
 from consumers.receipts import ReceiptError
-from hub.api import examples
+from hub.api import examples, open_examples
 from hub.api.desk import Desk
 from hub.api.models import HubIdentity, SchemaList
 from hub.api.problems import Problem
@@ -108,7 +108,7 @@ def public_calls(desk: Desk) -> APIRouter:
     calls = APIRouter(prefix="/v1", tags=["public"])
     hub = desk.hub
 
-    @calls.get("/hub", response_model=HubIdentity, **examples.HUB)
+    @calls.get("/hub", response_model=HubIdentity, **open_examples.HUB)
     async def hub_identity(request: Request) -> Any:
         """Which hub this is. For comparing; what an agency trusts comes with its approval."""
         desk.public(request)
@@ -131,13 +131,13 @@ def public_calls(desk: Desk) -> APIRouter:
             "log_verifier": str(hub.checkpoints.verifier),
         }
 
-    @calls.get("/schemas", response_model=SchemaList, **examples.SCHEMAS)
+    @calls.get("/schemas", response_model=SchemaList, **open_examples.SCHEMAS)
     async def schemas(request: Request) -> Any:
         """Every event type's current schema, and the schemas of what travels."""
         desk.public(request)
         return _schema_list()
 
-    @calls.get("/schemas/{schema_id}", **examples.SCHEMA)
+    @calls.get("/schemas/{schema_id}", **open_examples.SCHEMA)
     async def schema(
         request: Request,
         schema_id: Annotated[

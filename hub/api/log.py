@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request, Response
 
-from hub.api import examples
+from hub.api import open_examples
 from hub.api.desk import Desk
 from hub.api.problems import Problem
 from hub.tlog.tiles import WIDTH, Tile, TileError, tile_bytes
@@ -35,7 +35,7 @@ def log_calls(desk: Desk) -> APIRouter:
         if not hub.witnesses.settings.public:
             raise Problem("not_found")
 
-    @calls.get("/checkpoint", **examples.CHECKPOINT)
+    @calls.get("/checkpoint", **open_examples.CHECKPOINT)
     async def checkpoint(request: Request) -> Response:
         """The newest checkpoint, with the cosignatures of the hub's witnesses.
 
@@ -55,7 +55,7 @@ def log_calls(desk: Desk) -> APIRouter:
         headers = {"Cache-Control": f"public, max-age={int(FRESH)}"}
         return Response(shown[1][1].encode(), headers=headers, media_type=CHECKPOINT_TYPE)
 
-    @calls.get("/tile/{path:path}", **examples.TILE)
+    @calls.get("/tile/{path:path}", **open_examples.TILE)
     async def tile(
         request: Request,
         path: Annotated[

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import JSONResponse
 
 from consumers.checkpoints import LATE
-from hub.api import examples
+from hub.api import open_examples
 from hub.api.desk import Desk
 from hub.api.metrics import Metrics, uncovered_seconds
 from hub.api.models import Alive
@@ -31,13 +31,13 @@ def health_calls(desk: Desk) -> APIRouter:
     calls = APIRouter(tags=["operator"])
     last: tuple[float, dict[str, Any]] = (float("-inf"), {})
 
-    @calls.get("/healthz", response_model=Alive, **examples.ALIVE)
+    @calls.get("/healthz", response_model=Alive, **open_examples.ALIVE)
     async def healthz(request: Request) -> Any:
         """The process answers. Restart it if this does not."""
         desk.public(request)
         return {"alive": True}
 
-    @calls.get("/readyz", **examples.READY)
+    @calls.get("/readyz", **open_examples.READY)
     async def readyz(request: Request) -> Response:
         """Whether the hub can do its work. Do not restart for this: look at what is away."""
         nonlocal last
@@ -53,7 +53,7 @@ def metrics_calls(desk: Desk, metrics: Metrics) -> APIRouter:
     """What Prometheus scrapes."""
     calls = APIRouter(tags=["operator"])
 
-    @calls.get("/metrics", **examples.METRICS)
+    @calls.get("/metrics", **open_examples.METRICS)
     async def scrape(request: Request) -> Response:  # noqa: ARG001
         """Counters and gauges; recipients under opaque references."""
         text = await desk.looking(metrics.text)

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request, Response
 
-from hub.api import examples
+from hub.api import open_examples
 from hub.api.bodies import check_declared, read_body
 from hub.api.desk import Desk
 from schemas.confluent import CONTENT_TYPE, LONGEST_BODY, ConfluentRegistry
@@ -36,7 +36,7 @@ def schema_registry_calls(desk: Desk) -> APIRouter:
         answer = await desk.working(lambda: _registry().answer(request.method, path, body, query))
         return Response(answer.body, status_code=answer.status, media_type=CONTENT_TYPE)
 
-    @calls.get("/{path:path}", **examples.REGISTRY_GET)
+    @calls.get("/{path:path}", **open_examples.REGISTRY_GET)
     async def look(request: Request, path: Asked) -> Response:
         """Partner schemas by id, subject and version, with Confluent's paths and error codes.
 
@@ -47,7 +47,7 @@ def schema_registry_calls(desk: Desk) -> APIRouter:
         desk.public(request)
         return await answered(request, path, b"")
 
-    @calls.post("/{path:path}", **examples.REGISTRY_POST)
+    @calls.post("/{path:path}", **open_examples.REGISTRY_POST)
     async def ask(request: Request, path: Asked) -> Response:
         """Is this schema there (`subjects/{subject}`), and could a reader go on with it
         (`compatibility/subjects/{subject}/versions/{version}`)? Nothing can be registered.

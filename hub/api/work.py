@@ -18,7 +18,8 @@ from hub.api.models import WorkItems
 from hub.api.problems import Problem
 from hub.domain.agenda.sight import sees
 from hub.domain.parties import Party
-from hub.domain.work import KINDS, MOOT, OPEN, WorkItem
+from hub.domain.work import MOOT, OPEN, WorkItem
+from hub.domain.work_kinds import KINDS
 from hub.errors import Refused
 from hub.exchange import Exchange
 from hub.hub import Hub

@@ -62,7 +62,6 @@ class WalkedCases:
         self._most = most
         self._cases: OrderedDict[UUID, Case] = OrderedDict()
         self._events = 0
-        self.refolded = 0
 
     def begin(self, case_id: UUID, subject: UUID) -> Case:
         """A case whose first event is about to be taken."""
@@ -74,7 +73,6 @@ class WalkedCases:
         case = self._cases.get(case_id)
         if case is None:
             case = self._cases[case_id] = fold(_until(self._log, case_id, position), self._secrets)
-            self.refolded += 1
             self._events += len(case.events)
         self._cases.move_to_end(case_id)
         return case

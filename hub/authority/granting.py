@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from hub.authority import viewers as signed
-from hub.authority.officers import Officer, OfficerKey, Officers
-from hub.authority.publication import officers_of
+from hub.authority.acts import Acts, officers_of, reasoned, second, signing
+from hub.authority.officers import OfficerKey, Officers
 from hub.authority.viewers import (
     ALPHABET,
     HALF,
@@ -32,14 +32,7 @@ from hub.exchange import Exchange
 from hub.membership.agencies import Agencies
 from hub.recording.draft import Draft, stream_id
 from hub.store import events as stored
-from hub.store.events import StoreEvent
 from hub.store.log import HubLog
-
-NO_OFFICERS: Final = (
-    "nobody can be granted the console before there are two officers: each runs "
-    "nrm-hub officer create, then the operator nrm-hub officer admit with both requests"
-)
-MOST_REASON: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +58,7 @@ class Granting:
     def __init__(self, exchange: Exchange, hub: str) -> None:
         self._exchange = exchange
         self._hub = hub
+        self._acts = Acts(exchange, hub)
 
     def viewers(self) -> Viewers:
         return viewers_of(self._exchange.log, self._hub)
@@ -78,13 +72,14 @@ class Granting:
         code = signed.hashed(half) if half else b""
 
         def work(draft: Draft) -> int:
-            by = self._officer(officer, draft.next_position)
+            by = signing(self._officers(), officer, draft.next_position)
             known = self.viewers()
             self._free(known, grant, self._exchange.agencies)
             base = known.base(grant.viewer)
             payload = signed.proposal(self._hub, grant, code, base, by.name)
-            return self._add(
+            return self._acts.record(
                 draft,
+                "viewers",
                 stored.ViewerProposed,
                 viewer=grant.viewer,
                 role=grant.role,
@@ -106,25 +101,17 @@ class Granting:
         half = _half()
 
         def work(draft: Draft) -> tuple[int, Proposed]:
-            by = self._officer(officer, draft.next_position)
+            officers = self._officers()
+            by = signing(officers, officer, draft.next_position)
             known = self.viewers()
             proposed = self.open_proposal(position, known)
-            first = self._officers().get(proposed.by_key)
-            if first is None or not first.valid_at(draft.next_position):
-                raise Refused(
-                    0,
-                    "proposer_revoked",
-                    f"{proposed.by}'s key was revoked: let another officer propose it",
-                )
-            if first.name == by.name or first.key_id == by.key_id:
-                raise Refused(
-                    0, "same_person", f"{by.name} proposed it; another officer has to approve"
-                )
+            second(officers, by, proposed.by, proposed.by_key, draft.next_position)
             self._free(known, proposed.grant, self._exchange.agencies)
             code = signed.hashed(half) if proposed.grant.how == PASSKEY else b""
             payload = signed.approval(self._hub, proposed, code, by.name)
-            at = self._add(
+            at = self._acts.record(
                 draft,
+                "viewers",
                 stored.ViewerGranted,
                 viewer=proposed.grant.viewer,
                 proposal=proposed.position,
@@ -157,11 +144,10 @@ class Granting:
 
     def revoke(self, viewer: str, officer: OfficerKey, reason: str) -> int:
         """End a grant, or take back what waits for a second officer. Raises Refused."""
-        if not reason.strip() or len(reason) > MOST_REASON:
-            raise Refused(0, "reason_needed", "say why, in 1 to 500 characters: --reason")
+        reasoned(reason)
 
         def work(draft: Draft) -> int:
-            by = self._officer(officer, draft.next_position)
+            by = signing(self._officers(), officer, draft.next_position)
             known = self.viewers()
             gone = known.standing.get(viewer)
             waiting = [
@@ -175,8 +161,9 @@ class Granting:
                 )
             granted = gone.position if gone is not None else waiting[-1].position
             payload = signed.revocation(self._hub, viewer, granted, reason, by.name)
-            return self._add(
+            return self._acts.record(
                 draft,
+                "viewers",
                 stored.ViewerRevoked,
                 viewer=viewer,
                 granted=granted,
@@ -202,8 +189,9 @@ class Granting:
                 raise Refused(0, "code_not_valid", CODE_NOT_VALID)
             if credential in known.passkeys:
                 raise Refused(0, "passkey_known", "this passkey is registered already")
-            self._add(
+            self._acts.record(
                 draft,
+                "viewers",
                 stored.ViewerPasskeyAdded,
                 viewer=granted.grant.viewer,
                 granted=granted.position,
@@ -259,19 +247,6 @@ class Granting:
     def _officers(self) -> Officers:
         return officers_of(self._exchange.log, self._hub)
 
-    def _officer(self, officer: OfficerKey, position: int) -> Officer:
-        known = self._officers()
-        if not len(known):
-            raise Refused(0, "no_officers", NO_OFFICERS)
-        found = known.get(officer.key.key_id)
-        if found is None or found.public != officer.key.public or found.name != officer.name:
-            raise Refused(
-                0, "unknown_officer", "this key is not an officer's here: officer admit it"
-            )
-        if not found.valid_at(position):
-            raise Refused(0, "revoked_officer", f"the key of {found.name} was revoked")
-        return found
-
     def _free(self, known: Viewers, grant: Grant, agencies: Agencies) -> None:
         if grant.viewer in known.standing:
             raise Refused(
@@ -282,17 +257,6 @@ class Granting:
         other = known.by_account(grant.issuer, grant.subject) if grant.issuer else None
         if other is not None:
             raise Refused(0, "account_taken", f"this account is {other.grant.viewer}'s already")
-
-    def _add(self, draft: Draft, kind: type[StoreEvent], **fields: Any) -> int:
-        where = stream_id("viewers", self._hub)
-        return draft.add(
-            kind(
-                originator_id=where,
-                originator_version=self._exchange.version_of(draft, where) + 1,
-                timestamp=draft.now,
-                **fields,
-            )
-        )
 
 
 CODE_NOT_VALID: Final = (

@@ -48,7 +48,6 @@ class InForce:
     document: bytes
     proposal: Proposal | None = None
     approved_by: str = ""
-    approved_key: bytes = b""
 
 
 @dataclass
@@ -96,7 +95,6 @@ class Proposals:
             event.document,
             self.proposals.get(approved.proposal),
             approved.by,
-            approved.by_key,
         )
 
     @property

@@ -18,7 +18,8 @@ from typing import Any
 
 from hub.authority import officers as signed
 from hub.authority import profiles
-from hub.authority.officers import TWO, Candidate, Officer, OfficerKey, Officers
+from hub.authority.acts import Acts, officers_of, reasoned, second, signing
+from hub.authority.officers import TWO, Candidate, OfficerKey, Officers
 from hub.authority.proposals import APPROVED, STALE, Proposal, Proposals
 from hub.crypto.envelope import EnvelopeError
 from hub.domain.policy import PolicyProfile
@@ -26,11 +27,9 @@ from hub.errors import Inconsistent, Refused
 from hub.exchange import Exchange
 from hub.recording.draft import Draft, stream_id
 from hub.store import events as stored
-from hub.store.events import StoreEvent
 from hub.store.log import HubLog
 
 SHORTEST = 8  # digits of a digest that are enough to name a proposal
-NO_OFFICERS = "no officers yet; two or more persons run: nrm-hub officer create, then officer admit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +39,6 @@ class Admission:
     name: str
     position: int | None
     vouched: tuple[str, ...] = ()
-
-
-def officers_of(log: HubLog, hub: str) -> Officers:
-    """The officers on record."""
-    found = Officers()
-    for one in log.stream(stream_id("officers", hub)):
-        found.apply(one.position, one.event)
-    return found
 
 
 def proposals_of(log: HubLog, hub: str) -> Proposals:
@@ -64,6 +55,7 @@ class Publication:
     def __init__(self, exchange: Exchange, hub: str) -> None:
         self._exchange = exchange
         self._hub = hub
+        self._acts = Acts(exchange, hub)
 
     def officers(self) -> Officers:
         return officers_of(self._exchange.log, self._hub)
@@ -113,9 +105,9 @@ class Publication:
                 raise Refused(
                     0, "officer_exists", f"{asked.name} has a valid key: revoke it, or rename"
                 )
-            by = _signing(known, officer, position)
+            by = signing(known, officer, position)
             if by.name not in known.vouched(asked.key_id, position):
-                self._add(
+                self._acts.record(
                     draft,
                     "officers",
                     stored.OfficerVouched,
@@ -134,7 +126,7 @@ class Publication:
         return self._exchange.commit(work)
 
     def _admit(self, draft: Draft, asked: Candidate, vouched: tuple[str, ...]) -> Admission:
-        position = self._add(
+        position = self._acts.record(
             draft,
             "officers",
             stored.OfficerAdmitted,
@@ -152,7 +144,7 @@ class Publication:
         def work(draft: Draft) -> int:
             known = self.officers()
             position = draft.next_position
-            by = _signing(known, officer, position)
+            by = signing(known, officer, position)
             gone = known.named(name, position)
             if gone is None:
                 raise Refused(0, "unknown_officer", f"no officer {name}; see: nrm-hub officer list")
@@ -160,7 +152,7 @@ class Publication:
                 raise Refused(
                     0, "last_officers", "two must remain, or nothing can be published: admit first"
                 )
-            return self._add(
+            return self._acts.record(
                 draft,
                 "officers",
                 stored.OfficerRevoked,
@@ -181,11 +173,10 @@ class Publication:
         document = profiles.written(profile)
         version = PolicyProfile.from_document(profile).version
         digest = sha256(document).digest()
-        if not reason.strip() or len(reason) > 500:
-            raise Refused(0, "reason_needed", "say why, in 1 to 500 characters: --reason")
+        reasoned(reason)
 
         def work(draft: Draft) -> int:
-            by = _signing(self.officers(), officer, draft.next_position)
+            by = signing(self.officers(), officer, draft.next_position)
             known = self._known()
             if digest == known.current.digest:
                 raise Refused(0, "same_profile", "this very document is in force already")
@@ -197,7 +188,7 @@ class Publication:
                 )
             base = known.current
             ballot = signed.Ballot(self._hub, version, digest, base.digest, base.position)
-            return self._add(
+            return self._acts.record(
                 draft,
                 "policy",
                 stored.PolicyProposed,
@@ -228,22 +219,12 @@ class Publication:
         def work(draft: Draft) -> int:
             officers, known = self.officers(), self._known()
             position = draft.next_position
-            by = _signing(officers, officer, position)
+            by = signing(officers, officer, position)
             proposal = self._open(known, digest)
-            proposer = officers.get(proposal.by_key)
-            if proposer is None or not proposer.valid_at(position):
-                raise Refused(
-                    0,
-                    "proposer_revoked",
-                    f"{proposal.by}'s key was revoked: let another propose it",
-                )
-            if proposer.name == by.name or proposer.key_id == by.key_id:
-                raise Refused(
-                    0, "same_person", f"{by.name} proposed it; another officer has to approve"
-                )
+            second(officers, by, proposal.by, proposal.by_key, position)
             PolicyProfile.from_document(json.loads(proposal.document))  # this program may be newer
             ballot = proposal.ballot(self._hub)
-            self._add(
+            self._acts.record(
                 draft,
                 "policy",
                 stored.PolicyApproved,
@@ -254,7 +235,7 @@ class Publication:
                 by_key=by.key_id,
                 statement=ballot.approve(proposal.by, officer),
             )
-            return self._add(
+            return self._acts.record(
                 draft,
                 "policy",
                 stored.PolicyPublished,
@@ -290,33 +271,9 @@ class Publication:
             raise Inconsistent("no policy profile is recorded; this store was never initialised")
         return known
 
-    def _add(self, draft: Draft, stream: str, kind: type[StoreEvent], **fields: Any) -> int:
-        """Append one event to a stream of this hub; returns its position."""
-        where = stream_id(stream, self._hub)
-        return draft.add(
-            kind(
-                originator_id=where,
-                originator_version=self._exchange.version_of(draft, where) + 1,
-                timestamp=draft.now,
-                **fields,
-            )
-        )
-
 
 def _candidate(request: bytes) -> Candidate:
     try:
         return signed.read_request(request)
     except EnvelopeError as wrong:
         raise Refused(0, "bad_request", f"{wrong}; ask for it again: officer create") from None
-
-
-def _signing(known: Officers, officer: OfficerKey, position: int) -> Officer:
-    """The officer on record whose key this is. Raises Refused."""
-    if not len(known):
-        raise Refused(0, "no_officers", NO_OFFICERS)
-    found = known.get(officer.key.key_id)
-    if found is None or found.public != officer.key.public or found.name != officer.name:
-        raise Refused(0, "unknown_officer", "this key is not an officer's here: officer admit it")
-    if not found.valid_at(position):
-        raise Refused(0, "revoked_officer", f"the key of {found.name} was revoked")
-    return found

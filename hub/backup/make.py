@@ -32,7 +32,6 @@ class Made:
     checkpoint: int
     digest: str
     persons: int | None
-    recovery_copy: Path | None
 
 
 def make_backup(
@@ -83,7 +82,7 @@ def make_backup(
         if recovery_to is not None:
             secrets.recovery.keep_copy(recovery_to)
     digest = made.write(to, keys.signing)  # last: a folder without a manifest is no backup
-    return Made(head, made.checkpoint, digest, persons, recovery_to)
+    return Made(head, made.checkpoint, digest, persons)
 
 
 def root_of(log: HubLog) -> bytes:

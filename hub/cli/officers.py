@@ -103,7 +103,7 @@ def list_(home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
     Example: nrm-hub officer list --home hub-home
     """
     from connectors.agency.enrolment import fingerprint
-    from hub.authority.publication import officers_of
+    from hub.authority.acts import officers_of
     from hub.home import Home
     from hub.hub import Reading
 

@@ -94,7 +94,7 @@ def show(item: Item, home: HubHome = HUB_HOME, json_: AsJson = False) -> None:
 
     Example: nrm-hub work show 3fa29c0b7d11 --home hub-home
     """
-    from hub.domain.work import KINDS
+    from hub.domain.work_kinds import KINDS
     from hub.home import Home
     from hub.hub import Reading
 

@@ -97,14 +97,6 @@ class ConsentRecord:
         """Whether a person should look at it: somebody noted that it may not have been free."""
         return any(one.facts.get("coercion_risk") in RISKY for one in self.statements)
 
-    @property
-    def ever_named(self) -> tuple[str, ...]:
-        """Agencies some statement named, in the scope now or not."""
-        found: set[str] = set(self.scope)
-        for one in self.statements:
-            found.update(one.facts.get("scope") or ())
-        return tuple(sorted(found))
-
 
 def records(
     case_ref: str,

@@ -16,7 +16,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-from hub.domain import timers, window, work
+from hub.domain import timers, window, work_kinds
 from schemas import codelists
 from schemas.registry import Schemas
 
@@ -264,7 +264,7 @@ def _timers(part: str, value: object) -> Iterator[Finding]:
 
 
 def _work(part: str, value: object) -> Iterator[Finding]:
-    """Owners of work items likewise (`hub/domain/work.py`)."""
+    """Owners of work items likewise (`hub/domain/work_kinds.py`)."""
     if not isinstance(value, Mapping):
         yield Finding("wrong_form", part, "give kind of work item → owner")
         return
@@ -272,7 +272,7 @@ def _work(part: str, value: object) -> Iterator[Finding]:
         if not isinstance(owner, str):
             yield Finding("bad_work", f"{part}/{kind}", "give one role or one of docs/work.md")
             continue
-        wrong = work.check({kind: owner}, dict.fromkeys(roles()))
+        wrong = work_kinds.check({kind: owner}, dict.fromkeys(roles()))
         if wrong is not None:
             told = wrong.removeprefix(f"{kind}: ").removeprefix(f"{kind} ")
             yield Finding("bad_work", f"{part}/{kind}", told)

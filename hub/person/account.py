@@ -92,7 +92,6 @@ class Emergency:
     asked: tuple[str, ...]
     got: set[str] = field(default_factory=set)
     review: str = NONE
-    reviewed_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -195,7 +194,6 @@ class _Folding:
             reviewed = self._emergencies.get(str(facts.get("invocation_event_id")))
             if reviewed is not None:
                 reviewed.review = str(facts.get("outcome"))
-                reviewed.reviewed_at = event.at
         elif event.type == "SubjectRequestDecided" and facts.get("action") == "key_destroyed":
             self.account.erased_at.append(event.at)
         elif event.type == "RecallAnswered":

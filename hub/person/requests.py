@@ -31,7 +31,6 @@ class Request:
     due_on: date | None
     extended: bool = False
     decided_at: datetime | None = None
-    decided_by: str = ""
     outcome: str = ""
     exemption: str = "none"
     action: str = "none"
@@ -63,7 +62,7 @@ def requests(messages: Iterable[Message], *, answer_days: int = 30) -> list[Requ
             known = found.get(request_id)
             if known is None:
                 known = found[request_id] = Request(request_id, "", None, "", None)
-            known.decided_at, known.decided_by = at, agency
+            known.decided_at = at
             known.outcome = str(facts.get("outcome") or "")
             known.exemption = str(facts.get("exemption") or "none")
             known.action = str(facts.get("action") or "none")

@@ -12,7 +12,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from hub.errors import HubError
+from hub.topics.local_ports import free_port
 
 _START_SECONDS: Final = 60.0
 
@@ -162,10 +162,3 @@ def other_user(name: str = "postgres") -> str | None:
 
     names = {entry.pw_name for entry in pwd.getpwall()}
     return name if name in names else "nobody"
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody uses just now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

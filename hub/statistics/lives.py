@@ -62,7 +62,6 @@ class Feedback:
     on: date
     kind: str
     about_role: str
-    anonymous: bool = False
     result: str = "open"
 
 
@@ -87,7 +86,6 @@ class Life:
     accepted: date | None = None  # referral accepted by a competent authority
     rg: Decision | None = None
     cg: Decision | None = None
-    reconsidering: str = ""  # decision under reconsideration: rg, cg
     recovery: date | None = None
     recovery_change: str = ""  # latest
     disqualified: bool = False
@@ -224,11 +222,7 @@ class Life:
     def _conclusive_grounds(self, fact: Fact) -> None:
         self.cg = _decided(self.cg, fact)
 
-    def _reconsider(self, fact: Fact) -> None:
-        self.reconsidering = str(fact.plain.get("decision_ref"))
-
     def _reconsidered(self, fact: Fact) -> None:
-        self.reconsidering = ""
         decision = self.cg if fact.plain.get("decision_ref") == "cg" else self.rg
         if decision is not None and fact.plain.get("outcome") == "overturned":
             decision.outcome = "positive"
@@ -325,7 +319,6 @@ _CHANGES: Mapping[str, Callable[[Life, Fact], None]] = {
     "ReferralEnded": Life._ended,
     "ReasonableGroundsDecided": Life._reasonable_grounds,
     "ConclusiveGroundsDecided": Life._conclusive_grounds,
-    "ReconsiderationRequested": Life._reconsider,
     "ReconsiderationDecided": Life._reconsidered,
     "RecoveryPeriodStarted": Life._recovery_started,
     "RecoveryPeriodChanged": Life._recovery_changed,

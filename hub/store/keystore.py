@@ -34,21 +34,19 @@ from typing import Self
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hub.crash import point
 from hub.errors import HubError
 from hub.store.epoch import EpochFile
-from hub.store.errors import StoreCorrupt, StoreRefused
+from hub.store.errors import StoreRefused
 from hub.store.keytables import KeyTables, PostgresKeyTables, SQLiteKeyTables
 from hub.store.location import split_parameter, split_schema, sqlite_path
 from hub.store.recovery import KeyBackup, Recovery, RecoveryFile
 from hub.store.tables import Cursor
+from hub.store.wrapped import NONCE, KeyState, read_state, unwrap, wrap, wrapped_after, wrapped_of
 
 SECRET = 32
-NONCE = 12
-PAGE = 5000
 CACHED = 100_000
 
 
@@ -74,13 +72,6 @@ class ShredReport:
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    store: bytes
-    epoch: int
-    generation: int
-
-
 class KeyStore:
     """Safe to share between threads. Open one per process."""
 
@@ -98,7 +89,7 @@ class KeyStore:
         self._randomness = randomness
         self._room = cached
         self._lock = RLock()
-        self._state = _State(b"", 0, -1)
+        self._state = KeyState(b"", 0, -1)
         self._aead: AESGCM | None = None
         self._known: OrderedDict[UUID, bytes] = OrderedDict()
         self._erased: frozenset[UUID] = frozenset()
@@ -181,7 +172,7 @@ class KeyStore:
                     self._see(c)
                     if gone := self._erased.intersection(subjects):
                         raise SubjectErased(gone)
-                    found = self._open_rows(_rows(c, list(subjects)))
+                    found = self._open_rows(wrapped_of(c, list(subjects)))
                     made = {one: self._randomness(SECRET) for one in subjects if one not in found}
                     c.executemany(
                         "INSERT INTO secrets (subject_id, wrapped) VALUES (?, ?)",
@@ -221,7 +212,7 @@ class KeyStore:
             destroyed = survivors = 0
             if wanted:
                 with self._tables.write() as c:
-                    destroyed = len(_rows(c, wanted))
+                    destroyed = len(wrapped_of(c, wanted))
                     c.executemany(
                         "INSERT INTO erased (subject_id, done) VALUES (?, 0)",
                         [(one.bytes,) for one in sorted(set(wanted))],
@@ -246,7 +237,7 @@ class KeyStore:
             with self._tables.read() as c:
                 self._see(c)
                 last = b""
-                while rows := _page(c, last):
+                while rows := wrapped_after(c, last):
                     last = rows[-1][0]
                     sealed += [
                         (one, recovery.seal(one, secret, self._nonce()))
@@ -277,7 +268,7 @@ class KeyStore:
             self._look()
             with self._tables.write() as c:
                 self._see(c)
-                if _page(c, b"") or self._erased:
+                if wrapped_after(c, b"") or self._erased:
                     raise StoreRefused("this key store holds secrets already: choose an empty one")
                 c.executemany(
                     "INSERT INTO secrets (subject_id, wrapped) VALUES (?, ?)",
@@ -297,7 +288,7 @@ class KeyStore:
         self.recovery.forget(self._erased)
         old, before = self._key(), self._state
         key = self._randomness(32)
-        after = _State(before.store, before.epoch + 1, before.generation + 1)
+        after = KeyState(before.store, before.epoch + 1, before.generation + 1)
         self._file.prepare(before.store, after.epoch, key)
         point("shred_after_key")
         new = AESGCM(key)
@@ -305,13 +296,13 @@ class KeyStore:
         with self._tables.write() as c:
             c.execute("DELETE FROM secrets WHERE subject_id IN (SELECT subject_id FROM erased)")
             last = b""
-            while rows := _page(c, last):
+            while rows := wrapped_after(c, last):
                 last = rows[-1][0]
                 survivors += len(rows)
                 moved = []
                 for raw, wrapped in rows:
-                    secret = _unwrap(old, before, raw, wrapped)
-                    moved.append((_wrap(new, after, raw, secret, self._nonce()), raw))
+                    secret = unwrap(old, before, raw, wrapped)
+                    moved.append((wrap(new, after, raw, secret, self._nonce()), raw))
                 c.executemany("UPDATE secrets SET wrapped = ? WHERE subject_id = ?", moved)
             c.execute("UPDATE erased SET done = 1 WHERE done = 0")
             c.execute("UPDATE state SET epoch = ?, generation = ?", (after.epoch, after.generation))
@@ -328,7 +319,7 @@ class KeyStore:
             self._see(c)
         if self._file.read(self._state.store, self._state.epoch) is None:
             with self._tables.read() as c:
-                if _page(c, b""):
+                if wrapped_after(c, b""):
                     raise StoreRefused(
                         f"{self._file.path} does not hold the key of epoch {self._state.epoch}:"
                         " restore that file, or the database if an older copy was put back"
@@ -359,7 +350,7 @@ class KeyStore:
                     self._recover()
 
     def _see(self, c: Cursor) -> None:
-        state = _state(c)
+        state = read_state(c)
         if state != self._state:
             c.execute("SELECT subject_id, done FROM erased")
             rows = c.fetchall()
@@ -397,7 +388,7 @@ class KeyStore:
                 with self._tables.read() as c:
                     self._see(c)
                     wanted = [one for one in subjects if one not in self._erased]
-                    found = self._open_rows(_rows(c, wanted))
+                    found = self._open_rows(wrapped_of(c, wanted))
                 break
             except _KeyGone:  # an erasure ended after the snapshot was taken: take another
                 if self._state == tried:
@@ -420,48 +411,10 @@ class KeyStore:
         return self._randomness(NONCE)
 
     def _wrap(self, subject: UUID, secret: bytes) -> bytes:
-        return _wrap(self._key(), self._state, subject.bytes, secret, self._nonce())
+        return wrap(self._key(), self._state, subject.bytes, secret, self._nonce())
 
     def _open_rows(self, rows: Sequence[tuple[bytes, bytes]]) -> dict[UUID, bytes]:
         if not rows:
             return {}
         key = self._key()
-        return {UUID(bytes=raw): _unwrap(key, self._state, raw, sealed) for raw, sealed in rows}
-
-
-def _state(c: Cursor) -> _State:
-    c.execute("SELECT store, epoch, generation FROM state")
-    row = c.fetchall()[0]
-    return _State(bytes(row["store"]), row["epoch"], row["generation"])
-
-
-def _rows(c: Cursor, subjects: Sequence[UUID]) -> list[tuple[bytes, bytes]]:
-    found: list[tuple[bytes, bytes]] = []
-    for start in range(0, len(subjects), 500):
-        some = [one.bytes for one in subjects[start : start + 500]]
-        marks = ", ".join("?" * len(some))
-        c.execute(f"SELECT * FROM secrets WHERE subject_id IN ({marks})", some)  # noqa: S608
-        found += [(bytes(row["subject_id"]), bytes(row["wrapped"])) for row in c.fetchall()]
-    return found
-
-
-def _page(c: Cursor, after: bytes) -> list[tuple[bytes, bytes]]:
-    c.execute(
-        "SELECT * FROM secrets WHERE subject_id > ? ORDER BY subject_id LIMIT ?", (after, PAGE)
-    )
-    return [(bytes(row["subject_id"]), bytes(row["wrapped"])) for row in c.fetchall()]
-
-
-def _context(state: _State, subject: bytes) -> bytes:
-    return b"nrm subject secret\x00" + state.store + state.epoch.to_bytes(8, "big") + subject
-
-
-def _wrap(key: AESGCM, state: _State, subject: bytes, secret: bytes, nonce: bytes) -> bytes:
-    return nonce + key.encrypt(nonce, secret, _context(state, subject))
-
-
-def _unwrap(key: AESGCM, state: _State, subject: bytes, wrapped: bytes) -> bytes:
-    try:
-        return key.decrypt(wrapped[:NONCE], wrapped[NONCE:], _context(state, subject))
-    except InvalidTag as error:
-        raise StoreCorrupt(f"the secret of {UUID(bytes=subject)} does not unwrap") from error
+        return {UUID(bytes=raw): unwrap(key, self._state, raw, sealed) for raw, sealed in rows}

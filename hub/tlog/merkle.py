@@ -309,16 +309,3 @@ class Frontier:
         twin.size = self.size
         twin._edge = list(self._edge)
         return twin
-
-    def serialise(self) -> bytes:
-        return self.size.to_bytes(8, "big") + b"".join(self._edge)
-
-    @classmethod
-    def restore(cls, data: bytes) -> Frontier:
-        size = int.from_bytes(data[:8], "big")
-        if len(data) != 8 + HASH_BYTES * size.bit_count():
-            raise ValueError("not a serialised frontier")
-        frontier = cls()
-        frontier.size = size
-        frontier._edge = [data[at : at + HASH_BYTES] for at in range(8, len(data), HASH_BYTES)]
-        return frontier

@@ -21,33 +21,24 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from hub.topics import jars
+from hub.topics.broker_files import LOG4J, server_properties
+from hub.topics.local_ports import accepts, free_ports, listens
 
 _OLDEST_JAVA: Final = 17
 _START_SECONDS: Final = 90.0
 _STOP_SECONDS: Final = 20.0
 _JVM: Final = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
-
-_LOG4J: Final = """\
-rootLogger.level = INFO
-rootLogger.appenderRef.out.ref = out
-appender.out.type = Console
-appender.out.name = out
-appender.out.layout.type = PatternLayout
-appender.out.layout.pattern = %d{ISO8601} %-5p %c{1} %m%n
-"""
 
 
 class BrokerError(Exception):
@@ -218,7 +209,7 @@ class LocalBroker:
         path = self.home / "broker.json"
         if path.exists():
             return dict(json.loads(path.read_text("utf-8")))
-        plain, control, sasl, tls = _free_ports(4)
+        plain, control, sasl, tls = free_ports(4)
         self._state = {"cluster": _cluster_id(), "port": str(plain)}
         self._state |= {"controller_port": str(control), "sasl_port": str(sasl)}
         self._state |= {"tls_port": str(tls)}
@@ -229,50 +220,16 @@ class LocalBroker:
         (self.home / "broker.json").write_text(json.dumps(self._state), encoding="utf-8")
 
     def _write_files(self) -> None:
-        (self.home / "log4j2.properties").write_text(_LOG4J, encoding="utf-8")
-        controller = f"127.0.0.1:{self._state['controller_port']}"
-        listeners = f"PLAINTEXT://{self.address},CONTROLLER://{controller}"
-        scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
-        settings = {
-            "process.roles": "broker,controller",
-            "node.id": "1",
-            "controller.quorum.voters": f"1@{controller}",
-            "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-            "log.dirs": str(self._data),
-            "auto.create.topics.enable": "false",
-            "offsets.topic.replication.factor": "1",
-            "transaction.state.log.replication.factor": "1",
-            "transaction.state.log.min.isr": "1",
-            "group.initial.rebalance.delay.ms": "0",
-            # After a crash the broker waits for its own old session to end: 9 s otherwise.
-            "broker.session.timeout.ms": "3000",
-            "broker.heartbeat.interval.ms": "500",
-            # Trimmed segments leave the disk within seconds, not within five minutes.
-            "log.initial.task.delay.ms": "1000",
-            "log.retention.check.interval.ms": "2000",
-            "log.cleaner.dedupe.buffer.size": "2097152",  # 128 MiB otherwise
-            "log.cleaner.backoff.ms": "100",  # compacted at once, not after fifteen seconds
-            "num.network.threads": "2",
-            "num.io.threads": "4",
-            # What is not granted is denied; the plain listener's user may do everything.
-            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            "super.users": "User:ANONYMOUS",
-        }
-        if self._users:
-            listeners += f",SASL_PLAINTEXT://{self.sasl_address}"
-            settings["listener.security.protocol.map"] += ",SASL_PLAINTEXT:SASL_PLAINTEXT"
-            settings["sasl.enabled.mechanisms"] = "SCRAM-SHA-512"
-            settings["listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config"] = scram
-        if self._tls is not None:
-            listeners += f",SASL_SSL://{self.tls_address}"
-            settings["listener.security.protocol.map"] += ",SASL_SSL:SASL_SSL"
-            settings["listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config"] = scram
-            settings["ssl.keystore.type"] = "PEM"
-            settings["ssl.keystore.location"] = str(self._tls)
-        settings["listeners"] = listeners
-        text = "".join(f"{name}={value}\n" for name, value in settings.items())
-        self._properties.write_text(text, encoding="utf-8")
+        (self.home / "log4j2.properties").write_text(LOG4J, encoding="utf-8")
+        settings = server_properties(
+            self._data,
+            self.address,
+            f"127.0.0.1:{self._state['controller_port']}",
+            sasl_address=self.sasl_address if self._users else None,
+            tls_address=self.tls_address if self._tls is not None else None,
+            tls=self._tls,
+        )
+        self._properties.write_text(settings, encoding="utf-8")
 
     def _format(self, runtime: str, classpath: str) -> None:
         users = [
@@ -297,8 +254,8 @@ class LocalBroker:
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise BrokerError(f"the broker ended at once: {_tail(self.log.read_bytes())}")
-            if _accepts(port):
-                if not _listens(process.pid, port):
+            if accepts(port):
+                if not listens(process.pid, port):
                     raise BrokerError(f"another process listens at {self.address}")
                 found = cluster_id(self.address)
                 if found == self._state["cluster"]:
@@ -324,44 +281,6 @@ def _cluster_id() -> str:
         text = base64.urlsafe_b64encode(uuid.uuid4().bytes)[:22].decode("ascii")
         if not text.startswith("-"):
             return text
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
-
-
-def _accepts(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-def _listens(pid: int, port: int) -> bool:
-    """Whether this very process holds the listening socket. Where only Linux can tell, yes."""
-    descriptors = Path(f"/proc/{pid}/fd")
-    if not descriptors.is_dir():
-        return True
-    inodes = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with suppress(FileNotFoundError):
-            for line in Path(table).read_text("ascii").splitlines()[1:]:
-                part = line.split()
-                if part[3] == "0A" and int(part[1].rpartition(":")[2], 16) == port:
-                    inodes.add(f"socket:[{part[9]}]")
-    held = set()
-    for descriptor in descriptors.iterdir():
-        with suppress(OSError):
-            held.add(str(descriptor.readlink()))
-    return bool(inodes & held)
 
 
 def _tail(text: bytes) -> str:

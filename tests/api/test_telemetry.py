@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from hub import spans, telemetry
 from hub.api.metrics import HubCollector
 from hub.errors import NotReady
+from tests.answering import Answer, Answering, Asked
 from tests.played import play, scenario
 from tests.privacy.canaries import planted
 from tests.road import Road
@@ -31,34 +30,19 @@ class Receiver:
         self.raw: list[bytes] = []
         self.traces: list[Any] = []
         self.metrics: list[Any] = []
-        receiver = self
+        self._server = Answering(self._take)
+        self.url = self._server.url
+        self.close = self._server.close
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                if self.headers.get("content-encoding") == "gzip":
-                    body = gzip.decompress(body)
-                receiver.raw.append(body + str(self.headers).encode())
-                if self.path == "/v1/traces":
-                    receiver.traces.append(ExportTraceServiceRequest.FromString(body))
-                elif self.path == "/v1/metrics":
-                    receiver.metrics.append(ExportMetricsServiceRequest.FromString(body))
-                self.send_response(200)
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def _take(self, asked: Asked) -> Answer:
+        zipped = asked.headers.get("content-encoding") == "gzip"
+        body = gzip.decompress(asked.body) if zipped else asked.body
+        self.raw.append(body + repr(asked.headers).encode())
+        if asked.path == "/v1/traces":
+            self.traces.append(ExportTraceServiceRequest.FromString(body))
+        elif asked.path == "/v1/metrics":
+            self.metrics.append(ExportMetricsServiceRequest.FromString(body))
+        return Answer()
 
     @property
     def spans(self) -> list[Any]:

@@ -11,7 +11,6 @@ work on the machine counts less; what PostgreSQL does in its own processes is no
 
 from __future__ import annotations
 
-import argparse
 import resource
 import sys
 import tempfile
@@ -29,7 +28,7 @@ from hub.audit.partner_tables import PartnerTables
 from hub.audit.redecide import Redecision
 from hub.audit.whole import Whole
 from hub.scenario.places import Servers
-from tests.bench.bench_hub import line
+from tests.bench.measured import Measuring, line
 from tests.bench.town import PARTNERS, Town, until
 
 
@@ -119,18 +118,7 @@ def measure(where: str, servers: Servers, count: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--events", type=int, default=4000, help="events per measurement")
-    parser.add_argument("--only", choices=["sqlite", "postgres"], help="one of the two places")
-    parser.add_argument("--quick", action="store_true", help="fewer events, SQLite only")
-    asked = parser.parse_args()
-    count = 1000 if asked.quick else asked.events
-    if asked.only != "postgres":
-        with Servers() as servers:
-            measure("sqlite+embedded", servers, count)
-    if asked.only != "sqlite" and not asked.quick:
-        with Servers("postgres") as servers:
-            measure("postgres+embedded", servers, count)
+    Measuring.of_arguments(__doc__).run(measure)
 
 
 if __name__ == "__main__":

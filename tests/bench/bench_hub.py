@@ -9,8 +9,6 @@ process for each of five partners, from the first batch on the ingest topic to t
 
 from __future__ import annotations
 
-import argparse
-import json
 import resource
 import sys
 import tempfile
@@ -30,19 +28,11 @@ from hub.recording.cases import fold
 from hub.release import redecide
 from hub.scenario.places import Places, Servers
 from hub.topics.port import Message
+from tests.bench.measured import Measuring, known, line
 from tests.bench.primitives import per_second, primitives
 from tests.bench.town import CASES, PARTNERS, Town, until
 
-known: dict[str, float] = {}
-
 EVERYTHING = frozenset({"hub", "consumers", "timers"})  # what `serve` runs beside the API
-
-
-def line(name: str, where: str, value: float, unit: str, ratio_to: str = "") -> None:
-    said: dict[str, Any] = {"name": name, "where": where, "value": round(value, 2), "unit": unit}
-    if ratio_to in known:
-        said |= {"ratio": round(value / known[ratio_to], 3), "ratio_to": ratio_to}
-    print(json.dumps(said), flush=True)
 
 
 def timed(count: int, seconds: float) -> float:
@@ -174,22 +164,12 @@ def measure(where: str, servers: Servers, count: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--events", type=int, default=4000, help="events per measurement")
-    parser.add_argument("--only", choices=["sqlite", "postgres"], help="one of the two places")
-    parser.add_argument("--quick", action="store_true", help="fewer events, SQLite only")
-    asked = parser.parse_args()
-    count = 1000 if asked.quick else asked.events
+    wanted = Measuring.of_arguments(__doc__)
     with tempfile.TemporaryDirectory(prefix="nrm-bench-") as folder:
         for name, value in primitives(Path(folder)):
             known[name] = value
             line(name, "primitive", value, "operations/s")
-    if asked.only != "postgres":
-        with Servers() as servers:
-            measure("sqlite+embedded", servers, count)
-    if asked.only != "sqlite" and not asked.quick:
-        with Servers("postgres", "kafka") as servers:
-            measure("postgres+kafka", servers, count)
+    wanted.run(measure, "kafka")
 
 
 if __name__ == "__main__":

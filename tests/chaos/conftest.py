@@ -9,11 +9,10 @@ from uuid import uuid4
 
 import pytest
 
-from hub.scenario.local_postgres import free_port
+from hub.topics.local_ports import free_port
 from tests.chaos.town import Town
 
 SERVERS = pytest.param("servers", marks=[pytest.mark.kafka, pytest.mark.postgres])
-Build = Callable[..., Town]
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,6 @@ _FORKING = multiprocessing.get_context("forkserver")
 _FORKING.set_forkserver_preload(["tests.chaos.hub_process", "tests.chaos.connector_process"])
 
 CRASHED = 137  # hub.crash.STATUS, connectors.crash.STATUS
-KILLED = -signal.SIGKILL
-STOPPED_ITSELF = 3  # an operator has to act
 
 
 class ChaosError(AssertionError):

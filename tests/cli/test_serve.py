@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.scenario.local_postgres import free_port
+from hub.topics.local_ports import free_port
 from tests.cli.programs import installed
 
 CASE = {

@@ -22,7 +22,7 @@ from connectors.errors import SettingsError
 from connectors.notice import Notices, NoticeSettings
 from connectors.runner import Pace, Runner
 from connectors.settings import load_settings, open_notices
-from hub.scenario.local_postgres import free_port
+from hub.topics.local_ports import free_port
 from tests.connectors.builder import identity_recorded
 from tests.connectors.remote.receiver import Receiver
 from tests.connectors.site import Site

@@ -72,7 +72,6 @@ def test_the_whole_life_of_one_consent(road: Road) -> None:
     assert (gone.state, gone.scope) == ("withdrawn", {})
     assert [one.position for one in gone.statements] == positions
     assert gone.statements[-1].agency == "SH-1"
-    assert gone.ever_named == ("POL-1", "SH-1")
     assert all(one.content is not None for one in gone.statements)
 
 

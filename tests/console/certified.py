@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 import httpx2
 import pytest
 
-from hub.scenario.local_postgres import free_port
+from hub.topics.local_ports import free_port
 
 FOLDER = Path(__file__).parent / "oidc"
 SECRET = "a-secret-of-the-tests"

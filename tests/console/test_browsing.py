@@ -14,7 +14,8 @@ from hub.clock import Clock, ScenarioTime
 from hub.console.browsing import Browsing, BrowsingLimits
 from hub.console.grants import GrantsOnRecord
 from hub.console.looking import ALARM, RecordedLooks, TooManyLooks
-from hub.domain.work import KINDS, WorkItem
+from hub.domain.work import WorkItem
+from hub.domain.work_kinds import KINDS
 from hub.home import Home
 from hub.hub import Deciding
 from hub.store.events import ConsoleLooked

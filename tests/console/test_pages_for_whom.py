@@ -15,7 +15,8 @@ from hub.console.render import languages, texts
 from hub.console.viewer import Viewer
 from hub.domain.policy import default_profile
 from hub.domain.profile_check import categories
-from hub.domain.work import BECAUSE, CONTESTED, KINDS
+from hub.domain.work import BECAUSE, CONTESTED
+from hub.domain.work_kinds import KINDS
 from tests.console.conftest import signed_in_at
 from tests.console.html import faults, read
 from tests.console.story import CANARY, Story

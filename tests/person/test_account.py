@@ -73,9 +73,6 @@ def test_about_to_be_sent_sent_received_and_not_stored() -> None:
     assert state(delivery, said=[Answer("POL-2", 1, at(3)), Answer("POL-1", 2, at(3))]) == "sent"
 
 
-KEPT_HEALTH = Said("kept_own_basis", E1, ("health",), "law")
-
-
 @pytest.mark.parametrize(
     ("outcomes", "state"),
     [

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hub.domain.policy import PolicyProfile, default_document
 from hub.domain.profile_changes import Changes, changes
 from hub.domain.profile_check import categories, groups, roles
-from hub.scenarios.play import play
 from tests.release.generator import AGENCIES, Generator
+from tests.scenarios.rules_alone import play
 
 LAWS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 ROLES, CATEGORIES = st.sampled_from(roles()), st.sampled_from(categories())

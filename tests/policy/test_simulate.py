@@ -1,8 +1,8 @@
 """Simulate lists exactly the decisions that another profile would have changed, and no other.
 
 Three judges apart from the code under test: the profile that was in force (nothing changes), the
-rules alone over the scenario's file under the other profile (`hub/scenarios/play.py`: no log, no
-fold), and a second hub that really had the other profile from its first event.
+rules alone over the scenario's file under the other profile (`tests/scenarios/rules_alone.py`: no
+log, no fold), and a second hub that really had the other profile from its first event.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from hub.hub import Reading
 from hub.scenario import Servers, run
 from hub.scenario.story import read
 from hub.scenarios import load
-from hub.scenarios.play import play
 from hub.store import events as stored
 from tests.policy.officers import changed, in_force, write
 from tests.road import CONSENT, Road, shelter_joins
+from tests.scenarios.rules_alone import play
 
 OPENED = {"jurisdiction": "XX", "channel": "outreach", "age_status": "adult"}
 PROFILE = PolicyProfile.from_document(default_document())

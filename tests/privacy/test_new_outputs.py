@@ -14,11 +14,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +43,7 @@ from hub.witness.book import Book
 from hub.witness.home import WitnessHome
 from hub.witness.server import serve_witness
 from hub.witness.witness import Witness
+from tests.answering import Answer, Answering
 from tests.cli.programs import nrm
 from tests.console.admitted import Office
 from tests.played import event_id, play, scenario
@@ -223,21 +222,9 @@ def _everything_logged(said: list[str]) -> Iterator[None]:
 
 def test_what_is_sent_to_a_collector(sweep: Sweep) -> None:
     """Traces and metrics over OTLP while a story with canaries is told, and the same as scraped."""
-    got: list[bytes] = []
-
-    class Collector(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            got.append(self.rfile.read(int(self.headers["content-length"])))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Collector)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    collector = Answering(lambda _asked: Answer())
     metrics = Metrics(sweep.road.hub)
-    told = TelemetrySettings(f"http://127.0.0.1:{server.server_port}", every_seconds=0.2)
+    told = TelemetrySettings(collector.url, every_seconds=0.2)
     telemetry = Telemetry(told, HubCollector(sweep.road.hub))
     try:
         again, _ = planted(scenario("S1"))
@@ -245,10 +232,9 @@ def test_what_is_sent_to_a_collector(sweep: Sweep) -> None:
         time.sleep(0.5)
     finally:
         telemetry.stop()
-        server.shutdown()
-        server.server_close()
-    assert got
-    (sweep.out / "otlp.bin").write_bytes(b"\n".join(got))
+        collector.close()
+    assert collector.asked
+    (sweep.out / "otlp.bin").write_bytes(b"\n".join(one.body for one in collector.asked))
     (sweep.out / "metrics.txt").write_bytes(metrics.text())
     assert sweep.leaks() == []
 

@@ -16,7 +16,7 @@ from hub import deliveries, release
 from hub.domain.policy import default_profile
 from hub.domain.settlement import Withheld
 from hub.release import Ask, Outcome
-from hub.scenarios.play import Played, play
+from tests.scenarios.rules_alone import Played, play
 
 Rule = Callable[[Ask], Outcome | None]
 

@@ -17,8 +17,8 @@ from hub.domain.parties import HUB_ROLE, Parties, Party
 from hub.domain.policy import PolicyProfile, default_document, default_profile
 from hub.domain.settlement import Outcome, Released, Settlement, Withheld
 from hub.release import Ask, decide, redecide
-from hub.scenarios.play import Played, event_of, parties_of, play
 from tests.release.generator import AGENCIES, Generator
+from tests.scenarios.rules_alone import Played, event_of, parties_of, play
 
 PROFILE = default_profile()
 seeds = st.integers(0, 10**9)

@@ -12,7 +12,7 @@ from hub import scenarios
 from hub.domain.case import Case
 from hub.domain.policy import PolicyProfile, default_profile
 from hub.domain.settlement import Settlement
-from hub.scenarios.play import Played, canonical, holdings, play, released_in, shape
+from tests.scenarios.rules_alone import Played, canonical, holdings, play, released_in, shape
 
 PROFILE: PolicyProfile = default_profile()
 

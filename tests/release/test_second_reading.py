@@ -12,11 +12,11 @@ from hub.domain.policy import default_document, default_profile
 from hub.domain.reasons import BASES, WITHHELD
 from hub.recalling.recalls import RECALLING
 from hub.release import RULES
-from hub.scenarios.play import canonical, holdings, play, shape
 from schemas.registry import Schemas
 from tests.release.generator import Generator
 from tests.release.oracle import Oracle
 from tests.release.reached import reached_by
+from tests.scenarios.rules_alone import canonical, holdings, play, shape
 
 PROFILE = default_profile()
 DOCUMENT = default_document()

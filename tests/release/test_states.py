@@ -14,9 +14,9 @@ from hub.domain.machine import ANY_OPEN, BACK, INITIAL, TRANSITIONS, Transition
 from hub.domain.policy import default_profile
 from hub.domain.statements import Statements
 from hub.domain.states import States
-from hub.scenarios.play import play
 from schemas.registry import Schemas
 from tests.release.story import Story
+from tests.scenarios.rules_alone import play
 
 TABLE = Path(__file__).parents[1] / "vectors" / "state_machine.csv"
 

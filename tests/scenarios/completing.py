@@ -10,9 +10,9 @@ import copy
 from typing import Any
 
 from hub.domain.policy import default_profile
-from hub.scenarios.play import holdings, play, shape
 from schemas.registry import INHERIT, Field, Schemas
 from tests.release.generator import Generator
+from tests.scenarios.rules_alone import holdings, play, shape
 
 
 def completed(seed: int, length: int = 40) -> dict[str, Any]:

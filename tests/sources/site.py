@@ -19,7 +19,6 @@ from tests.road import Road
 
 OPENED = {"jurisdiction": "XX", "channel": "outreach", "age_status": "adult"}
 AT = "2026-03-02T08:00:00+00:00"
-SCREENED = {"tool": "ilo11", "indicators": ["1"], "result": "indications"}
 
 
 @dataclass

@@ -138,7 +138,7 @@ def test_several_are_erased_in_one_epoch(keys: KeyStore) -> None:
 
 
 def test_more_survivors_than_a_page(keys: KeyStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.store.keystore.PAGE", 7)
+    monkeypatch.setattr("hub.store.wrapped.PAGE", 7)
     made = keys.ensure([person(n) for n in range(50)])
     assert keys.shred(person(20)).survivors == 49
     del made[person(20)]
@@ -190,7 +190,7 @@ def test_reading_while_an_erasure_ends(keys_url: str, monkeypatch: pytest.Monkey
         made = hub.ensure([ANA, BEN, CLEO])
         monkeypatch.setattr(command._tables, "scrub", lambda: None)  # waits for the reader below
         command.shred(CLEO)
-        read = keystore._rows
+        read = keystore.wrapped_of
         erasing = [person("first"), person("second")]
 
         def rows(c: Cursor, subjects: Sequence[UUID]) -> list[tuple[bytes, bytes]]:
@@ -199,7 +199,7 @@ def test_reading_while_an_erasure_ends(keys_url: str, monkeypatch: pytest.Monkey
                 command.shred(erasing.pop())
             return found
 
-        monkeypatch.setattr(keystore, "_rows", rows)
+        monkeypatch.setattr(keystore, "wrapped_of", rows)
         assert hub.secrets([ANA, BEN]) == {ANA: made[ANA], BEN: made[BEN]}
         assert not erasing
 

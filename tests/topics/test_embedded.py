@@ -96,7 +96,7 @@ def test_processes_may_create_the_file_at_once(tmp_path: Path) -> None:
 
 
 def test_a_reader_in_this_process_is_woken_within_the_promise(topics: EmbeddedTopics) -> None:
-    other = EmbeddedTopics(topics._path)
+    other = EmbeddedTopics(topics._file.path)
     try:
         late = []
         for n in range(20):
@@ -209,7 +209,7 @@ def test_a_place_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
 def test_processes_that_come_and_go_take_no_lock_away(path: Path, topics: EmbeddedTopics) -> None:
     """Several connections here, and other processes that open, append and leave: what they
     appended is read here, and what is appended here is counted there."""
-    with topics._connection(), topics._connection(), topics._connection():
+    with topics._file.connection(), topics._file.connection(), topics._file.connection():
         pass  # as threads do: each opened beside the one before
     visit = (
         "topics = EmbeddedTopics(sys.argv[1]); topics.append('t', [Message(b'theirs')])\n"

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from hub.scenario.local_postgres import free_port
+from hub.topics.local_ports import free_port
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hub.scenario.local_postgres import free_port
+from hub.topics.local_ports import free_port
 from tests.cli.programs import installed
 from tests.tutorials.page import Page, missing
 

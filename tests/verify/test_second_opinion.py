@@ -19,13 +19,13 @@ from hub.domain.guards import refuse
 from hub.domain.parties import Parties, Party
 from hub.domain.policy import default_document, default_profile
 from hub.domain.settlement import Settlement
-from hub.scenarios.play import event_of, parties_of
 from nrm_verify import case as theirs
 from nrm_verify.decisions import END_OF_TIME
 from nrm_verify.effects import Bench, Budget, Effects, backfill, differences, effects
 from nrm_verify.register import Agency, Profile
 from schemas.registry import Schemas
 from tests.release.generator import Generator
+from tests.scenarios.rules_alone import event_of, parties_of
 
 PROFILE = default_profile()
 GROUPS = {name: Schemas.load().by_type(name).group for name in Schemas.load().types()}

@@ -12,8 +12,8 @@ from hub.deliveries import settle
 from hub.domain.case import Case
 from hub.domain.parties import Parties, Party
 from hub.domain.policy import PolicyProfile, shipped_document
-from hub.scenarios.play import event_of
 from tests.release.generator import Generator
+from tests.scenarios.rules_alone import event_of
 from tests.webverify.told import decided_again, played, told
 
 pytestmark = pytest.mark.browser

@@ -13,8 +13,8 @@ from hub.domain.case import CaseEvent
 from hub.domain.parties import Parties
 from hub.domain.policy import default_document, default_profile
 from hub.domain.settlement import Settlement
-from hub.scenarios.play import parties_of, play
 from schemas.registry import Schemas
+from tests.scenarios.rules_alone import parties_of, play
 
 HERE = Path(__file__).parent
 PROFILE, DOCUMENT = default_profile(), default_document()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
 
 from hub.api.server import serve_api
+from tests.answering import Answer, Answering
 from tests.cli.programs import Done, nrm
 from tests.work.office import ADULT, DONE, Office, at
 
@@ -77,18 +76,8 @@ def test_an_address_that_is_none(desk: Office, address: str, words: str) -> None
 
 @pytest.mark.parametrize("body", [b"[]", b"<html>", b'{"items": [1]}', b'{"items": null}'])
 def test_what_is_no_list_is_an_error_and_not_an_empty_list(desk: Office, body: bytes) -> None:
-    class Other(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *_: Any) -> None:
-            """Nothing."""
-
-    with HTTPServer(("127.0.0.1", 0), Other) as other:
-        threading.Thread(target=other.handle_request, daemon=True).start()
-        done = ask(desk, "NGO-1", f"http://127.0.0.1:{other.server_port}")
+    other = Answering(lambda _asked: Answer(body=body))
+    done = ask(desk, "NGO-1", other.url)
+    other.close()
     assert (done.code, done.out) == (1, "")
     assert "not the hub's work list" in done.err

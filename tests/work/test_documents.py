@@ -12,7 +12,8 @@ from consumers.notices.settings import read_notices
 from hub.domain import timers
 from hub.domain.policy import PolicyProfile, default_document
 from hub.domain.timers import TIMERS
-from hub.domain.work import BECAUSE, CONTESTED, KINDS
+from hub.domain.work import BECAUSE, CONTESTED
+from hub.domain.work_kinds import KINDS
 
 DOCS = Path(__file__).parents[2] / "docs"
 

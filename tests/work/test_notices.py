@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import ssl
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,8 @@ from consumers.notices import Notices
 from consumers.notices.settings import NoticeSettings, read_notices
 from hub.errors import NotReady
 from hub.home import Home
-from hub.scenario.local_postgres import free_port
+from hub.topics.local_ports import free_port
+from tests.answering import Answer, Answering, Asked
 from tests.work.office import ADULT, CHILD, Office, at
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw8UrCzdrhVYE="
@@ -37,38 +36,18 @@ class Desk:
 
     def __init__(self) -> None:
         self.status = 204
-        self.got: list[tuple[str, dict[str, str], bytes]] = []
-        received = self
+        self._server = Answering(self._answer)
+        self.url = self._server.url
+        self.got = self._server.asked
+        self.close = self._server.close
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                received.got.append((self.path, dict(self.headers), body))
-                self.send_response(received.status)
-                if 300 <= received.status < 400:
-                    self.send_header("location", f"{received.url}/elsewhere")
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def _answer(self, _asked: Asked) -> Answer:
+        away = {"location": f"{self.url}/elsewhere"} if 300 <= self.status < 400 else {}
+        return Answer(self.status, headers=away)
 
     def opened(self) -> list[dict[str, Any]]:
         """What came, each checked with the receiver's own library."""
-        return [
-            Webhook(SECRET).verify(body, {name.lower(): value for name, value in headers.items()})
-            for _, headers, body in self.got
-        ]
+        return [Webhook(SECRET).verify(asked.body, dict(asked.headers)) for asked in self.got]
 
 
 @pytest.fixture
@@ -124,10 +103,10 @@ def test_an_agency_is_sent_its_items_once_and_can_verify_them(desk: Office, rece
             "due": "2026-03-04T15:00+00:00",
         },
     }
-    [(path, headers, body)] = receiver.got
-    assert path == "/nrm"
+    [asked] = receiver.got
+    assert asked.path == "/nrm"
     with pytest.raises(WebhookVerificationError):
-        Webhook(SECRET).verify(body.replace(b"high", b"none"), headers)
+        Webhook(SECRET).verify(asked.body.replace(b"high", b"none"), dict(asked.headers))
 
 
 def test_nothing_in_a_notice_names_case_person_or_agency(desk: Office, receiver: Desk) -> None:
@@ -190,7 +169,7 @@ def test_what_was_not_taken_is_sent_again_under_the_same_id(desk: Office, receiv
     steady.at = 5.0
     receiver.status = 200
     assert sending.send() == 1
-    ids = {headers["webhook-id"] for _, headers, _ in receiver.got}
+    ids = {asked.headers["webhook-id"] for asked in receiver.got}
     assert len(ids) == 1
     desk.reopen()
     assert notices(desk, to(receiver, agency="SH-1")).send() == 0, "remembered"
@@ -200,7 +179,7 @@ def test_a_redirect_is_not_followed(desk: Office, receiver: Desk) -> None:
     offered(desk)
     receiver.status = 307
     assert notices(desk, to(receiver, agency="SH-1")).send() == 0
-    assert [path for path, _, _ in receiver.got] == ["/nrm"]
+    assert [asked.path for asked in receiver.got] == ["/nrm"]
 
 
 def test_an_unreachable_receiver_is_itself_on_the_list_and_keeps_nobody_waiting(

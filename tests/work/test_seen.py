@@ -9,7 +9,7 @@ import pytest
 from consumers.raising import close_item
 from hub.api.work import own_work
 from hub.domain.policy import PolicyError, PolicyProfile, default_document
-from hub.domain.work import KINDS
+from hub.domain.work_kinds import KINDS
 from hub.errors import Refused
 from tests.policy.officers import in_force
 from tests.work.office import ADULT, DONE, MOOT, Office, at

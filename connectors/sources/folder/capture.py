@@ -23,9 +23,8 @@ import hmac
 import json
 import logging
 import os
-import stat
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -38,15 +37,13 @@ from connectors.errors import SettingsError, SourceDownError
 from connectors.findings import Finding
 from connectors.source import Fault, RowOutcome
 from connectors.sources.captured import BOX, Found, write
+from connectors.sources.folder.dropped import MARKER, SUFFIXES, DroppedFiles
 from connectors.sources.folder.reading import MOST_ENTRIES, FileFault, head, kind_of, records
-from connectors.sources.folder.report import report, rest, rest_name
+from connectors.sources.folder.report import report, rest
 from connectors.sources.folder.rows import FileForm, RowReader
 
 log = logging.getLogger(__name__)
 
-SUFFIXES: Final = (".csv", ".json", ".jsonl")
-_MARKER: Final = ".done"
-_LONGEST_STEM: Final = 200  # bytes: a name has 255, and reports are named after their file
 _PLAIN: Final = b'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789,;"|-:+.\t\r\n'
 _UNREADABLE: Final = Fault(
     "file_unreadable", "", "give the file read access for this program, then drop it again"
@@ -93,41 +90,20 @@ class FolderCapture:
         self._secret = secret
         self._encoding = encoding
         self._delimiter = delimiter
-        self._settle = settle_seconds
-        self._marker = marker
         self._keep_done = keep_done
         self._holds_cases = holds_cases
-        self._clock = clock
-        self._seen: dict[str, tuple[int, int, float]] = {}
-        self._unsettled = False
+        self._files = DroppedFiles(folder, settle_seconds, marker, clock)
         self._reading = False
         self.unread = 0
 
     def prepare(self, db: Connection) -> None:
         self.check()
-        for name in ("work", "done", "refused"):
-            try:
-                (self._folder / name).mkdir(mode=0o700, exist_ok=True)
-            except OSError as wrong:
-                raise SettingsError(
-                    f"folder.path: {self._folder / name} is to be a folder of this program's "
-                    f"({wrong.strerror}): move away what is there"
-                ) from None
-            if (self._folder / name).is_symlink():
-                raise SettingsError(
-                    f"folder.path: {self._folder / name} is a link: files would be moved where it "
-                    "leads; take it away"
-                )
+        self._files.make_folders()
         _META.create_all(db)
 
     def check(self) -> None:
         """SettingsError if the folder is not there or may not be written."""
-        if not self._folder.is_dir():
-            raise SettingsError(f"folder.path: there is no folder {self._folder}; make it")
-        if not os.access(self._folder, os.W_OK | os.X_OK):
-            raise SettingsError(
-                f"folder.path: {self._folder} may not be written; files are moved inside it"
-            )
+        self._files.check()
         try:
             read = _PLAIN.decode(self._encoding)
         except (LookupError, ValueError):
@@ -179,7 +155,7 @@ class FolderCapture:
         return {}
 
     def busy(self) -> bool:
-        return self._reading or self._unsettled
+        return self._reading or self._files.unsettled
 
     def notes(self, db: Connection) -> Sequence[str]:
         told = []
@@ -187,14 +163,14 @@ class FolderCapture:
             told.append(
                 f"in work: {file['name']}, read to row {file['row']}{self._read_of(dict(file))}"
             )
-        if waiting := len(list(self._candidates())):
+        if waiting := len(list(self._files.waiting())):
             told.append(f"{waiting} files wait")
-        if others := self._others():
+        if others := self._files.left_alone():
             told.append(
                 f"{others} left alone: neither {', '.join(SUFFIXES)} nor, where it is needed, with "
-                f"its {_MARKER}, or with signs in the name that cannot be shown"
+                f"its {MARKER}, or with signs in the name that cannot be shown"
             )
-        if next(self._files(self._folder / "refused"), None):
+        if self._files.to_put_right():
             told.append(f"files to put right, each beside its report: {self._folder / 'refused'}")
         return told
 
@@ -208,85 +184,12 @@ class FolderCapture:
         found = db.execute(sa.select(_FILE)).mappings().one_or_none()
         if found is not None:
             return dict(found)
-        name = next(self._files(self._folder / "work"), None)
-        if name is None:
-            name = self._claimed()
-        elif self._marker:
-            self._forget_markers()
+        name = self._files.in_work()
         if name is None:
             return None
         values: dict[str, Any] = {"name": name, "place": 0, "row": 0, "whole": False, "fault": None}
         db.execute(sa.insert(_FILE).values(values))
         return values
-
-    def _claimed(self) -> str | None:
-        """Move the next file that is whole to `work/`, under a name nothing has had here."""
-        self._unsettled = False
-        for name in self._candidates():
-            path = self._folder / name
-            if not self._settled(path):
-                self._unsettled = True
-                continue
-            claimed = self._folder / "work" / self._unused(path)
-            try:
-                os.rename(path, claimed)
-            except FileNotFoundError:
-                continue  # taken back a moment ago
-            crash.point("source_after_claim")
-            if self._has_marker(name):
-                (self._folder / (name + _MARKER)).unlink(missing_ok=True)
-            self._seen.pop(name, None)
-            if _proper(claimed):
-                return claimed.name
-            if claimed.is_symlink():  # made one after it was looked at
-                claimed.unlink()
-            else:
-                os.rename(claimed, self._folder / "refused" / claimed.name)
-        return None
-
-    def _unused(self, path: Path) -> str:
-        """A name that nothing has had here, and that leaves room for what is put beside it."""
-        stem = path.stem
-        while len(os.fsencode(stem)) > _LONGEST_STEM:
-            stem = stem[:-1]
-        name, count = f"{stem}{path.suffix}", 1
-        while self._had(name):
-            count += 1
-            name = f"{stem}.{count}{path.suffix}"
-        return name
-
-    def _had(self, name: str) -> bool:
-        """Also a name whose rest file would lie on another: that may be the only copy."""
-        places = [self._folder / one / name for one in ("work", "done", "refused")]
-        places.append(self._folder / "refused" / rest_name(Path(name)))
-        return any(os.path.lexists(one) for one in places)
-
-    def _forget_markers(self) -> None:
-        """Cut off between moving a file and removing its marker: the marker must not speak for the
-        next file of that name."""
-        for marker in self._folder.glob(f"*{_MARKER}"):
-            named = self._folder / marker.name.removesuffix(_MARKER)
-            if marker.is_file() and not named.exists():
-                marker.unlink(missing_ok=True)
-
-    def _candidates(self) -> Iterator[str]:
-        for name in self._files(self._folder):
-            if not self._marker or self._has_marker(name):
-                yield name
-
-    def _has_marker(self, name: str) -> bool:
-        return (self._folder / (name + _MARKER)).is_file()
-
-    def _others(self) -> int:
-        """Proper files in the folder that are not taken; what is hidden is nobody's to look at."""
-        taken = {name for one in self._candidates() for name in (one, one + _MARKER)}
-        with os.scandir(self._folder) as entries:
-            return sum(
-                entry.is_file(follow_symlinks=False)
-                and not entry.name.startswith(".")
-                and entry.name not in taken
-                for entry in entries
-            )
 
     def _read_of(self, file: Mapping[str, Any]) -> str:
         """How much of a file in work is read; nothing of a JSON document, which is read whole."""
@@ -294,38 +197,6 @@ class FolderCapture:
         if kind_of(path) == ".json" or not path.exists():
             return ""
         return f" ({100 * file['place'] // max(path.stat().st_size, 1)} %)"
-
-    @staticmethod
-    def _files(folder: Path) -> Iterator[str]:
-        """Names of proper files of ours, in order; no links, nothing hidden, no broken names."""
-        try:
-            names = sorted(entry.name for entry in os.scandir(folder))
-        except FileNotFoundError:
-            return
-        for name in names:
-            if (
-                not name.isprintable()
-                or name.startswith(".")
-                or not name.lower().endswith(SUFFIXES)
-                or name.endswith(".report.csv")
-            ):
-                continue
-            if _proper(folder / name):
-                yield name
-
-    def _settled(self, path: Path) -> bool:
-        if self._marker:
-            return True
-        try:
-            found = path.stat()
-        except FileNotFoundError:
-            return False
-        now = self._clock()
-        size, changed, since = self._seen.get(path.name, (-1, -1, now))
-        if (size, changed) != (found.st_size, found.st_mtime_ns):
-            since = now
-            self._seen[path.name] = (found.st_size, found.st_mtime_ns, now)
-        return now - since >= self._settle
 
     # -- its rows ----------------------------------------------------------------------------
 
@@ -416,11 +287,3 @@ class FolderCapture:
             crash.point("source_after_move")
         db.execute(sa.delete(BOX))
         db.execute(sa.delete(_FILE))
-
-
-def _proper(path: Path) -> bool:
-    """A file itself: no link, folder or pipe; and still there."""
-    try:
-        return stat.S_ISREG(path.lstat().st_mode)
-    except FileNotFoundError:
-        return False

@@ -15,7 +15,7 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 
 from hub.audit.breakglass import break_glass
-from hub.authority.publication import officers_of
+from hub.authority.acts import officers_of
 from hub.console import asked
 from hub.console.desk import Console
 from hub.crypto.sealing import sealing_key_id

@@ -21,7 +21,8 @@ from hub.api.work import own_work
 from hub.console import asked
 from hub.console.desk import Console
 from hub.console.form import Sent
-from hub.domain.work import BECAUSE, CONTESTABLE, CONTESTED, DONE, KINDS, OPEN, WAITING, WorkItem
+from hub.domain.work import BECAUSE, CONTESTABLE, CONTESTED, DONE, OPEN, WAITING, WorkItem
+from hub.domain.work_kinds import KINDS
 from hub.errors import Refused
 from hub.exchange import Exchange
 from hub.store.errors import StoreConflict

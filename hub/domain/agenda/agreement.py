@@ -9,7 +9,7 @@ from hub.domain.agenda.look import Look
 from hub.domain.consent import GIVEN
 from hub.domain.referral import REFERRAL
 from hub.domain.timers import answer_hours, end_of, start_of
-from hub.domain.work import HOLDER, RECIPIENT, SENDER
+from hub.domain.work_kinds import HOLDER, RECIPIENT, SENDER
 
 UNANSWERED = {"referral": "referral_unanswered", "transfer": "transfer_unanswered"}
 

@@ -19,18 +19,15 @@ from hub.domain.case import Case, CaseEvent
 from hub.domain.parties import HUB_ROLE, Parties
 from hub.domain.policy import PolicyProfile
 from hub.domain.settlement import Released, Settlement
-from hub.domain.work import (
+from hub.domain.work import OPEN, WAITING, WorkItem, item_id
+from hub.domain.work_kinds import (
     AUDITOR,
     AUTHORITY,
     EMITTER,
     HOLDER,
     KINDS,
-    OPEN,
     RECIPIENT,
     SENDER,
-    WAITING,
-    WorkItem,
-    item_id,
     owner_word,
 )
 

@@ -11,7 +11,8 @@ from hub.domain.agenda.look import Look
 from hub.domain.case import Case
 from hub.domain.dates import day
 from hub.domain.timers import ERASE, end_of, start_of
-from hub.domain.work import KINDS, OPEN, WAITING, owner_word
+from hub.domain.work import OPEN, WAITING
+from hub.domain.work_kinds import KINDS, owner_word
 
 COMING_OF_AGE = "coming_of_age"
 _EXTENSION = timedelta(days=61)  # T08: extendable by two months, once

@@ -15,7 +15,7 @@ from hub.domain.timers import (
     start_of,
     working_days_after,
 )
-from hub.domain.work import AUTHORITY
+from hub.domain.work_kinds import AUTHORITY
 
 DECISION = "rg"
 _UNTIL_DECIDED = ("reasonable_grounds_due", "child_panel_due")

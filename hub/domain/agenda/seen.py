@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 
 from hub.domain.agenda.look import Look
 from hub.domain.settlement import Withheld
-from hub.domain.work import HOLDER, owner_word
+from hub.domain.work_kinds import HOLDER, owner_word
 
 _Told = dict[str, dict[str, str]]  # agency → category → first reason
 

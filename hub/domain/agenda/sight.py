@@ -18,7 +18,8 @@ from datetime import datetime
 from hub.domain.case import Case
 from hub.domain.parties import Party
 from hub.domain.policy import PolicyProfile
-from hub.domain.work import KINDS, MOOT, OPEN, WorkItem
+from hub.domain.work import MOOT, OPEN, WorkItem
+from hub.domain.work_kinds import KINDS
 
 
 def sees(

@@ -99,7 +99,7 @@ class FhirPartner:
 
 
 class Bench:
-    """As `connectors/conformance.py` asks for it."""
+    """As `connectors/conformance/` asks for it."""
 
     atomic = False
 

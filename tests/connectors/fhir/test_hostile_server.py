@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -19,6 +17,8 @@ from connectors.fhir.server import FhirServer
 from connectors.kinds import Place
 from connectors.remote.outbound import Answer
 from connectors.sink import RecallPolicy
+from tests.answering import Answer as Told
+from tests.answering import Answering, Asked
 
 GOOD = {
     "resourceType": "CapabilityStatement",
@@ -53,44 +53,26 @@ class Server:
         self.status = 200
         self.batch: Any = None
         self.asked: list[str] = []
-        outer = self
+        self._server = Answering(self._answer)
+        self.url = f"{self._server.url}/fhir"
+        self.stop = self._server.close
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.say(200, outer.metadata)
+    def _answer(self, asked: Asked) -> Told:
+        if asked.method == "GET":
+            return said(200, self.metadata)
+        body = json.loads(asked.body)
+        self.asked.append(body.get("type", asked.path))
+        if asked.path.endswith("$expunge"):
+            return said(404, OUTCOME)
+        if body["type"] == "batch":
+            missing = {"response": {"status": "404 Not Found", "outcome": OUTCOME}}
+            return said(200, self.batch or bundle("batch", [missing] * len(body["entry"])))
+        return said(self.status, self.transaction)
 
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                outer.asked.append(body.get("type", self.path))
-                if self.path.endswith("$expunge"):
-                    self.say(404, OUTCOME)
-                elif body["type"] == "batch":
-                    missing = {"response": {"status": "404 Not Found", "outcome": OUTCOME}}
-                    told = [missing] * len(body["entry"])
-                    self.say(200, outer.batch or bundle("batch", told))
-                else:
-                    self.say(outer.status, outer.transaction)
 
-            def say(self, status: int, document: Any) -> None:
-                raw = document if isinstance(document, bytes) else json.dumps(document).encode()
-                self.send_response(status)
-                self.send_header("content-length", str(len(raw)))
-                self.end_headers()
-                self.wfile.write(raw)
-
-            def log_message(self, *told: Any) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        self.thread = Thread(target=self.http.serve_forever, args=(0.02,))
-        self.thread.start()
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}/fhir"
-
-    def stop(self) -> None:
-        self.http.shutdown()
-        self.thread.join()
-        self.http.server_close()
+def said(status: int, document: Any) -> Told:
+    raw = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return Told(status, raw)
 
 
 def bundle(kind: str, entries: list[Any]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hub.scenario.local_postgres import free_port, other_user
+from hub.scenario.local_postgres import other_user
+from hub.topics.local_ports import free_port
 
 _CONFIG = """\
 Port {port}

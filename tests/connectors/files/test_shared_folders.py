@@ -169,7 +169,7 @@ def test_a_link_made_while_the_file_was_looked_at_is_not_read(
             Path(here).symlink_to(secret)
         moved(here, there)
 
-    monkeypatch.setattr("connectors.sources.folder.capture.os.rename", swapped)
+    monkeypatch.setattr("connectors.sources.folder.dropped.os.rename", swapped)
     assert source.read(10) == []
     assert secret.read_bytes() == SECRET
     assert drop.lies() == set(), "neither read, nor reported, nor put back for somebody to take"

@@ -22,8 +22,8 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from connectors.kinds import Place
 from connectors.relay.sink import Options, RelaySink
 from connectors.sink import RecallPolicy
-from hub.scenario.local_postgres import free_port
 from hub.topics.broker import LocalBroker
+from hub.topics.local_ports import free_port
 from schemas.partner import PartnerSchemas, snake
 from schemas.registry import Schemas
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hub.scenario.local_postgres import free_port
+from hub.topics.local_ports import free_port
 from tests.cli.programs import ROOT
 
 PAGE = ROOT / "docs" / "connect-webhook.md"

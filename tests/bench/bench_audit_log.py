@@ -1,6 +1,6 @@
 """The audit log at a million leaves: audit on one core, and proofs in milliseconds.
 
-    python -m tests.bench.audit_log [--leaves 1000000]
+    python -m tests.bench.bench_audit_log [--leaves 1000000]
 
 JSON lines as bench_hub.py writes them. Leaves are made of numbers, appended straight into a real
 store's tables, then signed, exported, audited offline and proved as the commands do it.
