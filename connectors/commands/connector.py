@@ -72,7 +72,7 @@ def run(
     told: dict[str, Any] = {"notices": notices}
     server = None
     if metrics is not None:
-        from connectors.metrics import ConnectorMetrics, MetricsServer
+        from connectors.telling.metrics import ConnectorMetrics, MetricsServer
 
         counted = ConnectorMetrics()
         told["on_progress"] = counted.progress
@@ -115,7 +115,7 @@ def _run_once(runner: Any) -> None:
 
 
 def _tell(alarm: Any, raised: bool) -> None:
-    from connectors.alarms import ALARMS
+    from connectors.telling.alarms import ALARMS
 
     if raised:
         told = f"ALARM {alarm.reason}: {ALARMS[alarm.reason]} ({alarm.detail})"

@@ -192,8 +192,8 @@ def status(
     from connectors.agency.identity import AgencyIdentity
     from connectors.commands.site import looked
     from connectors.errors import TransportDownError
-    from connectors.lag import Newest
     from connectors.settings import load_settings, open_inbox, open_sink
+    from connectors.telling.lag import Newest
 
     loaded = load_settings(settings)
     identity = AgencyIdentity.load(loaded.home)
