@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from connectors.commands import event_types
-from connectors.commands.agency import reported
+from connectors.commands.ending import reported
 from connectors.commands.printed import console, table
 
 if TYPE_CHECKING:

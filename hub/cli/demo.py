@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.text import Text
 
-from connectors.commands.agency import reported
+from connectors.commands.ending import reported
 from hub.cli.printed import console, lines, progress, table
 
 if TYPE_CHECKING:
