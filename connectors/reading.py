@@ -16,9 +16,9 @@ from collections.abc import Set
 from dataclasses import dataclass, field, replace
 
 from connectors.agency.inbox import Inbox, Opens, Sealed
-from connectors.alarms import Alarms
 from connectors.delivery import Arrived, BadMessage, Opened, Poison
 from connectors.sink import Position
+from connectors.telling.alarms import Alarms
 
 
 @dataclass

@@ -12,12 +12,12 @@ import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from connectors.alarms import Alarms
 from connectors.dead_letters import a_recall
 from connectors.delivery import Arrived, Poison
 from connectors.errors import SinkRefusedError
 from connectors.opening.opener import Opener
 from connectors.sink import Aside, Sink
+from connectors.telling.alarms import Alarms
 
 log = logging.getLogger(__name__)
 

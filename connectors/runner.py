@@ -15,7 +15,7 @@ Promises
 One runner per partner database. A second one takes over; the first gets FencedError and stops.
 
 Here is the round. What a message brings is told in `connectors/reading.py` (gaps, repeats), what
-lies in quarantine in `connectors/redriving.py`, alarms in `connectors/alarms.py`.
+lies in quarantine in `connectors/redriving.py`, alarms in `connectors/telling/alarms.py`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from connectors.agency.identity import AgencyIdentity
 from connectors.agency.inbox import Inbox
 from connectors.agency.receipts import sign_receipt
 from connectors.agency.registry_cache import RegistryCache
-from connectors.alarms import Alarm, Alarms
 from connectors.delivery import Poison
 from connectors.errors import (
     RetryError,
@@ -41,11 +40,12 @@ from connectors.errors import (
     TransportDownError,
     UntrustedError,
 )
-from connectors.notice import Notices
 from connectors.opening.opener import Opener
 from connectors.reading import Read, Reader
 from connectors.redriving import SetAside
 from connectors.sink import Batch, Sink
+from connectors.telling.alarms import Alarm, Alarms
+from connectors.telling.notice import Notices
 from schemas.registry import Schemas
 
 log = logging.getLogger(__name__)

@@ -42,10 +42,10 @@ from connectors.errors import SettingsError
 from connectors.given import Count, Seconds, beside, filled, settings_of
 from connectors.kinds import KINDS, Place, mistakes, open_kind
 from connectors.mapping import load_mapping
-from connectors.notice import Notices, NoticeSettings
 from connectors.runner import Pace
 from connectors.secret import warn_if_open
 from connectors.sink import RecallPolicy, Sink
+from connectors.telling.notice import Notices, NoticeSettings
 from hub.topics import TopicError, open_topics
 from schemas import codelists
 

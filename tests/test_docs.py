@@ -85,6 +85,16 @@ def test_files_named_in_documents_and_code_are_there() -> None:
             assert any(ROOT.glob(one)), f"{path.relative_to(ROOT)}: {one}"
 
 
+def test_every_room_is_in_the_architecture() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    rooms = {
+        f"`{found.parent.relative_to(ROOT)}/`"
+        for house in ("hub", "connectors", "consumers")
+        for found in (ROOT / house).glob("*/__init__.py")
+    }
+    assert {room for room in rooms if room not in text} == set()
+
+
 def test_the_example_scenario_runs_as_written() -> None:
     text = (ROOT / "docs/scenarios.md").read_text("utf-8")
     [example] = re.findall(r"```json\n(.*?)```", text, re.DOTALL)

@@ -117,7 +117,7 @@ class TopicInbox:
             )
 
     def newest(self, after: int) -> int:
-        """The last sequence on the topic, or `after`; see connectors/lag.py."""
+        """The last sequence on the topic, or `after`; see connectors/telling/lag.py."""
         with _topics_up():
             end = self._topics.end(self._deliveries)
             # What is sent again bears an old sequence, so the very last may not be the newest.

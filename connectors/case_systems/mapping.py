@@ -29,8 +29,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from connectors.event_codes import symbols
 from connectors.given import document_of, text_of
+from connectors.mapping.event_codes import symbols
 from connectors.mapping.reader import Lines, Reader
 from connectors.mapping.source import FROM, Source
 from connectors.remote.copies import Kept

@@ -6,22 +6,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal, ParamSpec, TypeVar
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
-from connectors.commands.printed import console, table, visible
-from connectors.errors import ConnectorError
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from connectors.commands.ending import reported
+from connectors.commands.printed import console, table
 
 HOME = typer.Option("--home", help="The identity's directory.", envvar="NRM_AGENCY_HOME")
 DEFAULT_HOME = Path("agency")
@@ -29,20 +24,6 @@ DEFAULT_HOME = Path("agency")
 agency = typer.Typer(
     help="This agency's identity: keys, and the hub it trusts.", no_args_is_help=True
 )
-
-
-def reported(command: Callable[P, R]) -> Callable[P, R]:
-    """Errors we raise on purpose become one line on stderr and exit status 1."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except ConnectorError as wrong:
-            typer.secho(visible(f"Error: {wrong}"), err=True, fg=typer.colors.RED)
-            raise typer.Exit(1) from None
-
-    return run
 
 
 @agency.command()

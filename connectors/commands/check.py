@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from connectors.commands.agency import reported
+from connectors.commands.ending import reported
 from connectors.commands.printed import console, table
 
 

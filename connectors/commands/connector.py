@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
-import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from connectors.commands.agency import reported
 from connectors.commands.check import check
 from connectors.commands.discard import discard
+from connectors.commands.ending import asked_to_stop, reported
 from connectors.commands.new import new
 from connectors.commands.printed import console, log_to_stderr, table, visible
 from connectors.commands.site import looked
@@ -72,7 +70,7 @@ def run(
     told: dict[str, Any] = {"notices": notices}
     server = None
     if metrics is not None:
-        from connectors.metrics import ConnectorMetrics, MetricsServer
+        from connectors.telling.metrics import ConnectorMetrics, MetricsServer
 
         counted = ConnectorMetrics()
         told["on_progress"] = counted.progress
@@ -85,9 +83,7 @@ def run(
         if once:
             _run_once(runner)
         else:
-            stop = threading.Event()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: stop.set())
+            stop = asked_to_stop()
             typer.echo(f"{identity.agency}: waiting for deliveries of {identity.hub.hub}", err=True)
             collector.rest()
             runner.run(stop)
@@ -115,7 +111,7 @@ def _run_once(runner: Any) -> None:
 
 
 def _tell(alarm: Any, raised: bool) -> None:
-    from connectors.alarms import ALARMS
+    from connectors.telling.alarms import ALARMS
 
     if raised:
         told = f"ALARM {alarm.reason}: {ALARMS[alarm.reason]} ({alarm.detail})"

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from connectors.commands.agency import reported
+from connectors.commands.ending import reported
 from connectors.dead_letters import DISCARDS
 
 LONGEST_NOTE = 200  # characters

@@ -39,7 +39,7 @@ from connectors.agency.identity import write_whole
 from connectors.agency.outcomes import Outcome
 from connectors.commands.documents import event_of, read_entries
 from connectors.errors import SettingsError
-from connectors.spreadsheet import as_text
+from connectors.files.spreadsheet import as_text
 from connectors.submit import Event
 
 _COLUMN = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")

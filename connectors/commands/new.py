@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from connectors.commands.agency import reported
+from connectors.commands.ending import reported
 
 
 class Family(StrEnum):

@@ -14,7 +14,8 @@ from urllib.parse import urlencode
 
 import typer
 
-from connectors.commands.agency import DEFAULT_HOME, HOME, reported
+from connectors.commands.agency import DEFAULT_HOME, HOME
+from connectors.commands.ending import reported
 from connectors.commands.printed import console, table
 from connectors.errors import SettingsError, StopError
 

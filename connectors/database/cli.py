@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from connectors.commands import event_types
-from connectors.commands.agency import reported
+from connectors.commands.ending import reported
 from connectors.commands.printed import console, table
 
 if TYPE_CHECKING:
@@ -192,8 +192,8 @@ def status(
     from connectors.agency.identity import AgencyIdentity
     from connectors.commands.site import looked
     from connectors.errors import TransportDownError
-    from connectors.lag import Newest
     from connectors.settings import load_settings, open_inbox, open_sink
+    from connectors.telling.lag import Newest
 
     loaded = load_settings(settings)
     identity = AgencyIdentity.load(loaded.home)

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from connectors.errors import SettingsError
 from connectors.files.records import ENVELOPE, Names, Record
-from connectors.spreadsheet import as_text
+from connectors.files.spreadsheet import as_text
 from connectors.tables.columns import Target, json_text, kind_of, targets
 from connectors.tables.ledger_tables import from_instant, instant
 from schemas.registry import Schemas

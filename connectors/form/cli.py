@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from connectors.commands.agency import DEFAULT_HOME, HOME, reported
+from connectors.commands.agency import DEFAULT_HOME, HOME
+from connectors.commands.ending import reported
 
 
 def mount(agency: typer.Typer) -> None:

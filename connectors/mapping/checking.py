@@ -18,11 +18,11 @@ from typing import Any, Final
 from connectors.database.definitions import REF_LENGTH, Column, Found, Table
 from connectors.database.partner_tables import fitting
 from connectors.errors import SettingsError
-from connectors.event_codes import by_reference, codes_of, symbols
 from connectors.findings import Finding, Level
 from connectors.given import text_of
 from connectors.mapping import EventMap, examined
 from connectors.mapping import Mapping as MappingFile
+from connectors.mapping.event_codes import by_reference, codes_of, symbols
 from connectors.mapping.reader import close
 from connectors.mapping.source import Source
 from connectors.tables.columns import kind_of, to_text

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from connectors.commands.agency import reported
+from connectors.commands.ending import asked_to_stop, reported
 
 
 @reported
@@ -41,9 +39,7 @@ def registry(
         prefix = Options.model_validate(loaded.sink.options).prefix
     except ValidationError as wrong:
         raise SettingsError(mistakes(wrong, "sink.options")) from None
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = asked_to_stop()
     server = RegistryServer(host.strip("[]"), int(port), prefix).start()
     typer.echo(f"Schemas of {prefix}.* at {server.url}", err=True)
     server.wait(stop)

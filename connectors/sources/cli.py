@@ -5,16 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import logging
-import signal
 import sys
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from connectors.commands.agency import reported
+from connectors.commands.ending import asked_to_stop, reported
 from connectors.commands.printed import console, log_to_stderr, one_line, table, visible
 
 source = typer.Typer(
@@ -53,9 +51,7 @@ def run(
         if once:
             _run_once(runner, found, settings, loaded)
             return
-        stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+        stop = asked_to_stop()
         typer.echo(f"{identity.agency}: sending from {loaded.source_name}", err=True)
         collector.rest()
         runner.run(stop)

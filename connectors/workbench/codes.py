@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from connectors.database.definitions import Code
-from connectors.event_codes import by_reference, codes_of
+from connectors.mapping.event_codes import by_reference, codes_of
 from connectors.workbench.naming import tokens
 from schemas.compartments import Field
 

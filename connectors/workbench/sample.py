@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from connectors.event_codes import codes_of
 from connectors.mapping import EventMap
+from connectors.mapping.event_codes import codes_of
 from connectors.tables.columns import kind_of
 from schemas.compartments import Field
 from schemas.registry import Schemas

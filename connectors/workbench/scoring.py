@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from connectors.database.definitions import Column, Table
-from connectors.event_codes import by_reference, codes_of
 from connectors.mapping.checking import Withheld
+from connectors.mapping.event_codes import by_reference, codes_of
 from connectors.tables.columns import kind_of
 from connectors.workbench.codes import Translation, translate
 from connectors.workbench.events_told import ABOUT, FIELDS, GENERIC, KEYS, OCCURRED

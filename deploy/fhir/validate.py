@@ -21,7 +21,7 @@ from connectors.fhir import coverage
 from connectors.fhir.events import provenance
 from connectors.fhir.names import Resource, key
 from connectors.fhir.ownership import first
-from hub.scenarios import load
+from hub.scenario.shipped import load
 from hub.topics import jars
 from schemas.registry import Schemas
 

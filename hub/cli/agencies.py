@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from connectors.commands.agency import reported
+from connectors.commands.ending import reported
 from hub.cli.options import HUB_HOME, AsJson, DecidedBy, HubHome
 from hub.cli.printed import console, lines, table
 

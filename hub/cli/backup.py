@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from connectors.commands.agency import reported
+from connectors.commands.ending import reported
 from hub.cli.options import HUB_HOME, AsJson, DecidedBy, HubHome
 from hub.errors import NotReady
 

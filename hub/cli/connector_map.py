@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 import typer
 
 from connectors.commands import event_types
-from connectors.commands.agency import reported
+from connectors.commands.ending import reported
 from connectors.commands.printed import one_line, visible
 from hub.cli.printed import console, table, terminal
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from connectors.commands import event_types
-from connectors.commands.agency import reported
+from connectors.commands.ending import reported
 from hub.cli.printed import console, progress, table
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.markup import escape
 
-from connectors.commands.agency import reported
+from connectors.commands.ending import reported
 from hub.cli.options import HUB_HOME, AsJson, CaseRef, HubHome
 from hub.cli.printed import console, lines, table
 

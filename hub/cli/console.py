@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from connectors.commands.agency import reported
+from connectors.commands.ending import asked_to_stop, reported
 from hub.cli.options import HUB_HOME, HubHome
 
 if TYPE_CHECKING:
@@ -41,9 +39,7 @@ def console(
     from hub.hub import Deciding
 
     logs.configure(logging.DEBUG if verbose else logging.INFO)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = asked_to_stop()
     with Deciding.open(Home(home)) as deciding:
         served = serve_console(deciding, host=host, port=port)
         try:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.text import Text
 
-from connectors.commands.agency import reported
+from connectors.commands.ending import reported
 from hub.cli.printed import console, lines, progress, table
 
 if TYPE_CHECKING:
@@ -54,17 +54,17 @@ def demo(
 
     Example: nrm-hub demo --scenario S4
     """
-    from hub import scenarios
+    from hub.scenario import shipped
     from hub.scenario.live import Live
     from hub.scenario.places import Servers
     from hub.scenario.story import read
 
-    if scenario not in scenarios.ids():
+    if scenario not in shipped.ids():
         raise typer.BadParameter(
-            f"choose from {', '.join(scenarios.ids())}; files of your own: nrm-hub scenario run",
+            f"choose from {', '.join(shipped.ids())}; files of your own: nrm-hub scenario run",
             param_hint="--scenario",
         )
-    story = read(scenarios.load(scenario), scenario, scenario)
+    story = read(shipped.load(scenario), scenario, scenario)
     home = home.absolute()
     _make_room(home, story, fresh)
     signal.signal(signal.SIGTERM, _interrupt)
@@ -126,12 +126,12 @@ def _make_room(home: Path, story: Scenario, fresh: bool) -> None:
 
 def _menu(out: Console, story: Scenario) -> None:
     """Every story there is, one line each, and which one is played."""
-    from hub import scenarios
+    from hub.scenario import shipped
 
     shown = table("", "story", "")
-    for one in scenarios.ids():
+    for one in shipped.ids():
         now = "this one" if one == story.id else f"--scenario {one}"
-        shown.add_row(one, scenarios.load(one)["title"], now)
+        shown.add_row(one, shipped.load(one)["title"], now)
     out.print(shown)
 
 

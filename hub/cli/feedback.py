@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import typer
 
-from connectors.commands.agency import reported
+from connectors.commands.ending import reported
 from hub.cli.options import HUB_HOME, AsJson, CaseRef, HubHome
 from hub.errors import NotReady, Refused
 

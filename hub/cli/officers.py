@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from connectors.commands.agency import reported
+from connectors.commands.ending import reported
 from hub.cli.options import HUB_HOME, AsJson, HubHome, OfficerFile
 from hub.cli.printed import console, table
 

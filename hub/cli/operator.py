@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from connectors.commands.agency import reported
+from connectors.commands.ending import asked_to_stop, reported
 from hub.cli.options import HUB_HOME, AsJson, HubHome
 from hub.cli.printed import console, table
 
@@ -218,14 +218,10 @@ def kafka(
 
     Example: nrm-hub dev kafka --home kafka, then: nrm-hub serve --topics kafka://127.0.0.1:PORT
     """
-    import signal
-    import threading
 
     from hub.topics.broker import LocalBroker
 
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = asked_to_stop()
     typer.echo("Starting Kafka; the first time its jars are fetched …", err=True)
     with LocalBroker(home) as broker:
         typer.echo(f"Kafka is running: {broker.url} (Ctrl-C stops it)")

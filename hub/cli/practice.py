@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from connectors.commands.agency import reported
+from connectors.commands.ending import reported
 from hub.cli.printed import console, progress, table
 
 SHOWN: Final = 30  # deliveries listed

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from connectors.commands.agency import reported
+from connectors.commands.ending import reported
 from hub.cli.options import AsJson
 from hub.cli.printed import console, progress, table
 
@@ -113,11 +113,11 @@ def list_() -> None:
 
     Example: nrm-hub scenario list
     """
-    from hub import scenarios
+    from hub.scenario import shipped
 
     shown = table("id", ">events", "story", "why it is hard")
-    for scenario_id in scenarios.ids():
-        document = scenarios.load(scenario_id)
+    for scenario_id in shipped.ids():
+        document = shipped.load(scenario_id)
         events = str(len(document["events"]))
         shown.add_row(scenario_id, events, document["title"], document["why_hard"])
     console().print(shown)
@@ -125,13 +125,13 @@ def list_() -> None:
 
 def _load(files: Sequence[str]) -> list[Scenario]:
     """A file wins over a shipped scenario of the same name."""
-    from hub import scenarios
+    from hub.scenario import shipped
     from hub.scenario.story import ScenarioError, load, read
 
     found: list[Scenario] = []
     for file in files:
-        if not Path(file).exists() and file in scenarios.ids():
-            found.append(read(scenarios.load(file), file, file))
+        if not Path(file).exists() and file in shipped.ids():
+            found.append(read(shipped.load(file), file, file))
         else:
             found += load(Path(file))
     names = [one.id for one in found]

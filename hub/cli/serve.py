@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 import shlex
-import signal
-import threading
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from connectors.commands.agency import reported
+from connectors.commands.ending import asked_to_stop, reported
 from hub.cli.options import HUB_HOME, HubHome
 
 PARTS: Final = ("hub", "consumers", "api")
@@ -109,9 +107,7 @@ def serve(
     else:
         place.keeps_to(given)
     settings = place.settings()
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = asked_to_stop()
     with ExitStack() as stack:
         hub = Hub.open(place)
         stack.callback(hub.stop)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from connectors.commands.agency import reported
+from connectors.commands.ending import reported
 from hub.cli.options import HUB_HOME, AsJson, AsOf, HubHome
 from hub.cli.printed import console, table
 from hub.cli.statistics_publishing import (

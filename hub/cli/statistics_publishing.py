@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from connectors.commands.agency import reported
+from connectors.commands.ending import reported
 from hub.cli.options import HUB_HOME, AsJson, HubHome
 from hub.cli.printed import console, progress, table
 from hub.errors import NotReady, Refused

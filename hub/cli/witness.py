@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from connectors.commands.agency import reported
+from connectors.commands.ending import asked_to_stop, reported
 
 
 @reported
@@ -37,8 +37,6 @@ def witness(
     Example: nrm-hub witness --home witness-home --name witness.example/nrm --log VKEY
     """
     import logging
-    import signal
-    import threading
 
     from hub.cli import logs as logging_
     from hub.clock import wall_clock
@@ -64,9 +62,7 @@ def witness(
     watched = place.logs()
     if not watched:
         raise typer.BadParameter("give the vkey of a log", param_hint="--log")
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = asked_to_stop()
     book = Book(place.path / "witness.db")
     judge = Witness(place, book, watched, lambda: wall_clock().timestamp())
     files = (str(certificate), str(private_key)) if certificate and private_key else None

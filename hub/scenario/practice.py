@@ -21,8 +21,8 @@ from typing import Any, Final, Self
 from uuid import uuid4
 
 from connectors.agency.identity import AgencyIdentity
-from hub import scenarios
 from hub.publisher import delivery_stream
+from hub.scenario import shipped
 from hub.scenario.places import Places
 from hub.scenario.stage import Player, Stage, StageError
 from hub.scenario.story import HUB, Scenario, ScriptEvent, read
@@ -169,9 +169,9 @@ def chosen(
     """
     wanted = frozenset(events)
     found = []
-    for one in [scenario] if scenario else scenarios.ids():
-        if one not in scenarios.ids():
-            raise StageError(f"there is no scenario {one!r}: choose {', '.join(scenarios.ids())}")
+    for one in [scenario] if scenario else shipped.ids():
+        if one not in shipped.ids():
+            raise StageError(f"there is no scenario {one!r}: choose {', '.join(shipped.ids())}")
         story = _story(one)
         agency = next((a for a in story.recipients if story.agencies[a] == role), None)
         if agency is not None and (brings := brought(story, agency)):
@@ -202,7 +202,7 @@ def brought(story: Scenario, agency: str) -> frozenset[str]:
 def _roles() -> str:
     told = {
         role
-        for one in scenarios.ids()
+        for one in shipped.ids()
         for agency, role in _story(one).agencies.items()
         if brought(_story(one), agency)
     }
@@ -210,7 +210,7 @@ def _roles() -> str:
 
 
 def _story(name: str) -> Scenario:
-    return read(scenarios.load(name), name, name)
+    return read(shipped.load(name), name, name)
 
 
 def _giving(story: Scenario) -> list[ScriptEvent]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hub import scenarios
+from hub.scenario import shipped
 from tests.cli.programs import installed
 
 
@@ -52,8 +52,8 @@ def test_a_story_played_live(tmp_path: Path, environment: Mapping[str, str]) -> 
 
     # A menu first: every story in a line, and how to play it.
     told = {line.split()[0]: line for line in lines[:10] if line}
-    for one in scenarios.ids():
-        assert scenarios.load(one)["title"] in told[one]
+    for one in shipped.ids():
+        assert shipped.load(one)["title"] in told[one]
         assert ("this one" if one == "S7" else f"--scenario {one}") in told[one]
 
     # Which partner holds what, what was withheld and why, and how long it took.

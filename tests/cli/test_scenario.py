@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hub import scenarios
+from hub.scenario import shipped
 from tests.cli.programs import nrm
 from tests.scenarios.stories import consent, document, identity, opened, referral
 
@@ -39,13 +39,13 @@ def test_shipped_scenarios_go_by_their_id() -> None:
         ("S8", True, []),
     ]
     for one in told["scenarios"]:
-        shipped = scenarios.load(one["id"])
-        assert [event["id"] for event in one["events"]] == [e["id"] for e in shipped["events"]]
-        assert one["final_holdings"].keys() == shipped["final_holdings"].keys()
+        known = shipped.load(one["id"])
+        assert [event["id"] for event in one["events"]] == [e["id"] for e in known["events"]]
+        assert one["final_holdings"].keys() == known["final_holdings"].keys()
 
 
 def test_a_planted_wrong_expectation_is_exit_code_3(tmp_path: Path) -> None:
-    told = scenarios.load("S7")
+    told = shipped.load("S7")
     told["events"][8]["expected"]["releases"]["POL-1"] = {
         "categories": ["identity"],
         "basis": ["public_task"],
@@ -165,7 +165,7 @@ def test_a_profile_that_is_not_one(tmp_path: Path) -> None:
 def test_list_names_what_is_shipped() -> None:
     done = nrm("scenario", "list")
     assert done.code == 0
-    for scenario_id in scenarios.ids():
+    for scenario_id in shipped.ids():
         assert any(line.startswith(scenario_id + " ") for line in done.out.splitlines())
 
 

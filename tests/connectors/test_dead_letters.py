@@ -29,9 +29,9 @@ from connectors.opening.opener import Opener
 from connectors.redriving import redrive
 from hub.crypto.sealing import SealingKey
 from tests.connectors.builder import MiniHub
+from tests.connectors.conformance.test_sql_conformance import SqlBench
 from tests.connectors.site import TO, Flaky, Site
 from tests.connectors.test_sent_again import again, set_aside
-from tests.connectors.test_sql_conformance import SqlBench
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -35,11 +35,11 @@ from connectors.database.engines import is_local, postgresql_tls
 from connectors.errors import SettingsError, SinkDownError, TransportDownError
 from connectors.form import cli as form_cli
 from connectors.loopback import is_here
-from connectors.metrics import ConnectorMetrics, MetricsServer
-from connectors.notice import Notices, NoticeSettings
 from connectors.remote.outbound import Outbound
 from connectors.secret import Secret
 from connectors.sql import SqlSink
+from connectors.telling.metrics import ConnectorMetrics, MetricsServer
+from connectors.telling.notice import Notices, NoticeSettings
 from hub.topics import TopicUnavailable, open_topics
 from tests.certificates import Authority
 

@@ -45,9 +45,9 @@ from connectors.submit import Publisher
 from schemas.event import EventSchema, SchemaError
 from schemas.registry import Schemas
 from tests.connectors.builder import MiniHub, case_opened, identity_recorded
+from tests.connectors.conformance.test_sql_conformance import SqlBench
 from tests.connectors.site import TO, Flaky, Site
 from tests.connectors.test_runner import rounds
-from tests.connectors.test_sql_conformance import SqlBench
 
 DOCS = Path(__file__).parents[2] / "docs/dead-letters.md"
 

@@ -15,7 +15,6 @@ import pytest
 from connectors import crash
 from connectors.agency.identity import AgencyIdentity
 from connectors.agency.registry_cache import RegistryCache
-from connectors.alarms import ALARMS, Alarm
 from connectors.delivery import Arrived
 from connectors.errors import FencedError, RetryError, SinkDownError, SinkRefusedError
 from connectors.opening.opener import Opener
@@ -23,6 +22,7 @@ from connectors.redriving import redrive
 from connectors.runner import Pace, Runner
 from connectors.sink import Batch
 from connectors.sql import SqlSink
+from connectors.telling.alarms import ALARMS, Alarm
 from hub.topics import TopicUnavailable
 from tests.connectors.builder import MiniHub, case_opened, identity_recorded
 from tests.connectors.site import TO, Flaky, Site

@@ -11,13 +11,13 @@ from pydantic import BaseModel
 from connectors import settings as module
 from connectors.agency.identity import AgencyIdentity
 from connectors.agency.inbox import HttpInbox, TopicInbox
-from connectors.alarms import ALARMS
 from connectors.delivery import REASONS
 from connectors.errors import SettingsError
 from connectors.jsonl import JsonlSink
 from connectors.secret import Secret
 from connectors.settings import PartnerSettings, load_settings, open_inbox, open_sink
 from connectors.sql import SqlSink
+from connectors.telling.alarms import ALARMS
 from tests.connectors.builder import MiniHub
 
 DOCS = Path(__file__).parents[2] / "docs" / "connectors.md"

@@ -27,8 +27,8 @@ from hub.exchange import Exchange
 from hub.home import Home
 from hub.hub import Reading
 from hub.scenario import Servers, run
+from hub.scenario.shipped import load
 from hub.scenario.story import read
-from hub.scenarios import load
 from hub.store import events as stored
 from tests.policy.officers import changed, in_force, write
 from tests.road import CONSENT, Road, shelter_joins

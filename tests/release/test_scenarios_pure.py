@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from hub import scenarios
 from hub.domain.case import Case
 from hub.domain.policy import PolicyProfile, default_profile
 from hub.domain.settlement import Settlement
+from hub.scenario import shipped
 from tests.scenarios.rules_alone import Played, canonical, holdings, play, released_in, shape
 
 PROFILE: PolicyProfile = default_profile()
@@ -19,7 +19,7 @@ PROFILE: PolicyProfile = default_profile()
 
 @lru_cache
 def played(scenario_id: str) -> tuple[dict[str, Any], tuple[Played, ...]]:
-    scenario = scenarios.load(scenario_id)
+    scenario = shipped.load(scenario_id)
     return scenario, tuple(play(scenario, PROFILE))
 
 
@@ -32,16 +32,16 @@ def final(scenario_id: str) -> dict[str, dict[str, dict[str, list[str]]]]:
 
 
 def test_all_shipped_scenarios_are_played() -> None:
-    assert scenarios.ids() == ("S1", "S2", "S4", "S5", "S6", "S7", "S8", "S10")
+    assert shipped.ids() == ("S1", "S2", "S4", "S5", "S6", "S7", "S8", "S10")
 
 
-@pytest.mark.parametrize("scenario_id", scenarios.ids())
+@pytest.mark.parametrize("scenario_id", shipped.ids())
 def test_no_event_is_refused(scenario_id: str) -> None:
     refused = [(s.event.event_id, s.refusal) for s in played(scenario_id)[1] if s.refusal]
     assert refused == []
 
 
-@pytest.mark.parametrize("scenario_id", scenarios.ids())
+@pytest.mark.parametrize("scenario_id", shipped.ids())
 def test_every_release_withholding_backfill_and_recall(scenario_id: str) -> None:
     scenario, steps = played(scenario_id)
     assert len(steps) == len(scenario["events"])
@@ -53,7 +53,7 @@ def test_every_release_withholding_backfill_and_recall(scenario_id: str) -> None
         )
 
 
-@pytest.mark.parametrize("scenario_id", scenarios.ids())
+@pytest.mark.parametrize("scenario_id", shipped.ids())
 def test_final_holdings(scenario_id: str) -> None:
     expected = {
         case: {
@@ -65,7 +65,7 @@ def test_final_holdings(scenario_id: str) -> None:
     assert final(scenario_id) == expected
 
 
-@pytest.mark.parametrize("scenario_id", scenarios.ids())
+@pytest.mark.parametrize("scenario_id", shipped.ids())
 def test_hand_written_assertions(scenario_id: str) -> None:
     scenario, steps = played(scenario_id)
     by_id = {step.event.event_id: step for step in steps}
@@ -96,7 +96,7 @@ def holds(assertion: list[Any], by_id: dict[str, Played], held: dict[str, Any]) 
     return any(recall.to == agency for recall in step.settlement.recalls) is expected
 
 
-@pytest.mark.parametrize("scenario_id", scenarios.ids())
+@pytest.mark.parametrize("scenario_id", shipped.ids())
 def test_a_case_folded_from_its_records_is_the_case_that_decided(scenario_id: str) -> None:
     scenario, steps = played(scenario_id)
     live = {

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from hub import scenarios
 from hub.domain.case import Case
 from hub.domain.policy import default_document, default_profile
 from hub.domain.reasons import BASES, WITHHELD
 from hub.recalling.recalls import RECALLING
 from hub.release import RULES
+from hub.scenario import shipped
 from schemas.registry import Schemas
 from tests.release.generator import Generator
 from tests.release.oracle import Oracle
@@ -50,9 +50,9 @@ def compare(scenario: dict[str, Any], *, guarded: bool) -> int:
     return len(taken)
 
 
-@pytest.mark.parametrize("scenario_id", scenarios.ids())
+@pytest.mark.parametrize("scenario_id", shipped.ids())
 def test_the_second_reading_agrees_with_the_scenarios_too(scenario_id: str) -> None:
-    scenario = scenarios.load(scenario_id)
+    scenario = shipped.load(scenario_id)
     oracle = Oracle(scenario, DOCUMENT, GROUPS)
     for event in scenario["events"]:
         assert canonical(oracle.answers[event["id"]]) == canonical(event["expected"])

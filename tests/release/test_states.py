@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from hub import scenarios
 from hub.domain.drawn import page
 from hub.domain.machine import ANY_OPEN, BACK, INITIAL, TRANSITIONS, Transition
 from hub.domain.policy import default_profile
 from hub.domain.statements import Statements
 from hub.domain.states import States
+from hub.scenario import shipped
 from schemas.registry import Schemas
 from tests.release.story import Story
 from tests.scenarios.rules_alone import play
@@ -205,10 +205,10 @@ def test_what_follows_from_nothing_is_recorded_and_noted() -> None:
     )
 
 
-@pytest.mark.parametrize("scenario_id", scenarios.ids())
+@pytest.mark.parametrize("scenario_id", shipped.ids())
 def test_the_shipped_scenarios_run_through_the_machine_in_order(scenario_id: str) -> None:
     cases: dict[str, States] = {}
-    scenario = scenarios.load(scenario_id)
+    scenario = shipped.load(scenario_id)
     written = {event["id"]: event["case"] for event in scenario["events"]}
     for played in play(scenario, default_profile()):
         assert played.settlement is not None

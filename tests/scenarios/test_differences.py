@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from hub import scenarios
-from hub.scenario import Servers, judge, run
+from hub.scenario import Servers, judge, run, shipped
 from hub.scenario.compare import assertions, holdings, steps
 from hub.scenario.story import read
 from tests.scenarios.stories import consent, corrected, identity, opened, referral, story
@@ -21,7 +20,7 @@ from tests.scenarios.stories import consent, corrected, identity, opened, referr
 @pytest.fixture(scope="module")
 def recorded() -> tuple[dict[str, Any], dict[str, Any], Any]:
     """S1 as shipped, and what a run of it recorded."""
-    document = scenarios.load("S1")
+    document = shipped.load("S1")
     with Servers() as servers:
         result = run(read(document), servers)
     assert result.ok

@@ -9,16 +9,15 @@ from typing import Any
 
 import pytest
 
-from hub import scenarios
 from hub.exchange import Exchange
-from hub.scenario import Scenario, Servers, load, run
+from hub.scenario import Scenario, Servers, load, run, shipped
 from hub.scenario.story import read
 from tests.scenarios.completing import completed
 from tests.scenarios.stories import consent, corrected, erased, identity, opened, referral, story
 
 
-def shipped(name: str) -> Scenario:
-    [scenario] = load(Path(str(resources.files("hub.scenarios").joinpath(f"{name}.json"))))
+def scenario_of(name: str) -> Scenario:
+    [scenario] = load(Path(str(resources.files("hub.scenario.shipped").joinpath(f"{name}.json"))))
     return scenario
 
 
@@ -30,9 +29,9 @@ def played(scenario: Scenario, **servers: Any) -> list[str]:
     return [str(one) for one in result.differences]
 
 
-@pytest.mark.parametrize("name", scenarios.ids())
+@pytest.mark.parametrize("name", shipped.ids())
 def test_shipped_scenarios_embedded(name: str) -> None:
-    assert played(shipped(name)) == []
+    assert played(scenario_of(name)) == []
 
 
 @pytest.mark.kafka
@@ -41,13 +40,13 @@ def test_shipped_scenarios_embedded(name: str) -> None:
     "name",
     [
         pytest.param(name, marks=pytest.mark.deep) if name == "S6" else name  # many persons, long
-        for name in scenarios.ids()
+        for name in shipped.ids()
     ],
 )
 def test_shipped_scenarios_on_kafka_and_postgresql(
     name: str, kafka_url: str, new_postgres_database: Callable[[], str]
 ) -> None:
-    assert played(shipped(name), store=new_postgres_database(), topics=kafka_url) == []
+    assert played(scenario_of(name), store=new_postgres_database(), topics=kafka_url) == []
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hub import scenarios
+from hub.scenario import shipped
 from hub.scenario.story import ScenarioError, load, read
 from tests.scenarios.stories import corrected, document, identity, opened
 
@@ -20,7 +20,7 @@ def written(tmp_path: Path, value: Any) -> Path:
 
 
 def test_a_file_holds_one_scenario_or_several(tmp_path: Path) -> None:
-    one, other = scenarios.load("S1"), scenarios.load("S7")
+    one, other = shipped.load("S1"), shipped.load("S7")
     assert [s.id for s in load(written(tmp_path, one))] == ["S1"]
     both = {"note": "two", "scenarios": [one, other]}
     assert [s.id for s in load(written(tmp_path, both))] == ["S1", "S7"]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hub import scenarios
+from hub.scenario import shipped
 from schemas.avro import AvroError
 from schemas.registry import EventSchema, Routing, SchemaError, Schemas
 from tests.schemas.strategies import events
@@ -87,9 +87,9 @@ def test_stories_as_agencies_tell_them(sample: dict[str, Any]) -> None:
     assert found == set(sample["categories"])
 
 
-@pytest.mark.parametrize("scenario_id", scenarios.ids())
+@pytest.mark.parametrize("scenario_id", shipped.ids())
 def test_every_event_of_the_scenarios(scenario_id: str) -> None:
-    story = scenarios.load(scenario_id)["events"]
+    story = shipped.load(scenario_id)["events"]
     types = {event["id"]: event["type"] for event in story}
     for event in story:
         schema, data = SCHEMAS.by_type(event["type"]), event["data"]

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from hub import scenarios
 from hub.deliveries import settle
 from hub.domain.case import Case, CaseEvent
 from hub.domain.guards import refuse
 from hub.domain.parties import Parties, Party
 from hub.domain.policy import default_document, default_profile
 from hub.domain.settlement import Settlement
+from hub.scenario import shipped
 from nrm_verify import case as theirs
 from nrm_verify.decisions import END_OF_TIME
 from nrm_verify.effects import Bench, Budget, Effects, backfill, differences, effects
@@ -124,8 +124,8 @@ def compare(
 
 def test_shipped_scenarios() -> None:
     seen = Counter[str]()
-    for name in scenarios.ids():
-        compared, one = compare(scenarios.load(name), guarded=True)
+    for name in shipped.ids():
+        compared, one = compare(shipped.load(name), guarded=True)
         assert compared
         seen += one
     assert seen["left"]

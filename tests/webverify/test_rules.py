@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from hub import scenarios
 from hub.deliveries import settle
 from hub.domain.case import Case
 from hub.domain.parties import Parties, Party
 from hub.domain.policy import PolicyProfile, shipped_document
+from hub.scenario import shipped
 from tests.release.generator import Generator
 from tests.scenarios.rules_alone import event_of
 from tests.webverify.told import decided_again, played, told
@@ -38,7 +38,7 @@ def random_stories() -> list[dict[str, Any]]:
 
 
 def test_scenarios_are_decided_again_the_same() -> None:
-    stories = [played(name, scenarios.load(name), guarded=True) for name in scenarios.ids()]
+    stories = [played(name, shipped.load(name), guarded=True) for name in shipped.ids()]
     for one in decided_again(stories):
         assert (one["name"], one["found"]) == (one["name"], [])
         assert one["compared"] > 50
@@ -94,7 +94,7 @@ def test_sealed_birth_dates_leave_the_age_as_recorded() -> None:
 
 def test_an_altered_record_is_noticed() -> None:
     """Each recorded outcome turned round in turn: withheld becomes released, released withheld."""
-    story = played("S1", scenarios.load("S1"), guarded=True)
+    story = played("S1", shipped.load("S1"), guarded=True)
     altered = []
     for at, step in enumerate(story["events"]):
         for agency, outcomes in step["settlement"].get("decided", {}).items():

@@ -13,12 +13,12 @@ from connectors.agency.receipts import sign_receipt
 from connectors.sink import OwedReceipt, ReceiptException
 from consumers.raising import close_item, raise_item
 from consumers.work import WorkList
-from hub import scenarios
 from hub.audit import conservation
 from hub.domain import agenda
 from hub.domain.agenda import procedure
 from hub.domain.policy import default_document
 from hub.domain.settlement import Settlement, Withheld
+from hub.scenario import shipped
 from hub.scenario.places import Places
 from hub.scenario.stage import Stage
 from hub.scenario.story import read
@@ -103,7 +103,7 @@ def test_the_list_on_postgresql_is_the_list_on_sqlite(
 @pytest.mark.parametrize("name", ["S2", "S5"])
 def test_a_whole_scenario_is_followed_without_a_stumble(tmp_path: Path, name: str) -> None:
     """Scenario runs state nothing of the hub's own; the list can be made of them all the same."""
-    scenario = read(scenarios.load(name))
+    scenario = read(shipped.load(name))
     stage = Stage.build(scenario, tmp_path, Places())
     try:
         for event in scenario.events:

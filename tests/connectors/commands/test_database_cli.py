@@ -15,9 +15,9 @@ import sqlalchemy as sa
 
 from connectors.agency.inbox import HttpInbox, Sealed
 from connectors.errors import SettingsError
-from connectors.lag import Lag, Newest
-from connectors.metrics import ConnectorMetrics, MetricsServer
 from connectors.runner import Progress
+from connectors.telling.lag import Lag, Newest
+from connectors.telling.metrics import ConnectorMetrics, MetricsServer
 from hub.topics import Topics
 from tests.connectors.builder import MiniHub
 from tests.connectors.commands.saying import delivered, said

@@ -6,8 +6,8 @@ import pytest
 from pydantic import BaseModel
 
 from connectors.files import folder, sftp
-from connectors.notice import NoticeSettings
 from connectors.remote import webhook
+from connectors.telling.notice import NoticeSettings
 from tests.cli.programs import ROOT
 
 

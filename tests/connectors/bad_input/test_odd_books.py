@@ -18,10 +18,10 @@ from connectors.conformance import CANARY, batch, demographics, identity, opened
 from connectors.errors import ConnectorError, SettingsError, SinkDownError, UntrustedError
 from connectors.files.drop import LocalDrop
 from connectors.kinds import Place, open_kind
-from connectors.notice import Notices, NoticeSettings
 from connectors.reconciliation.repair import Repair
 from connectors.sink import RecallPolicy, Sink
 from connectors.sql import SqlSink
+from connectors.telling.notice import Notices, NoticeSettings
 from tests.connectors.builder import NOW, MiniHub
 from tests.connectors.reconciliation import test_reconcile
 from tests.odd import ODD

@@ -33,11 +33,11 @@ from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from connectors.alarms import ALARMS
 from connectors.errors import ConnectorError, SettingsError
-from connectors.lag import Lag, Newest
 from connectors.loopback import is_here
 from connectors.runner import Progress, Runner
+from connectors.telling.alarms import ALARMS
+from connectors.telling.lag import Lag, Newest
 
 log = logging.getLogger(__name__)
 ASK_EVERY: Final = 5.0  # seconds
