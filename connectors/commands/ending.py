@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -37,3 +39,32 @@ def asked_to_stop() -> threading.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     return stop
+
+
+@contextmanager
+def between_steps(told: str) -> Iterator[Callable[[], None]]:
+    """Ctrl-C or SIGTERM ends what is done here where the function yielded is called, by raising
+    KeyboardInterrupt; `told` is said at once.
+
+    Amid a statement it would leave what that holds locked, and taking things away would wait for
+    it. Asked twice, it ends at once.
+    """
+    asked = threading.Event()
+
+    def ask(*_: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        os.write(2, f"\n{told}\n".encode())  # print may be amid a line of its own
+
+    def between() -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, ask) for number in numbers]
+    try:
+        yield between
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import tempfile
-import threading
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from connectors.commands import event_types
-from connectors.commands.ending import reported
+from connectors.commands.ending import between_steps, reported
 from hub.cli.printed import console, progress, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from rich.console import Console
 
     from connectors.landed import Landed
@@ -28,8 +22,8 @@ if TYPE_CHECKING:
 DIFFERS: Final = 3
 SHOWN: Final = 160  # letters of one row
 STOPPING: Final = (
-    b"\nEnds after this step, and takes away what it has made. Asked again it ends at once: then "
-    b"nrm-hub connector try \xe2\x80\xa6 --undo takes that away.\n"
+    "Ends after this step, and takes away what it has made. Asked again it ends at once: then "
+    "nrm-hub connector try … --undo takes that away."
 )
 
 
@@ -86,7 +80,7 @@ def try_(
 
     wanted = frozenset(event_types.known(events, Schemas.load().types()))
     with (
-        _interruptible() as between,
+        between_steps(STOPPING) as between,
         tempfile.TemporaryDirectory(prefix="nrm-try-", ignore_cleanup_errors=True) as scratch,
     ):
         loaded = _loaded(settings, Path(scratch))
@@ -130,34 +124,6 @@ def try_(
             out.print("What the trial has made is taken away again.")
     if not good:
         raise typer.Exit(DIFFERS)
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], None]]:
-    """Ctrl-C or SIGTERM ends the trial between two steps, where the function yielded is called.
-
-    Amid a statement it would leave what that holds locked, and undoing would wait for it. Asked
-    twice, it ends at once, and `--undo` takes away what is left.
-    """
-    asked = threading.Event()
-
-    def ask(*_: object) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-        os.write(2, STOPPING)  # nothing that may be amid a write of its own
-
-    def between() -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, ask) for number in numbers]
-    try:
-        yield between
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _delivered(out: Console, seen: Seen) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.text import Text
 
-from connectors.commands.ending import reported
+from connectors.commands.ending import between_steps, reported
 from hub.cli.printed import console, lines, progress, table
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 DIFFERS: Final = 3
 PACE: Final = 0.2  # seconds between two events
 LONGEST: Final = 30.0  # seconds all of them may take
+STOPPING: Final = "Ends after this step and stops what it has started; asked again, at once."
 MARKER: Final = "demo.json"  # only what a demo made, and listed here, is ever removed
 
 
@@ -67,23 +67,24 @@ def demo(
     story = read(shipped.load(scenario), scenario, scenario)
     home = home.absolute()
     _make_room(home, story, fresh)
-    signal.signal(signal.SIGTERM, _interrupt)
     out = console()
     _menu(out, story)
     out.print(f"{story.id}: {story.title}", style="bold", markup=False)
     with ExitStack() as stack:
+        between = stack.enter_context(between_steps(STOPPING))
         if kafka:
             out.print("Starting a real Kafka; the first time its jars are fetched …")
         servers = stack.enter_context(Servers(store, "kafka" if kafka else "embedded", keep=True))
         out.print(f"Enrolling {len(story.agencies)} agencies, starting hub and connectors …")
         places = servers.places(home, story.recipients)
-        live = stack.enter_context(Live.open(story, home, places))
+        live = stack.enter_context(Live.open(story, home, places, between))
         started, pace = time.monotonic(), min(PACE, LONGEST / len(story.events))
         with progress() as bar:
             task = bar.add_task("each event published by its agency", total=len(story.events))
             for number, event in enumerate(story.events):
                 # Paced, so that what is timed is the road and not a queue.
                 time.sleep(max(0.0, started + number * pace - time.monotonic()))
+                between()
                 outcome = live.publish(event)
                 if not outcome.accepted:
                     out.print(f"{event.id} refused: {outcome.reason}: {outcome.detail}")
@@ -97,11 +98,6 @@ def demo(
         _next(out, home, story, played)
     if not played.result.ok:
         raise typer.Exit(DIFFERS)
-
-
-def _interrupt(*_: object) -> None:
-    """SIGTERM ends the demo as Ctrl-C does: connectors and servers are stopped."""
-    raise KeyboardInterrupt
 
 
 def _make_room(home: Path, story: Scenario, fresh: bool) -> None:

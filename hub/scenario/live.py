@@ -100,21 +100,27 @@ class Watch:
 
 @dataclass
 class Live:
-    """A running hub with running connectors. Use as a context: everything is stopped after it."""
+    """A running hub with running connectors. Use as a context: everything is stopped after it.
+
+    between: called again and again while something is waited for, and may raise to end it there.
+    """
 
     stage: Stage
     connectors: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     watch: Watch | None = None
     published: dict[str, float] = field(default_factory=dict)
+    between: Callable[[], None] = lambda: None
 
     @classmethod
-    def open(cls, scenario: Scenario, home: Path, places: Places) -> Live:
+    def open(
+        cls, scenario: Scenario, home: Path, places: Places, between: Callable[[], None]
+    ) -> Live:
         stage = Stage.build(scenario, home, places)
         for player in stage.players.values():  # from here on its own process writes there
             if player.sink is not None:
                 player.sink.close()
             player.runner = player.sink = None
-        return cls(stage)
+        return cls(stage, between=between)
 
     def __enter__(self) -> Self:
         self.stage.hub.start()
@@ -244,6 +250,7 @@ class Live:
     def _until(self, done: Callable[[], bool], otherwise: str) -> None:
         give_up = wall.monotonic() + PATIENCE
         while not done():
+            self.between()
             if self.stage.hub.failure is not None:
                 raise StageError(f"the hub stopped: {self.stage.hub.failure}")
             for agency, process in self.connectors.items():
