@@ -1,4 +1,4 @@
-"""The operator's side of the `agency` group: approve, list, revoke, end an agreement.
+"""The operator's side of the `agency` group: approve, list, revoke, end and sign an agreement.
 
 They work on a hub's home whether `serve` is running or not; each change is one transaction that
 the running hub follows at once.
@@ -23,6 +23,7 @@ def mount(agency: typer.Typer) -> None:
     agency.command("list")(list_)
     agency.command()(revoke)
     agency.command("end-agreement")(end_agreement)
+    agency.command("sign-agreement")(sign_agreement)
 
 
 @reported
@@ -157,3 +158,27 @@ def end_agreement(
     with Deciding.open(Home(home)) as opened:
         position = opened.enrolment.end_agreement(agency, by=by)
     typer.echo(f"Ended at log position {position}.")
+
+
+@reported
+def sign_agreement(
+    agency: Annotated[str, typer.Argument(help="With whom.")],
+    home: HubHome = HUB_HOME,
+    agreement: Annotated[
+        str, typer.Option(help="Which agreement: its name or file number; recorded.")
+    ] = "standard",
+    by: DecidedBy = "operator",
+) -> None:
+    """Operator: sign a data-sharing agreement again with an agency whose agreement was ended.
+
+    It receives from here on. What was decided meanwhile is not sent by itself: it comes with the
+    next consent, accepted referral or appointment that calls for it.
+
+    Example: nrm-hub agency sign-agreement SH-1 --agreement "order 12/2026" --home hub-home
+    """
+    from hub.home import Home
+    from hub.hub import Deciding
+
+    with Deciding.open(Home(home)) as opened:
+        position = opened.enrolment.sign_agreement(agency, by=by, agreement=agreement)
+    typer.echo(f"Signed at log position {position}: the agency receives from here on.")

@@ -41,7 +41,7 @@ SOURCE: Final[Headings] = {
 
 AGENCY: Final[Headings] = {
     "This agency": ("init", "request", "install", "show", "rotate", "work", "close", "form"),
-    "The hub's operator": ("approve", "list", "revoke", "end-agreement"),
+    "The hub's operator": ("approve", "list", "revoke", "end-agreement", "sign-agreement"),
 }
 
 

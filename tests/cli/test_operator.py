@@ -83,11 +83,17 @@ def test_nothing_refused_is_said_so(place: Path) -> None:
     assert json.loads(good(nrm("refusals", "--home", place / "hub", "--json"))) == []
 
 
-def test_revoke_and_end_agreement(place: Path) -> None:
+def test_revoke_and_end_and_sign_an_agreement(place: Path) -> None:
     enrol(place, "NGO-9", "ngo_support")
     hub = place / "hub"
     ended = good(nrm("agency", "end-agreement", "NGO-9", "--home", hub))
     assert "Ended at log position" in ended
+    signed = good(nrm("agency", "sign-agreement", "NGO-9", "--agreement", "2026/7", "--home", hub))
+    assert "Signed at log position" in signed
+    [row] = [r for r in json.loads(good(nrm("agency", "list", "--home", hub, "--json")))
+             if r["agency"] == "NGO-9"]  # fmt: skip
+    assert row["agreement"] == "2026/7"
+    good(nrm("agency", "end-agreement", "NGO-9", "--home", hub))
     revoked = good(nrm("agency", "revoke", "NGO-9", "--reason", "stolen", "--home", hub))
     assert "Revoked at log position" in revoked
     plain = good(nrm("agency", "list", "--home", hub))
@@ -101,6 +107,10 @@ def test_revoke_and_end_agreement(place: Path) -> None:
     [
         (("agency", "revoke", "XX-1", "--reason", "x"), "XX-1 is not enrolled (unknown_agency)"),
         (("agency", "end-agreement", "XX-1"), "XX-1 is not enrolled (unknown_agency)"),
+        (
+            ("agency", "sign-agreement", "SH-1"),
+            "SH-1 has one; nothing to sign (agreement_in_force)",
+        ),
         (("agency", "approve", "none.json", "--yes"), "none.json: No such file or directory"),
         (("subject", "shred", "nobody", "--yes"), "nobody of this reference has a secret here"),
         (("audit", "replay", "--case", "C9"), "no such case at that position"),

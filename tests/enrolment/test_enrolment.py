@@ -185,7 +185,9 @@ def test_a_revoked_agency_cannot_come_back_by_a_key_that_was_revoked(
         )
 
 
-def test_without_an_agreement_nothing_is_received(tmp_path: Path) -> None:
+def test_without_an_agreement_nothing_is_received_and_signing_catches_up_on_nothing(
+    tmp_path: Path,
+) -> None:
     road = Road.open(tmp_path, {"NGO-1": "ngo_support", "CA-1": "competent_authority"})
     try:
         road.partner("CA-1")
@@ -198,6 +200,15 @@ def test_without_an_agreement_nothing_is_received(tmp_path: Path) -> None:
         road.settle()
         sent = road.hub.exchange.log.counts().by_topic.get("nrm.DeliveryLog.Sending", 0)
         assert sent == 0
+        road.hub.enrolment.sign_agreement("CA-1", by="operator", agreement="order 12")
+        road.settle()
+        numbers = road.hub.exchange.log.counts
+        assert numbers().by_topic.get("nrm.DeliveryLog.Sending", 0) == 0, "2.12: not by signing"
+        road.publish("CA-1", "ReferralAccepted", "C1", referral_id="r1")
+        road.settle()
+        assert numbers().by_topic["nrm.DeliveryLog.Sending"] > 0, "by the next backfill"
+        with pytest.raises(Refused, match="agreement_in_force"):
+            road.hub.enrolment.sign_agreement("CA-1", by="operator")
     finally:
         road.close()
 
