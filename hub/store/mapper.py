@@ -59,18 +59,18 @@ def row_schema(stored: StoredEvent) -> tuple[str, str]:
     current, former = _texts()
     prefix = stored.state[:PREFIX]
     for text in (current[stored.topic], *former.get(stored.topic, ())):
-        if Codec(text).prefix == prefix:
+        if _prefix(text) == prefix:
             return prefix[2:].hex(), text
     raise StoreCorrupt(f"no schema is known for a row of {stored.topic}")
 
 
 class _Form:
-    """How one event class is written, and how all its former writings are read."""
+    """How one event class is written, and how all its former writings are read. Pure."""
 
     def __init__(self, event_class: type[StoreEvent], current: str, former: Iterable[str]) -> None:
         self.event_class = event_class
         self.codec = Codec(current, max_bytes=MAX_STATE)
-        self.former = {Codec(text).prefix: _parsed(text) for text in former}
+        self.former = {_prefix(text): _parsed(text) for text in former}
         self.state = writer(json.loads(current), self.codec.prefix)
         self._current = _parsed(current)
 
@@ -84,6 +84,17 @@ class _Form:
         if body.tell() != len(state) - PREFIX:
             raise ValueError("bytes left over")
         return cast(dict[str, Any], value)
+
+
+@cache
+def _form(event_class: type[StoreEvent], current: str, former: tuple[str, ...]) -> _Form:
+    """Made once of the same texts: a process may open many logs."""
+    return _Form(event_class, current, former)
+
+
+@cache
+def _prefix(text: str) -> bytes:
+    return Codec(text).prefix
 
 
 def _parsed(text: str) -> Any:
@@ -127,7 +138,7 @@ class StoreMapper(Mapper[UUID]):
         super().__init__(_NoTranscoder())
         texts, shipped = _texts()
         self._forms = {
-            event_class.TOPIC: _Form(
+            event_class.TOPIC: _form(
                 event_class,
                 texts[event_class.TOPIC],
                 (*shipped.get(event_class.TOPIC, ()), *(former or {}).get(event_class.TOPIC, ())),
