@@ -62,5 +62,5 @@ def play(
         with around(road, stated, event["agency"]) if around else nullcontext():
             [outcome] = road.publish_all(event["agency"], [stated])
             assert outcome.accepted, f"{event['id']}: {outcome}"
-            road.settle()
+            road.settle(sent_to=True)
     return road

@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
-from typing import Any, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 import fastavro
@@ -27,6 +27,7 @@ from hub.store.events import EVENTS, StoreEvent
 from hub.store.writing import writer
 from schemas.avro import Codec
 
+_CLASSES: Final[Mapping[str, type[StoreEvent]]] = {one.TOPIC: one for one in EVENTS}
 PREFIX = 10  # magic and 8-byte fingerprint before the body
 MAX_STATE = 1 << 26  # 64 MiB: a settlement for every agency of a country fits many times over
 
@@ -87,9 +88,9 @@ class _Form:
 
 
 @cache
-def _form(event_class: type[StoreEvent], current: str, former: tuple[str, ...]) -> _Form:
+def _form(topic: str, current: str, former: tuple[str, ...]) -> _Form:
     """Made once of the same texts: a process may open many logs."""
-    return _Form(event_class, current, former)
+    return _Form(_CLASSES[topic], current, former)
 
 
 @cache
@@ -138,12 +139,12 @@ class StoreMapper(Mapper[UUID]):
         super().__init__(_NoTranscoder())
         texts, shipped = _texts()
         self._forms = {
-            event_class.TOPIC: _form(
-                event_class,
-                texts[event_class.TOPIC],
-                (*shipped.get(event_class.TOPIC, ()), *(former or {}).get(event_class.TOPIC, ())),
+            topic: _form(
+                topic,
+                texts[topic],
+                (*shipped.get(topic, ()), *(former or {}).get(topic, ())),
             )
-            for event_class in EVENTS
+            for topic in _CLASSES
         }
 
     def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:

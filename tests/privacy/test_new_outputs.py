@@ -46,6 +46,7 @@ from hub.witness.witness import Witness
 from tests.answering import Answer, Answering
 from tests.cli.programs import nrm
 from tests.console.admitted import Office
+from tests.patience import until
 from tests.played import event_id, play, scenario
 from tests.privacy.canaries import COMMON, files, found_in, planted, readings
 from tests.road import Road
@@ -229,7 +230,7 @@ def test_what_is_sent_to_a_collector(sweep: Sweep) -> None:
     try:
         again, _ = planted(scenario("S1"))
         play(sweep.out.parent / "again", again).close()
-        time.sleep(0.5)
+        until(lambda: got)
     finally:
         telemetry.stop()
         collector.close()
