@@ -170,9 +170,7 @@ def test_unknown_agency_unknown_key_and_bad_signature_take_as_long() -> None:
             best.append(time.perf_counter() - started)
         return min(best)
 
-    def alike() -> (
-        bool
-    ):  # a busy machine is seen as a difference now and then; one there is, always
+    def alike() -> bool:
         costs = [cost(token) for token in (*wrong, forged)]
         return max(costs) < 1.6 * min(costs)
 
