@@ -22,7 +22,7 @@ LONG: Final = {"browser", "fhir", "kafka", "mariadb", "oidc", "postgres", "sftp"
 HEAVY: Final = {
     f"tests/{name}.py"
     for name in (
-        *("audit/test_audit", "audit/test_redecide", "connectors/test_sql_conformance"),
+        *("audit/test_audit", "audit/test_redecide", "connectors/conformance/test_sql_conformance"),
         *("console/test_held", "console/test_preview", "console/test_timeline"),
         *("console/test_verify", "exchange/test_exchange", "person/test_delivered"),
         *("policy/test_simulate", "questions/test_rapporteur", "release/test_second_reading"),
