@@ -42,7 +42,7 @@ demo: $(VENV)/$(if $(KAFKA),.developer,.user)
 	$(BIN)/nrm-hub demo --fresh $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(KAFKA),--kafka)
 
 test: $(VENV)/.developer
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-services static
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-services static compiled
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 thorough: export NRM_THOROUGH := 1
@@ -51,6 +51,14 @@ thorough: test
 check: $(VENV)/.developer static
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile \
 	  -m 'not kafka and not postgres and not mariadb and not fhir and not slow and not oidc and not browser and not sftp and not age'
+
+# Tests start hundreds of programs, and every worker reads every file of tests: what was compiled
+# for one is kept for the next, also where the environment says that Python is to keep nothing.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: compiled
+compiled: $(VENV)/.developer
+	@$(BIN)/python -m pytest --quiet --collect-only >/dev/null
 
 .PHONY: static
 static: $(VENV)/.developer

@@ -36,6 +36,10 @@ class Ledger(LedgerTables):
         self.holdings = Holdings(self)
         self.corrections = Corrections(self)
         self.set_aside = Quarantine(self)
+        # Asked twice in every round, also where nothing comes: built once.
+        unsent = self.outbox.c.sent_at.is_(None)
+        most = sa.bindparam("most", type_=sa.Integer)
+        self._owed = sa.select(self.outbox).where(unsent).order_by(self.outbox.c.id).limit(most)
 
     # -- state -----------------------------------------------------------------------------
 
@@ -163,12 +167,7 @@ class Ledger(LedgerTables):
 
     @as_written
     def owed(self, db: Connection, limit: int) -> list[OwedReceipt]:
-        rows = db.execute(
-            sa.select(self.outbox)
-            .where(self.outbox.c.sent_at.is_(None))
-            .order_by(self.outbox.c.id)
-            .limit(limit)
-        )
+        rows = db.execute(self._owed, {"most": limit})
         return [
             OwedReceipt(
                 int(row.id),

@@ -16,7 +16,7 @@ from io import BytesIO
 from typing import Any, Final
 
 import fastavro
-from fastavro.schema import fingerprint, to_parsing_canonical_form
+from fastavro.schema import to_parsing_canonical_form
 
 from schemas.reading import reader
 from schemas.safe import UnsafeSchema, check
@@ -70,8 +70,7 @@ class Codec:
         except Exception as wrong:
             raise AvroError(f"not a usable schema: {type(wrong).__name__}") from None
         self.name = str(document.get("name", "")) if isinstance(document, dict) else ""
-        # The library gives the fingerprint's hexadecimal in the byte order of the wire already.
-        self.fingerprint = bytes.fromhex(fingerprint(canonical, "CRC-64-AVRO"))
+        self.fingerprint = _fingerprint(canonical.encode())
         self.prefix = MAGIC + self.fingerprint
         self._max_bytes = max_bytes
         self._max_items = max_items
@@ -125,6 +124,27 @@ class Codec:
         if data[:10] != self.prefix:
             raise AvroError(f"{self.name}: another format or version")
         return self.decode(data[10:], trusted=trusted)
+
+
+def _fingerprint(canonical: bytes) -> bytes:
+    """CRC-64-AVRO of a schema in canonical form, in the byte order of the wire.
+
+    The library makes its table anew for every schema, which is most of what a schema costs.
+    """
+    crc = _EMPTY
+    for byte in canonical:
+        crc = crc >> 8 ^ _TABLE[(crc ^ byte) & 0xFF]
+    return crc.to_bytes(8, "little")
+
+
+def _row(value: int) -> int:
+    for _ in range(8):
+        value = value >> 1 ^ (_EMPTY & -(value & 1))
+    return value
+
+
+_EMPTY: Final = 0xC15D213AA4D7A795  # Avro specification, "Schema Fingerprints"
+_TABLE: Final = tuple(map(_row, range(256)))
 
 
 def _kind(wrong: Exception) -> str:

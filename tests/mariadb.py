@@ -25,6 +25,7 @@ import pytest
 from hub.scenario.local_postgres import other_user
 from hub.topics.local_ports import free_port
 from tests.certificates import Authority
+from tests.patience import PATIENCE, until
 
 
 @pytest.fixture(scope="session")
@@ -149,12 +150,11 @@ class MariadbServer:
         return b"".join(path.read_bytes() for path in files)
 
     def _purged(self) -> None:
-        for _ in range(2_000):
+        def purged() -> bool:
             [(_, _, status)] = self.execute("SHOW ENGINE INNODB STATUS")
-            if "History list length 0" in status:
-                return
-            time.sleep(0.005)
-        raise RuntimeError("InnoDB did not purge within 10 seconds")
+            return "History list length 0" in status
+
+        until(purged, "InnoDB did not purge", every=0.005)
 
     def _connect(self) -> Any:
         return pymysql.connect(
@@ -162,7 +162,7 @@ class MariadbServer:
         )
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise RuntimeError((self.home / "mariadb.log").read_text("utf-8")[-1500:])
@@ -174,7 +174,7 @@ class MariadbServer:
             if Path(data) != self._data:
                 raise RuntimeError(f"another server answers at {self.socket}")
             return
-        raise RuntimeError("MariaDB did not answer within 60 seconds")
+        raise RuntimeError("MariaDB did not answer")
 
 
 def _program(name: str) -> str:

@@ -45,6 +45,8 @@ class Road:
     partners: dict[str, Runner] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
     sinks: list[SqlSink] = field(default_factory=list)
+    _quiet: dict[str, int] = field(default_factory=dict)
+    """How long the topic of a partner was whose connector found nothing more to do."""
 
     @classmethod
     def open(
@@ -107,13 +109,24 @@ class Road:
             self.partners[agency] = Runner(inbox, sink, identity)
         return self.partners[agency]
 
-    def settle(self) -> None:
-        """Move hub and connectors until nothing is left to do."""
-        busy = True
-        while busy:
-            busy = bool(self.hub.step())
-            for runner in self.partners.values():
-                busy = not runner.run_once().idle or busy
+    def settle(self, *, sent_to: bool = False) -> None:
+        """Move hub and connectors until nothing is left to do.
+
+        A connector that had nothing to do has nothing either until the hub sends it something.
+        sent_to: that holds since the last time too, for nobody else has touched its books.
+        """
+        if not sent_to:
+            self._quiet.clear()
+        moved = True
+        while moved:
+            moved = bool(self.hub.step())
+            for agency, runner in self.partners.items():
+                end = self.hub.topics.end(self.identities[agency].hub.topics["deliveries"])
+                if self._quiet.get(agency) == end:
+                    continue
+                moved = True
+                if runner.run_once().idle:
+                    self._quiet[agency] = end
 
     def close(self) -> None:
         for runner in self.partners.values():

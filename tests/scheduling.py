@@ -1,8 +1,9 @@
 """Which worker runs what, and in which order: a file to a worker, the long ones first.
 
-What needs a server, a program or a browser comes first: those tests are long and wait, and short
-ones fill both workers to the end. A tutorial's page is as long as many a file, so each is given
-out alone; whatever needs the FHIR server goes to one worker, for it takes half a minute to start.
+What needs a server, a program or a browser comes first: those tests are long and wait. Then the
+files that take many seconds without one; and short ones fill all workers to the end. A tutorial's
+page is as long as many a file, so each is given out alone; whatever needs the FHIR server goes to
+one worker, for it takes half a minute to start.
 """
 
 from __future__ import annotations
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
 PAGES: Final = "tests/tutorials/test_pages.py::test_the_page_as_written["
 FHIR: Final = ("tests/connectors/fhir/test_fhir_server.py", f"{PAGES}connect-fhir]")
 LONG: Final = {"browser", "fhir", "kafka", "mariadb", "oidc", "postgres", "sftp", "slow"}
+HEAVY: Final = {
+    f"tests/{name}.py"
+    for name in (
+        *("audit/test_audit", "audit/test_redecide", "connectors/conformance/test_sql_conformance"),
+        *("console/test_held", "console/test_preview", "console/test_timeline"),
+        *("console/test_verify", "exchange/test_exchange", "person/test_delivered"),
+        *("policy/test_simulate", "questions/test_rapporteur", "release/test_second_reading"),
+        *("scenarios/test_differences", "transparency/test_commands", "verify/test_privacy"),
+        *("webverify/test_bundles", "work/test_list"),
+    )
+}
+"""Files of some fifteen seconds or more, though nothing marks them: begun late, each is a tail."""
 
 
 class LongFirst(LoadFileScheduling):
@@ -49,5 +62,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             not item.nodeid.startswith(FHIR),
             not item.nodeid.startswith(PAGES),
             item.path not in long,
+            item.nodeid.partition("::")[0] not in HEAVY,
         )
     )

@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
-from typing import Any, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 import fastavro
@@ -27,6 +27,7 @@ from hub.store.events import EVENTS, StoreEvent
 from hub.store.writing import writer
 from schemas.avro import Codec
 
+_CLASSES: Final[Mapping[str, type[StoreEvent]]] = {one.TOPIC: one for one in EVENTS}
 PREFIX = 10  # magic and 8-byte fingerprint before the body
 MAX_STATE = 1 << 26  # 64 MiB: a settlement for every agency of a country fits many times over
 
@@ -59,18 +60,18 @@ def row_schema(stored: StoredEvent) -> tuple[str, str]:
     current, former = _texts()
     prefix = stored.state[:PREFIX]
     for text in (current[stored.topic], *former.get(stored.topic, ())):
-        if Codec(text).prefix == prefix:
+        if _prefix(text) == prefix:
             return prefix[2:].hex(), text
     raise StoreCorrupt(f"no schema is known for a row of {stored.topic}")
 
 
 class _Form:
-    """How one event class is written, and how all its former writings are read."""
+    """How one event class is written, and how all its former writings are read. Pure."""
 
     def __init__(self, event_class: type[StoreEvent], current: str, former: Iterable[str]) -> None:
         self.event_class = event_class
         self.codec = Codec(current, max_bytes=MAX_STATE)
-        self.former = {Codec(text).prefix: _parsed(text) for text in former}
+        self.former = {_prefix(text): _parsed(text) for text in former}
         self.state = writer(json.loads(current), self.codec.prefix)
         self._current = _parsed(current)
 
@@ -84,6 +85,17 @@ class _Form:
         if body.tell() != len(state) - PREFIX:
             raise ValueError("bytes left over")
         return cast(dict[str, Any], value)
+
+
+@cache
+def _form(topic: str, current: str, former: tuple[str, ...]) -> _Form:
+    """Made once of the same texts: a process may open many logs."""
+    return _Form(_CLASSES[topic], current, former)
+
+
+@cache
+def _prefix(text: str) -> bytes:
+    return Codec(text).prefix
 
 
 def _parsed(text: str) -> Any:
@@ -127,12 +139,12 @@ class StoreMapper(Mapper[UUID]):
         super().__init__(_NoTranscoder())
         texts, shipped = _texts()
         self._forms = {
-            event_class.TOPIC: _Form(
-                event_class,
-                texts[event_class.TOPIC],
-                (*shipped.get(event_class.TOPIC, ()), *(former or {}).get(event_class.TOPIC, ())),
+            topic: _form(
+                topic,
+                texts[topic],
+                (*shipped.get(topic, ()), *(former or {}).get(topic, ())),
             )
-            for event_class in EVENTS
+            for topic in _CLASSES
         }
 
     def to_stored_event(self, domain_event: DomainEventProtocol[UUID]) -> StoredEvent:

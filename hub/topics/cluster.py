@@ -272,7 +272,7 @@ class _SharedProducer:
             enable_idempotence=True,
             allow_auto_create_topics=False,
             delivery_timeout_ms=int(max(timeout * 1000, options["request_timeout_ms"])),
-            max_block_ms=int(BOOTSTRAP_SECONDS * 1000),
+            max_block_ms=int(timeout * 1000),
             max_request_size=MAX_BATCH_BYTES,
             batch_size=256 * 1024,
             compression_type=None,  # what is sealed does not compress

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
+
+_RANGE: Final = range(15_000, 32_000)
+"""Below what a system gives to outgoing connections: one of those would take what is free now."""
 
 
 def free_port() -> int:
@@ -13,15 +18,23 @@ def free_port() -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """As many ports of 127.0.0.1 as asked for, all different."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Ports of 127.0.0.1 that nobody uses, and none likely before a server has begun to listen."""
+    sockets: list[socket.socket] = []
     try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
+        for port in random.SystemRandom().sample(_RANGE, 1_000):
+            if len(sockets) == count:
+                break
+            one = socket.socket()
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                one.close()
+            else:
+                sockets.append(one)
+        return [int(one.getsockname()[1]) for one in sockets]
     finally:
-        for each in sockets:
-            each.close()
+        for one in sockets:
+            one.close()
 
 
 def accepts(port: int) -> bool:

@@ -19,6 +19,7 @@ import pytest
 
 from nrm_verify.cli import main as nrm_verify
 from tests.cli.programs import installed, nrm
+from tests.patience import PATIENCE, until
 from tests.played import play, scenario
 from tests.webverify.questions import Question, by_the_page, by_the_program, verdict
 
@@ -40,16 +41,13 @@ def process(folder: Path, *arguments: str | Path) -> Iterator[Path]:
         yield out
     finally:
         running.send_signal(signal.SIGTERM)
-        running.wait(30)
+        running.wait(PATIENCE)
 
 
 def told(file: Path, pattern: str) -> str:
     """What a process says, once it has."""
-    deadline = time.monotonic() + 60
-    while not (found := re.search(pattern, file.read_text("utf-8"))):
-        assert time.monotonic() < deadline, file.read_text("utf-8")
-        time.sleep(0.1)
-    return found[1]
+    until(lambda: re.search(pattern, file.read_text("utf-8")), file)
+    return re.findall(pattern, file.read_text("utf-8"))[0]
 
 
 @contextmanager
@@ -65,13 +63,12 @@ def witness(folder: Path, number: int, vkey: str) -> Iterator[tuple[str, str]]:
 
 def cosigned(home: Path) -> None:
     """Wait until both witnesses have cosigned all there is."""
-    deadline = time.monotonic() + 60
-    while True:
+
+    def behind() -> list[int]:
         status = json.loads(nrm("status", "--home", home, "--json").out)
-        if [one["behind"] for one in status["witnesses"]] == [0, 0]:
-            return
-        assert time.monotonic() < deadline, status
-        time.sleep(0.5)
+        return [one["behind"] for one in status["witnesses"]]
+
+    until(lambda: behind() == [0, 0], every=0.2)
 
 
 def test_two_witnesses_cosign_what_an_auditor_then_checks(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from hub.hub import Hub
 from hub.tlog.checkpoint import open_checkpoint
 from hub.tlog.tiles import tiles_of
 from tests.api.conftest import GENEROUS, Api
+from tests.patience import until
 from tests.store.samples import sending
 from tests.transparency.judge import Judge
 
@@ -40,16 +40,21 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hub, http
     hub.stop()
 
 
+def served(hub: Hub, client: httpx2.Client) -> int:
+    """The size of the checkpoint that is served: the newest, or that of a second ago."""
+    verifier = hub.checkpoints.verifier
+    note = client.get("/log/checkpoint").content
+    return open_checkpoint(note, origin=verifier.name, log_keys=[verifier]).checkpoint.size
+
+
 def test_the_checkpoint(public: tuple[Hub, httpx2.Client]) -> None:
     hub, client = public
-    time.sleep(1.1)
+    until(lambda: client.get("/log/checkpoint").status_code == 200)
+    until(lambda: served(hub, client) == hub.exchange.log.head)
     answer = client.get("/log/checkpoint")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert answer.headers["cache-control"] == "public, max-age=1"
-    verifier = hub.checkpoints.verifier
-    opened = open_checkpoint(answer.content, origin=verifier.name, log_keys=[verifier])
-    assert opened.checkpoint.size == 600
 
 
 def test_every_tile(public: tuple[Hub, httpx2.Client]) -> None:
@@ -119,8 +124,8 @@ def test_judged_over_http(public: tuple[Hub, httpx2.Client], tmp_path: Path) -> 
         [sending(("more", n), 1) for n in range(100)], expected_head=hub.exchange.log.head
     )
     hub.checkpoints.step(now=True)
-    time.sleep(1.1)
+    until(lambda: served(hub, client) == hub.exchange.log.head)
     done = judge.log(source, hub.checkpoints.verifier, kept)
     assert done.stands, done.why
-    assert (done.said["entries"], done.said["earlier"]) == (700, 1)
+    assert (done.said["entries"], done.said["earlier"]) == (hub.exchange.log.head, 1)
     assert judge.fsck(source, hub.checkpoints.verifier).stands

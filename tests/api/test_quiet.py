@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import logging
 import socket
-import time
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
@@ -20,6 +19,7 @@ from connectors.agency.http_auth import sign_claims
 from hub.api.limits import Limits, Rate
 from tests.api.conftest import GENEROUS, MESSAGE, Api, World
 from tests.api.test_refusals import raw, token
+from tests.patience import until
 
 WORD = "KanarieVogel7Zz"
 BYTES = WORD.encode()
@@ -72,10 +72,7 @@ def silent(heard: list[str], answers: list[Any]) -> None:
             everything += repr(answer.headers.raw).encode()
         for shape in shapes:
             assert shape.lower() not in everything.lower(), everything
-    give_up = time.monotonic() + 10
-    while not heard:  # a request is logged after it was answered
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
+    until(lambda: heard)  # a request is logged after it was answered
     text = "\n".join(heard).encode().lower()
     for shape in shapes:
         assert shape.lower() not in text

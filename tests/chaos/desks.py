@@ -18,6 +18,7 @@ from uuid import UUID
 from connectors.errors import TransportDownError
 from connectors.submit import Event, Limits, Publisher
 from tests.chaos.ledger import Ledger
+from tests.patience import PATIENCE
 
 LIMITS = Limits(answer_seconds=1.0, give_up_seconds=10.0)
 OPENED = {"jurisdiction": "XX", "channel": "outreach", "age_status": "adult"}
@@ -63,7 +64,7 @@ class Desks:
             idle.clear()
         self._open.set()
 
-    def rest(self, timeout: float = 60.0) -> None:
+    def rest(self, timeout: float = PATIENCE) -> None:
         """Every step that was begun is answered; then nothing new. Needs a hub that runs."""
         self._open.clear()
         deadline = time.monotonic() + timeout

@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tests.patience import PATIENCE
+
 _FORKING = multiprocessing.get_context("forkserver")
 _FORKING.set_forkserver_preload(["tests.chaos.hub_process", "tests.chaos.connector_process"])
 
@@ -51,7 +53,7 @@ class Child:
 
     # -- talking -----------------------------------------------------------------------------
 
-    def ready(self, timeout: float = 60.0) -> Child:
+    def ready(self, timeout: float = PATIENCE) -> Child:
         """Wait until it works. ChaosError if it ends or says that it cannot."""
         if self._hear("ready", timeout) is None:
             raise ChaosError(f"{self.name} did not start: {self.failure or self.last_words()}")
@@ -60,7 +62,7 @@ class Child:
     def arm(self, point: str) -> None:
         """Let it die at a crash point: `name` or `name:n`, counted from now."""
         self._talk.send(("arm", point))
-        if self._hear("armed", 60.0) is None:
+        if self._hear("armed", PATIENCE) is None:
             raise ChaosError(f"{self.name} ended before it was armed: {self.last_words()}")
 
     def _hear(self, wanted: str, timeout: float) -> Any:
@@ -111,7 +113,7 @@ class Child:
         """In order; by force if that takes long."""
         with suppress(OSError):
             self._talk.send(("stop", ""))
-        status = self.wait(30)
+        status = self.wait(PATIENCE)
         if status is None:
             self.kill()
         self._talk.close()

@@ -22,6 +22,7 @@ from hub.store import events as stored
 from hub.topics import Message, TopicUnavailable
 from hub.topics.embedded import EmbeddedTopics
 from schemas import wire
+from tests.patience import PATIENCE
 from tests.road import CONSENT, Road
 
 ROLES = {"NGO-1": "ngo_support", "SH-1": "shelter"}
@@ -185,7 +186,7 @@ def test_lost_topics_are_made_again_by_a_running_hub(
     publisher = Publisher(identity, TopicTransport(road.hub.topics, identity))
     [outcome] = publisher.publish([need(road, "after the loss")])
     assert outcome.accepted
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + PATIENCE
     while needs_shown(road) != ["after the loss"] or road.hub.topics.end("nrm.registry") == 0:
         assert time.monotonic() < give_up
         with suppress(RetryError):

@@ -17,6 +17,7 @@ from tests.chaos.checker import judge
 from tests.chaos.conftest import SERVERS
 from tests.chaos.processes import CRASHED
 from tests.chaos.town import Town
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -96,7 +97,7 @@ def test_killed_at(street: Callable[[str], Town], place: str, point: str) -> Non
     victim = town.hub if point in HUB else town.connectors["SH-1"]
     town.desks.work()
     victim.arm(f"{point}:{passes}")
-    status = victim.wait(40)
+    status = victim.wait(PATIENCE)
     town.look()
     if status != CRASHED:
         town.problems.append(f"{victim.name} was to die at {point}:{passes}, ended with {status}")

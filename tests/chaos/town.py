@@ -33,6 +33,7 @@ from tests.chaos import connector_process, hub_process
 from tests.chaos.desks import LIMITS, Desks
 from tests.chaos.ledger import Ledger
 from tests.chaos.processes import Child
+from tests.patience import PATIENCE
 
 AGENCIES = {"NGO-1": "ngo_support", "SH-1": "shelter"}
 SETTLED = frozenset({stored.Settled.TOPIC})
@@ -194,7 +195,7 @@ class Town:
             missing.append(f"head {log.head}, checkpoint {latest and latest[0]}")
         return missing
 
-    def drain(self, timeout: float = 40.0, *, covered: bool = False) -> None:
+    def drain(self, timeout: float = PATIENCE, *, covered: bool = False) -> None:
         """Wait until nothing is under way; what never arrives is a problem."""
         deadline = time.monotonic() + timeout
         while missing := self.undrained(covered=covered):

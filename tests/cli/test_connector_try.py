@@ -7,7 +7,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from hub.scenario.trial import Trial
 from tests.cli.programs import Done, installed, nrm
 from tests.connectors.builder import MiniHub
 from tests.connectors.remote.receiver import SECRET, Receiver
+from tests.patience import PATIENCE, until
 
 MAPPING = """version = 1
 default_tables = "none"
@@ -241,13 +241,13 @@ def test_ctrl_c_takes_everything_away(tmp_path: Path) -> None:
         [f"{tmp_path}/bin/nrm-hub", "connector", "try", str(settings)],
         env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    deadline = time.monotonic() + 30
-    while len(dump(tmp_path / "own.db")) == len(before):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.005)
+    until(
+        lambda: len(dump(tmp_path / "own.db")) > len(before) or process.poll() is not None,
+        every=0.005,
+    )
+    assert process.poll() is None
     os.kill(process.pid, signal.SIGINT)
-    process.wait(30)
+    process.wait(PATIENCE)
     assert dump(tmp_path / "own.db") == before
 
 

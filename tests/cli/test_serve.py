@@ -6,16 +6,17 @@ import json
 import signal
 import socket
 import subprocess
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hub.topics.local_ports import free_port
-from tests.cli.programs import installed
+from tests.cli.programs import installed, nrm
+from tests.patience import PATIENCE, until
 
 CASE = {
     "type": "CaseOpened",
@@ -33,19 +34,16 @@ class Running:
     err: Path
 
     def first_line(self) -> str:
-        deadline = time.monotonic() + 60
-        while "\n" not in (told := self.out.read_text("utf-8")):
-            assert self.process.poll() is None, self.err.read_text("utf-8")
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        return told.partition("\n")[0]
+        until(lambda: "\n" in self.out.read_text("utf-8") or self.process.poll() is not None)
+        assert self.process.poll() is None, self.err.read_text("utf-8")
+        return self.out.read_text("utf-8").partition("\n")[0]
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[str, str]:
         self.process.send_signal(number)
         return self.done()
 
     def done(self, code: int = 0) -> tuple[str, str]:
-        assert self.process.wait(60) == code, self.err.read_text("utf-8")
+        assert self.process.wait(PATIENCE) == code, self.err.read_text("utf-8")
         return self.out.read_text("utf-8"), self.err.read_text("utf-8")
 
 
@@ -142,13 +140,13 @@ def test_three_processes_share_one_home(start: Start, tmp_path: Path) -> None:
     told = json.loads(start("refusals", "--home", "h", "--json").done()[0])
     assert [one["agency"] for one in told] == ["SH-1"]
 
-    deadline = time.monotonic() + 30
-    while True:  # the consumers' process signs checkpoints over what the others recorded
-        status = json.loads(start("status", "--home", "h", "--json").done()[0])
-        if status["checkpoint"] == status["position"]:
-            break
-        assert time.monotonic() < deadline, status
-    assert status["accepted"] == 2
+    def status() -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(nrm("status", "--home", tmp_path / "h", "--json").out)
+        return told
+
+    # The consumers' process signs checkpoints over what the others recorded.
+    until(lambda: status()["checkpoint"] == status()["position"])
+    assert status()["accepted"] == 2
     for part in parts:
         part.stop()
 

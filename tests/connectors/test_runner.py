@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ from connectors.telling.alarms import ALARMS, Alarm
 from hub.topics import TopicUnavailable
 from tests.connectors.builder import MiniHub, case_opened, identity_recorded
 from tests.connectors.site import TO, Flaky, Site
+from tests.patience import PATIENCE, until
 
 
 def test_from_topic_to_row_to_receipt(site: Site) -> None:
@@ -271,12 +271,9 @@ def test_the_loop_stops_when_asked_and_recovers(site: Site) -> None:
     thread.start()
     for event in site.events(5):
         site.deliver(site.release(event))
-    deadline = time.monotonic() + 20
-    while len(site.receipts()) == 0 or site.receipts()[-1]["last_sequence"] < 5:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: any(one["last_sequence"] == 5 for one in site.receipts()[-1:]))
     stop.set()
-    thread.join(10)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     assert site.sequences() == [1, 2, 3, 4, 5]
 

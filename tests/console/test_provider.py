@@ -212,7 +212,7 @@ def test_an_answer_that_drips_is_given_up(
     began = time.monotonic()
     with pytest.raises(ProviderError, match="slowly"):
         provider.metadata()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 4.8
 
 
 def test_a_provider_that_is_away() -> None:

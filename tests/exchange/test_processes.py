@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from connectors.submit import Publisher
@@ -12,14 +10,8 @@ from hub.hub import Hub
 from hub.publisher import delivery_stream
 from hub.store import events as stored
 from tests.exchange.test_exchange import OPENED, join_shelter
+from tests.patience import until
 from tests.road import Road
-
-
-def until(done: Callable[[], bool], seconds: float = 20.0) -> None:
-    give_up = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < give_up, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def second_hub(road: Road) -> Hub:

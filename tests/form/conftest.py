@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from hub.home import Home
 from hub.hub import Hub
 from hub.recalling.in_flight import MARKED
 from hub.store import events as stored
+from tests.patience import until
 
 SECRET = "a-secret-of-this-run"
 GENEROUS = ApiLimits(requests=Rate(10_000, 10_000), unknown=Rate(10_000, 10_000))
@@ -66,11 +66,7 @@ class Office:
         answer = self.hub.ingest.submit(Publisher(shelter).prepare([event]))
         [outcome] = read_outcomes(answer.signed, shelter)
         assert outcome.accepted, outcome
-        for _ in range(400):
-            if self.hub.exchange.log.tracking(MARKED) >= (outcome.position or 0):
-                return
-            time.sleep(0.02)
-        raise AssertionError("the acceptance was not marked for sending within 8 seconds")
+        until(lambda: self.hub.exchange.log.tracking(MARKED) >= (outcome.position or 0))
 
     def recorded(self) -> list[stored.EventAccepted]:
         rows = self.hub.exchange.log.read(0, 100_000)

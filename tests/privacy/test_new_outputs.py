@@ -46,6 +46,8 @@ from hub.witness.witness import Witness
 from tests.answering import Answer, Answering
 from tests.cli.programs import nrm
 from tests.console.admitted import Office
+from tests.depth import depth
+from tests.patience import until
 from tests.played import event_id, play, scenario
 from tests.privacy.canaries import COMMON, files, found_in, planted, readings
 from tests.road import Road
@@ -152,7 +154,7 @@ def test_what_a_killed_run_leaves(sweep: Sweep, which: list[str]) -> None:
     where = sweep.out / f"killed{which[0]}"
     where.mkdir()
     told = [*which, sweep.agencies[0]] if which == ["--agency"] else which
-    for pause in (0.9, 1.1, 1.3, 1.6):
+    for pause in depth((1.1, 1.6), (0.9, 1.1, 1.3, 1.6)):
         command = [
             sys.executable, "-m", "hub.cli", "audit", "replay", "--home", str(sweep.home), *told,
             "--out", str(where / f"{pause}.jsonl"),
@@ -229,7 +231,7 @@ def test_what_is_sent_to_a_collector(sweep: Sweep) -> None:
     try:
         again, _ = planted(scenario("S1"))
         play(sweep.out.parent / "again", again).close()
-        time.sleep(0.5)
+        until(lambda: collector.asked)
     finally:
         telemetry.stop()
         collector.close()

@@ -105,10 +105,10 @@ def test_the_proper_encoding_is_read_and_written(codec: Codec) -> None:
 @pytest.mark.parametrize("codec", [CODEC, WALKED], ids=["decoded", "walked"])
 @pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile_bytes_are_one_error(codec: Codec, data: bytes) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(AvroError) as refused:
         codec.decode(data)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
     assert "qz" not in str(refused.value)
 
 
@@ -138,10 +138,10 @@ def test_items_are_counted_before_they_are_made() -> None:
     head = wire.SUBMISSION.encode({"head": b"", "signature": bytes(64), "events": []})[:-1]
     count = 2_700_000
     events = _varint(count) + b"\x00\x00\x00" * count + b"\x00"
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(AvroError, match="too many items"):
         wire.SUBMISSION.decode(head + events)
-    assert time.monotonic() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_a_second_block_does_not_escape_the_count() -> None:

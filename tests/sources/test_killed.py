@@ -20,6 +20,7 @@ from hub.hub import Hub
 from hub.store import events as stored
 from tests.chaos import hub_process
 from tests.chaos.processes import CRASHED, Child
+from tests.patience import PATIENCE, until
 from tests.road import Road
 from tests.sources import source_process
 from tests.sources.followed import Followed
@@ -110,10 +111,7 @@ class Place:
             source.close()
 
     def wait(self, over: Callable[[], bool]) -> None:
-        until = time.monotonic() + 30
-        while not over():
-            assert time.monotonic() < until, (self.folder / "source.log").read_text("utf-8")[-2000:]
-            time.sleep(0.05)
+        until(over, self.folder / "source.log")
 
     @property
     def done(self) -> bool:
@@ -185,7 +183,7 @@ def test_killed_at_every_point(place: Place) -> None:
     for point in (*RUNNER, *{"folder": FOLDER, "postgres log": LOG}.get(place.kind, ())):
         child = place.start(point)
         place.give(3)
-        assert child.wait(30) == CRASHED, (point, child.last_words())
+        assert child.wait(PATIENCE) == CRASHED, (point, child.last_words())
     last = place.start()
     place.wait(lambda: place.done)
     assert last.stop() == 0

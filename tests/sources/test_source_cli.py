@@ -264,6 +264,14 @@ def test_every_reason_and_alarm_is_documented() -> None:
 
 
 def test_state_files_are_for_this_user_only(running: Path) -> None:
-    state = running / "folder.state.db"
+    (running / "private").mkdir()
+    settings = running / "private.toml"
+    settings.write_text(
+        'home = "NGO-1"\nkind = "folder"\nname = "private"\n'
+        '[folder]\npath = "private"\nevent = "CaseOpened"\n',
+        encoding="utf-8",
+    )
+    assert nrm("source", "run", settings, "--once").code == 0
+    state = running / "private.state.db"
     assert state.exists()
     assert os.stat(state).st_mode & 0o077 == 0

@@ -410,7 +410,7 @@ def test_a_server_that_is_not_there_is_said_at_once_and_without_the_password() -
     started = time.monotonic()
     with pytest.raises(StoreRefused) as raised:
         HubLog.open(f"postgresql://me:geheim@127.0.0.1:{port}/hub")
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 25
     assert f"127.0.0.1:{port}/hub" in str(raised.value)
     assert "geheim" not in str(raised.value)
 

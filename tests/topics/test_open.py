@@ -60,4 +60,4 @@ def test_nobody_listening_is_said_within_seconds() -> None:
         began = time.monotonic()
         with pytest.raises(TopicUnavailable, match="is the broker running"):
             open_topics(f"kafka://127.0.0.1:{port}")
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 25

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from hub.topics.local_ports import free_port
 from tests.cli.programs import installed
+from tests.patience import PATIENCE, until
 from tests.tutorials.page import Page, missing
 
 
@@ -50,11 +50,9 @@ class Reader:
                 ["bash", "-c", f"exec {command.strip()}"], cwd=self.folder, env=self.environment,
                 stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
             )  # fmt: skip
-        deadline = time.monotonic() + 30
-        while not log.read_bytes():
-            assert time.monotonic() < deadline, f"{terminal} says nothing"
-            assert self.terminals[terminal].poll() is None
-            time.sleep(0.1)
+        process = self.terminals[terminal]
+        until(lambda: log.read_bytes() or process.poll() is not None, terminal, "says nothing")
+        assert process.poll() is None
 
     def read(self, page: Page) -> str:
         """Type a whole page, hold what was said against what it shows; returns all of it."""
@@ -76,7 +74,7 @@ class Reader:
             log = (self.folder / f"{name}.log").read_text("utf-8", "replace")
             assert process.poll() is None, f"{name} has ended:\n{log}"
             process.send_signal(signal.SIGINT)
-            codes[name] = process.wait(30)
+            codes[name] = process.wait(PATIENCE)
         if self.shell is not None:
             self.shell.kill()
             self.shell.communicate()

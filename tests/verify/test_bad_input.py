@@ -199,13 +199,13 @@ def test_a_million_members_are_not_read() -> None:
         if len(parts) < 65_000
         else b""
     )
-    started = time.monotonic()
+    started = time.process_time()
     failure = failing(one)
     assert failure.code == "too_many_members"
     local = one[: one.index(b"PK\x01\x02")]
     many = local * 16  # over a million headers, about 70 MB
     assert failing(many).code == "too_many_members"
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
 
 
 def test_a_file_larger_than_one_may_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

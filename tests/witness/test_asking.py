@@ -21,6 +21,7 @@ from hub.errors import NotReady
 from hub.store.errors import StoreFailed
 from hub.tlog.checkpoint import open_checkpoint
 from hub.tlog.note import Cosigner, Note
+from tests.patience import until
 from tests.transparency.logs import ORIGIN, VKEY
 from tests.witness.conftest import START, Asking, Served
 
@@ -284,7 +285,7 @@ def test_slowness_ends(
         hub.made.grow(1)
         began = time.monotonic()
         assert hub.step() == 0
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 40
         assert hub.troubles == ["timeout"]
 
 
@@ -349,9 +350,7 @@ def test_two_hubs_at_once_on_one_origin_and_store(witness: Witness, asking: Ask)
     for _ in range(20):
         hubs[0].made.grow(7)
         time.sleep(0.05)
-    deadline = time.monotonic() + 20
-    while len(hubs[0].cosigners()) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: len(hubs[0].cosigners()) == 2 or failures)
     stop.set()
     for thread in threads:
         thread.join()

@@ -23,6 +23,7 @@ from hub.tlog.checkpoint import open_checkpoint
 from hub.tlog.note import NoteSigner, VerifierKey
 from hub.witness.book import Book
 from tests.cli.programs import ROOT, nrm
+from tests.patience import PATIENCE, until
 from tests.transparency.logs import KEY, ORIGIN, VKEY
 from tests.witness.conftest import Asking, Served
 from tests.witness.test_asking import MALLORY, answering, drip
@@ -61,7 +62,7 @@ class Running:
         self.wait()
 
     def wait(self) -> int:
-        code = self.process.wait(30)
+        code = self.process.wait(PATIENCE)
         assert self.process.stdout is not None
         self.process.stdout.close()
         return code
@@ -150,8 +151,7 @@ def test_a_fork_is_said_loudly_at_the_end_and_at_the_start(
     assert '"event": "log_forked"' in (tmp_path / "err").read_text("utf-8")
     (tmp_path / "err").write_bytes(b"")
     start(*listening(running))
-    time.sleep(0.2)
-    assert "!! FORK" in (tmp_path / "err").read_text("utf-8")
+    until(lambda: "!! FORK" in (tmp_path / "err").read_text("utf-8"))
 
 
 @pytest.mark.parametrize(
@@ -194,13 +194,6 @@ def running(home: Home) -> Iterator[Hub]:
         hub.stop()
 
 
-def until(ready: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_a_bad_witness_holds_up_neither_hub_nor_the_good_one(
     witness: Callable[..., Served], tmp_path: Path
 ) -> None:
@@ -215,7 +208,7 @@ def test_a_bad_witness_holds_up_neither_hub_nor_the_good_one(
             assert hub.failure is None
             until(lambda: hub.exchange.log.counts().checkpoint == hub.exchange.log.head)
             began = time.monotonic()
-        assert time.monotonic() - began < 12
+        assert time.monotonic() - began < 60
     assert first > 0
     told = json.loads(nrm("status", "--home", home.path, "--json").out)["witnesses"]
     assert [(one["name"], one["size"] > 0) for one in told] == [("W1", True), ("W2", False)]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from hub.home import Home
 from hub.hub import Hub
 from hub.store import events as stored
 from tests.cli.programs import Done, nrm
+from tests.patience import until
 from tests.road import Road
 from tests.work.office import ADULT, Office, at
 
@@ -223,13 +222,6 @@ def test_a_withheld_event_changes_no_byte_of_a_list(desk: Office) -> None:
 
 
 # -- threads ---------------------------------------------------------------------------------
-
-
-def until(done: Callable[[], bool], seconds: float = 60.0) -> None:
-    give_up = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < give_up, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def test_serving_fires_timers_and_a_hub_without_that_part_states_nothing(tmp_path: Path) -> None:

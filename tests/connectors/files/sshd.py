@@ -19,6 +19,7 @@ from pathlib import Path
 
 from hub.scenario.local_postgres import other_user
 from hub.topics.local_ports import free_port
+from tests.patience import PATIENCE
 
 _CONFIG = """\
 Port {port}
@@ -83,7 +84,7 @@ class SshServer:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, user=self._user,
                 start_new_session=True,
             )  # fmt: skip
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 raise RuntimeError((self.home / "sshd.log").read_text()[-1500:])
@@ -92,7 +93,7 @@ class SshServer:
                 if one.connect_ex(("127.0.0.1", self.port)) == 0 and one.recv(4) == b"SSH-":
                     return
             time.sleep(0.02)
-        raise RuntimeError("sshd did not answer within 20 seconds")
+        raise RuntimeError("sshd did not answer")
 
     def stop(self) -> None:
         process, self._process = self._process, None
@@ -101,11 +102,11 @@ class SshServer:
         for pid in _descendants(process.pid):  # each is a session of its own
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, 9)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE
         while _descendants(process.pid) and time.monotonic() < deadline:
             time.sleep(0.01)  # until they are waited for
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)
 
     def folder(self, name: str) -> Path:
         made = self.home / name

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from connectors.opening.ahead import MESSAGES, Ahead, processors
 from connectors.runner import Pace, Runner
 from tests.connectors.builder import identity_recorded
 from tests.connectors.site import TO, Flaky, Site
+from tests.patience import until
 
 
 class Counting(TopicInbox):
@@ -67,13 +68,6 @@ def finish(one: Runner) -> None:
 def deliver(site: Site, count: int, start: int = 1) -> None:
     for event in site.events(count, start):
         site.deliver(site.release(event))
-
-
-def until(told: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 30
-    while not told():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def up(one: Runner, ahead: Ahead) -> int:

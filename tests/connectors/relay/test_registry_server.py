@@ -19,6 +19,7 @@ from schemas.confluent import CONTENT_TYPE, LONGEST_BODY, ConfluentRegistry
 from schemas.partner import PartnerSchemas
 from schemas.registry import Schemas
 from tests.cli.programs import nrm
+from tests.patience import PATIENCE
 
 SCHEMAS = PartnerSchemas(Schemas.load())
 OPENED = SCHEMAS.current("CaseOpened")
@@ -109,7 +110,7 @@ def test_as_a_command(tmp_path: Path) -> None:
         subjects = httpx2.get(f"{said.split()[-1]}/subjects").json()
         assert "ours.case_opened-value" in subjects
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
     assert nrm("connector", "registry", str(file), "--listen", "nowhere").code == 1
     file.write_text('home = "a"\n[sink]\nurl = "sqlite:///x.db"\n')
     assert "not relay" in nrm("connector", "registry", str(file)).err

@@ -39,6 +39,7 @@ from schemas.partner import PartnerSchemas
 from tests.connectors.builder import MiniHub
 from tests.connectors.commands.saying import said
 from tests.connectors.relay.relayed import Reader, RelayBench
+from tests.patience import PATIENCE
 from tests.servers import KAFKA_USERS
 
 pytestmark = pytest.mark.kafka
@@ -198,7 +199,7 @@ def test_who_looks_is_answered_while_a_recall_waits(
     waiting = threading.Thread(target=sink.apply, args=(recall,))
     waiting.start()
     books = sa.create_engine(f"sqlite:///{tmp_path}/relay.state.db", connect_args={"timeout": 0})
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     with books.connect() as db, pytest.raises(sa.exc.OperationalError, match="locked"):
         while time.monotonic() < deadline:
             db.exec_driver_sql("BEGIN IMMEDIATE")
@@ -211,7 +212,7 @@ def test_who_looks_is_answered_while_a_recall_waits(
     producer = Producer({"bootstrap.servers": kafka_broker.address})
     producer.produce(bench.topic("IdentityRecorded"), key=b"e-1", value=None)  # closes the segment
     assert producer.flush(10) == 0
-    waiting.join(30)
+    waiting.join(PATIENCE)
     assert sink.position().sequence == 3
     bench.close()
 
@@ -335,7 +336,7 @@ def test_somebody_else_there(bench: RelayBench) -> None:
         began = time.monotonic()
         with pytest.raises(SinkDownError):
             sink.prepare()
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < PATIENCE
         server.shutdown(socket.SHUT_RDWR)
 
 
@@ -353,7 +354,7 @@ def test_a_broker_that_hangs_is_waited_for(bench: RelayBench) -> None:
     finally:
         os.kill(pid, signal.SIGCONT)
     assert (sink.position().sequence, sink.quarantine()) == (1, [])
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while sink.position().sequence < 2:
         try:
             sink.apply(batch(demographics(2)))

@@ -29,6 +29,7 @@ from hub.topics.broker import LocalBroker, java
 from schemas.partner import PartnerSchemas
 from schemas.registry import Schemas
 from tests.connectors.relay.relayed import Reader, RelayBench
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.kafka
 CONNECT = Path(__file__).parents[3] / "deploy" / "kafka" / "connect-jars.txt"
@@ -166,7 +167,7 @@ def _connected(folder: Path, worker: Path, sink: Path, out: Path) -> list[str]:
             stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, cwd=folder,
         )  # fmt: skip
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and process.poll() is None:
             lines = out.read_text("utf-8").splitlines() if out.exists() else []
             if "null" in lines and sum("Struct{" in one for one in lines) == 2:

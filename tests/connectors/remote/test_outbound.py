@@ -113,7 +113,7 @@ def test_a_header_sent_letter_by_letter() -> None:
         begun = time.monotonic()
         with pytest.raises(SinkDownError, match=r"within 0\.4 seconds"):
             outbound.request("GET", "")
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 9
 
 
 @pytest.mark.parametrize(
