@@ -20,7 +20,7 @@ NAMES = depth(["S1", "S2", "S7"], ["S1", "S2", "S4", "S5", "S7", "S8", "S10"])
 
 
 def scenario(name: str) -> dict[str, Any]:
-    text = resources.files("hub").joinpath("scenarios", f"{name}.json").read_text("utf-8")
+    text = resources.files("hub.scenario").joinpath("shipped", f"{name}.json").read_text("utf-8")
     document: dict[str, Any] = json.loads(text)
     return document.get("scenarios", [document])[0] if "scenarios" in document else document
 
