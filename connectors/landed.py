@@ -133,6 +133,19 @@ def check_keys(sink: Sink) -> None:
                 )
 
 
+def check_rights(sink: Sink) -> None:
+    """SettingsError if a row that the trial makes could not be taken away again."""
+    if not isinstance(sink, SqlSink) or sink.mapped is None:
+        return
+    forbidden = [name for name in sink.mapped.names if not sink.mapped.deletable(name)]
+    if forbidden:
+        raise SettingsError(
+            f"this user may not delete rows of {', '.join(forbidden)}, and the trial's own could "
+            "not be taken away again: try it on a twin with --into, or with a sink.url whose user "
+            "may"
+        )
+
+
 def undo(sink: Sink, rows: Collection[tuple[str, str]]) -> None:
     """Take away what deliveries of practice hubs left: rows, tables, files, and the books.
 

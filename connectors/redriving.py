@@ -9,7 +9,7 @@ Each delivery in a transaction of its own, with a receipt; what is still no good
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from connectors.dead_letters import a_recall
@@ -105,11 +105,17 @@ def _wanted(row: Aside, item: Arrived | Poison) -> bool:
 
 
 def redrive(
-    sink: Sink, opener: Opener, *, at: datetime, only: int | None = None
+    sink: Sink,
+    opener: Opener,
+    *,
+    at: datetime,
+    only: int | None = None,
+    told: Callable[[int, str, str], None] = lambda *_: None,
 ) -> tuple[int, int]:
     """Try everything in quarantine again, or one row; returns how many were applied, how many not.
 
-    Messages that are not the hub's are left where they are.
+    Messages that are not the hub's are left where they are. told: of a row that is still no good,
+    the reason and the detail as they are now: another cause may have come to light.
     """
     applied = failed = 0
     for row in sink.quarantine():
@@ -118,9 +124,13 @@ def redrive(
         items = opener.reopen(row.raw, row.sequence)
         try:
             sink.redrive(row.id, items, at)
-        except SinkRefusedError:
+        except SinkRefusedError as refused:
             failed += len(items)
+            told(row.id, refused.reason, refused.detail)
             continue
+        for item in items:
+            if isinstance(item, Poison):
+                told(row.id, item.reason, item.detail)
         good = sum(isinstance(item, Arrived) for item in items)
         applied += good
         failed += len(items) - good

@@ -144,7 +144,7 @@ def quarantine(
             "row": row.id,
             "sequence": row.sequence,
             "reason": row.reason,
-            "what it means": f"{meanings.get(row.reason, '')} {row.detail}".strip(),
+            "what it means": ": ".join(filter(None, (meanings.get(row.reason), row.detail))),
             "who acts": SIDES[owner(row.reason)] if row.state == "waiting" else "nobody",
             "since": row.arrived_at.isoformat(timespec="seconds"),
             "state": row.state,
@@ -180,6 +180,7 @@ def redrive(
     Example: nrm-hub connector redrive partner.toml
     """
     from connectors.agency.registry_cache import RegistryCache
+    from connectors.delivery import REASONS
     from connectors.opening.opener import Opener
     from connectors.redriving import redrive as drive
     from connectors.settings import open_inbox
@@ -192,7 +193,13 @@ def redrive(
     if signed is not None:
         registry.update(signed)
     inbox.close()
-    applied, failed = drive(sink, Opener(identity, registry), at=datetime.now(UTC), only=row)
+
+    def told(number: int, reason: str, detail: str) -> None:
+        meaning = REASONS.get(reason, reason)
+        typer.echo(visible(f"row {number} still: {reason}: {detail or meaning}"))
+
+    opener = Opener(identity, registry)
+    applied, failed = drive(sink, opener, at=datetime.now(UTC), only=row, told=told)
     typer.echo(f"{applied} applied, {failed} still in quarantine")
     typer.echo("The running connector sends the receipts.")
     sink.close()

@@ -11,7 +11,8 @@ or, without a file of tests, with a function that makes a bench in a folder:
 A `Bench` opens the sink under test, again and again on the same storage, and says what the partner
 sees. Nothing here needs a hub: deliveries are made up from the shipped schemas, as if verified.
 The crash tests fork the process and let the child die at a crash point, as kill -9 would. A sink
-whose system can be taken away in a test also passes `OutageConformance`.
+whose system can be taken away in a test also passes `OutageConformance`; one that can be made to
+fail for one event among others, `StumblingConformance`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ pytest.register_assert_rewrite(
         f"connectors.conformance.{part}"
         for part in (
             "arriving", "contents", "correcting", "crashing", "outages", "recalling",
-            "setting_aside", "sources", "times",
+            "setting_aside", "sources", "telling", "times",
         )
     )
 )  # fmt: skip
@@ -34,6 +35,7 @@ from connectors.conformance.bench import (
     POINTS,
     Bench,
     OutageBench,
+    StumblingBench,
     claimed,
     dies_applying,
     killed,
@@ -53,9 +55,10 @@ from connectors.conformance.made import (
     recalled,
     released,
 )
-from connectors.conformance.outages import OutageConformance
+from connectors.conformance.outages import OutageConformance, StumblingConformance
 from connectors.conformance.recalling import Recalling
 from connectors.conformance.setting_aside import SettingAside
+from connectors.conformance.telling import Telling
 from connectors.conformance.times import Times
 from connectors.delivery import Arrived
 
@@ -68,6 +71,8 @@ __all__ = [
     "OutageBench",
     "OutageConformance",
     "SinkConformance",
+    "StumblingBench",
+    "StumblingConformance",
     "batch",
     "claimed",
     "corrected",
@@ -82,5 +87,7 @@ __all__ = [
 ]
 
 
-class SinkConformance(Arriving, Correcting, Recalling, SettingAside, Crashing, Contents, Times):
+class SinkConformance(
+    Arriving, Telling, Correcting, Recalling, SettingAside, Crashing, Contents, Times
+):
     """The suite. Subclass it and give a `bench` fixture."""

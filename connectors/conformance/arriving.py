@@ -14,6 +14,7 @@ from connectors.conformance.made import (
     demographics,
     identity,
     opened_case,
+    recalled,
     released,
 )
 
@@ -23,12 +24,24 @@ class Arriving:
         sink = claimed(bench)
         sink.apply(batch(opened_case(1), identity(2)))
         shown = bench.shown("e-1")
-        assert shown is not None
+        assert shown is not None, "apply() has returned: by then what it took is there, durable"
         assert shown["given_name"] == CANARY
         assert shown["date_of_birth"] == "2001-02-03"
         assert shown["gender"] is None
         assert (bench.shown("e-0") or {})["channel"] == "self"
         assert sink.position().sequence == 2
+
+    def test_a_batch_is_taken_in_its_order(self, bench: Bench) -> None:
+        taken_back = recalled(2, ("e-1", ["identity"]))
+        again = identity(3, given_name="Second")
+        claimed(bench).apply(batch(identity(1), taken_back, again))
+        shown = bench.shown("e-1") or {}
+        assert shown.get("given_name") == "Second", "the last of a batch counts: released again"
+
+    def test_every_delivery_of_a_batch_is_taken(self, bench: Bench) -> None:
+        claimed(bench).apply(batch(*[identity(n, f"e-{n}") for n in range(1, 13)]))
+        missing = [n for n in range(1, 13) if bench.shown(f"e-{n}") is None]
+        assert missing == [], "sequences of one batch that apply() took, and are not there"
 
     def test_the_cursor_is_kept_with_the_sequence(self, bench: Bench) -> None:
         claimed(bench).apply(batch(opened_case(1), cursor="life:7"))

@@ -47,6 +47,14 @@ class OutageBench(Bench, Protocol):
         """
 
 
+class StumblingBench(Bench, Protocol):
+    """A bench whose storage can be made to fail for one event among others."""
+
+    def broken(self, event_ref: str) -> AbstractContextManager[None]:
+        """While it lasts the partner's system fails at whatever is written for this event: one file
+        that cannot be opened, one row that a rule refuses. It takes everything else."""
+
+
 def claimed(bench: Bench, recalls: RecallPolicy | None = None) -> Sink:
     sink = bench.open(recalls)
     sink.claim()

@@ -11,9 +11,9 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.conformance.bench import OutageBench, claimed
+from connectors.conformance.bench import OutageBench, StumblingBench, claimed
 from connectors.conformance.made import CANARY, NOW, batch, identity, opened_case, poison, recalled
-from connectors.errors import SinkDownError
+from connectors.errors import SinkDownError, SinkRefusedError
 from connectors.sink import Batch, Sink
 
 TRIES = 3
@@ -63,3 +63,23 @@ class OutageConformance:
             sink.apply(batch(identity(2)))
         assert CANARY not in str(down.value)
         assert len(str(down.value).split()) > 2, "it says what to look at"
+
+
+class StumblingConformance:
+    """For sinks whose system can be made to fail for one event among others."""
+
+    def test_one_that_fails_is_not_passed_over(self, bench: StumblingBench) -> None:
+        sink = claimed(bench)
+        three = batch(opened_case(1, "e-0"), identity(2), identity(3, "e-2"))
+        with bench.broken("e-1"), pytest.raises((SinkDownError, SinkRefusedError)) as told:
+            sink.apply(three)
+        assert CANARY not in str(told.value)
+        assert sink.position().sequence == 0, "a batch is taken wholly, or not at all"
+        assert sink.owed(10) == [], "nothing is answered that was not taken"
+        again = claimed(bench)
+        again.apply(three)
+        for ref, name, value in (("e-0", "channel", "self"), *_BOTH):
+            assert (bench.shown(ref) or {})[name] == value
+
+
+_BOTH = (("e-1", "given_name", CANARY), ("e-2", "given_name", CANARY))

@@ -18,6 +18,11 @@ PARTS: Final[Mapping[str, tuple[str, str]]] = {
         "How an event is found again: by event_ref, exactly as it is spelled. What is written when "
         "the same comes again: the same, not one more.",
     ),
+    "Telling": (
+        "What an event says goes into the partner's system and nowhere else: not into logs, not to "
+        "the screen, not into errors.",
+        "What is logged or printed, at any level, and what an exception's text repeats.",
+    ),
     "Recalling": (
         "A recall takes what it names, everywhere, before apply() returns, and nothing else; what "
         "is older never brings it back.",
@@ -52,6 +57,11 @@ PARTS: Final[Mapping[str, tuple[str, str]]] = {
         "A system that is away for days loses nothing and sets nothing aside.",
         "Whether everything that system may say while it is away, or half there, is raised as "
         "SinkDownError.",
+    ),
+    "StumblingConformance": (
+        "A batch is taken wholly or not at all: one event that the system fails at stops it, and "
+        "is there once the cause is gone.",
+        "Whether an error at one of several things is raised, or swallowed and passed over.",
     ),
     "SourceConformance": (
         "A row comes until it is answered, the same each time, and never again once accepted.",

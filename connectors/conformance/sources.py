@@ -21,6 +21,7 @@ from uuid import UUID
 import pytest
 
 from connectors.conformance.contents import TEXTS
+from connectors.conformance.telling import listen, overheard
 from connectors.errors import SourceDownError
 from connectors.source import RowOutcome, Source, SourceRow, event_id_of
 
@@ -218,6 +219,22 @@ class SourceConformance:
         source.answered([outcome(row, "refused")])
         told = f"{row.key} {row.place} {source.report(10)} {source.status()}"
         assert CANARY not in told
+
+    def test_nothing_a_row_says_is_logged_or_printed(
+        self,
+        bench: SourceBench,
+        caplog: pytest.LogCaptureFixture,
+        capfd: pytest.CaptureFixture[str],
+    ) -> None:
+        listen(caplog)
+        bench.put("C-1", {**OPENED, "note": CANARY})
+        bench.put("C-2", {**OPENED, "note": CANARY})
+        source = bench.open()
+        one, two = source.read(10)
+        source.answered([outcome(one, "refused"), outcome(two)])
+        source.report(10)
+        source.status()
+        assert CANARY not in overheard(caplog, capfd), "logs and output are read by others"
 
     def test_an_outage_loses_nothing(self, bench: SourceBench) -> None:
         bench.put("C-1")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from connectors.conformance import OutageConformance, SinkConformance
+import pytest
+
+from connectors.conformance import OutageConformance, SinkConformance, StumblingConformance
 
 
 class TestSink(SinkConformance):
@@ -11,3 +13,12 @@ class TestSink(SinkConformance):
 
 class TestOutages(OutageConformance):
     """What it promises while its system is away; the bench has outage()."""
+
+
+class TestStumbling(StumblingConformance):
+    """What it promises where its system fails for one event; the bench has broken()."""
+
+    @pytest.fixture(autouse=True)
+    def _can_be_broken(self, bench: object) -> None:
+        if not hasattr(bench, "broken"):
+            pytest.skip("the bench has no broken(): docs/connector-kit.md, The bench")

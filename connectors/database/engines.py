@@ -393,4 +393,27 @@ def _number(wrong: Exception) -> str:
 
 def _code(wrong: Exception) -> str:
     original = getattr(wrong, "orig", None) or wrong
-    return f"{type(original).__name__} {_number(wrong)}".strip()
+    said = f"{type(original).__name__} {_number(wrong)}".strip()
+    where = _where(original)
+    return f"{said}: {where}" if where else said
+
+
+_NAMED: Final = re.compile(
+    r"(?:^Column '(?P<column>\w+)' cannot be null"
+    r"|(?:for|in) column [`'](?P<of>[\w`.]+)[`'] at row \d+"
+    r"|for key [`'](?P<key>[\w.]+)[`']"
+    r"|^CONSTRAINT `(?P<check>\w+)` failed for `[\w`.]+`"
+    r"|^(?:NOT NULL|UNIQUE|CHECK) constraint failed: (?P<sqlite>[\w., ]+))$"
+)
+"""Where MariaDB and SQLite name what refused: at the end or whole, where no value can stand."""
+
+
+def _where(original: Any) -> str:
+    """Table, column or constraint that refused: names, and never what a row holds."""
+    told = getattr(original, "diag", None)
+    if told is not None:
+        names = (told.table_name, told.column_name, told.constraint_name)
+        return ".".join(name for name in names if name)
+    text = original.args[1] if len(getattr(original, "args", ())) > 1 else original
+    found = _NAMED.search(str(text))
+    return next((one.replace("`", "") for one in found.groups() if one), "") if found else ""

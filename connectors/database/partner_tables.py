@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
@@ -25,13 +25,17 @@ from connectors.tables.ledger_tables import instant
 
 @dataclass(frozen=True)
 class Partner:
-    """One table of the partner. parents: tables of the mapping that its rows refer to."""
+    """One table of the partner. parents: tables of the mapping that its rows refer to.
+
+    holds: letters at most, of columns that the database holds to it.
+    """
 
     table: sa.Table
     keys: tuple[str, ...]
     fit: Mapping[str, Callable[[Any], Any]]
     when_empty: str
     parents: frozenset[str] = frozenset()
+    holds: Mapping[str, int] = field(default_factory=dict)
 
     def place(self, key: str) -> tuple[Any, ...]:
         """The values of the key columns in a `row_key`."""
@@ -64,15 +68,22 @@ def partners(
 
 
 def fitted(partner: Partner, column: str, value: Any, sequence: int | None) -> Any:
-    """A mapped value as one of the column's type. SinkRefusedError if it is of another."""
+    """A mapped value as one of the column's type. SinkRefusedError if it is of another, or longer
+    than the column: the database would refuse it without saying which."""
     if value is None:
         return None
+    place = f"{partner.table.name}.{column}"
     try:
-        return partner.fit[column](value)
+        made = partner.fit[column](value)
     except (ValueError, TypeError):
         raise SinkRefusedError(
-            "value_unsuitable", f"{partner.table.name}.{column} is of another type", sequence
+            "value_unsuitable", f"{place} is of another type", sequence
         ) from None
+    most = partner.holds.get(column)
+    if most is not None and isinstance(made, str) and len(made) > most:
+        told = f"{place} holds {most} letters, and this has more"
+        raise SinkRefusedError("value_unsuitable", told, sequence)
+    return made
 
 
 # -- foreign keys --------------------------------------------------------------------------------
@@ -123,7 +134,9 @@ def _partner(db: Connection, table: sa.Table, told: Table, maps: Sequence[EventM
             # SQLite keeps what it is given: exact text for decimals, ISO 8601 for dates.
             column.type = sa.types.NullType()
             fit[one.name] = _plain(fit[one.name])
-    return Partner(table, tuple(maps[0].key), fit, maps[0].when_empty)
+    lengths = {one.name: one.length for one in told.columns if one.kind == "text" and one.length}
+    holds = {} if db.dialect.name == "sqlite" else lengths  # which takes any length
+    return Partner(table, tuple(maps[0].key), fit, maps[0].when_empty, holds=holds)
 
 
 def fitting(kind: str, *, zoned: bool = True) -> Callable[[Any], Any]:

@@ -34,8 +34,9 @@ from connectors.errors import ConnectorError, InvalidEventError, TransportDownEr
 from connectors.form.answering import EMPTY, Answer, Sent, answered
 from connectors.form.asking import asked_of, types_for
 from connectors.form.guard import MOST_BODY, Guard
-from connectors.form.words import LANGUAGES, label, language_of, translator
+from connectors.form.words import LANGUAGES, foreign, label, language_of, translator
 from connectors.submit import Event, Publisher
+from schemas.described import described
 from schemas.registry import Schemas
 
 Publish = Callable[[Event], Any]
@@ -112,16 +113,18 @@ class _Pages:
             answer.event, event_id=UUID(bytes=secrets.token_bytes(16), version=4)
         ).settled(datetime.now(UTC))
         told: dict[str, Any] = {"refused": None, "agencies": []}
-        trouble = ""
+        trouble, away = "", False
         try:
             told = await to_thread.run_sync(self._desk.foretell, event)
         except InvalidEventError as wrong:
             answer.wrong[wrong.field or "e.type"] = wrong.reason
             return self._form(request, event.type, sent, answer)
+        except TransportDownError as down:
+            trouble, away = str(down), True
         except ConnectorError as wrong:
             trouble = str(wrong)
         return self._page(
-            request, "preview", event=event, sent=sent, told=told, trouble=trouble,
+            request, "preview", event=event, sent=sent, told=told, trouble=trouble, away=away,
             kept=_kept(sent, event), fields=asked_of(self._desk.types[event.type]),
         )  # fmt: skip
 
@@ -163,6 +166,8 @@ class _Pages:
         text = self._environment.get_template(f"{name}.html.j2").render(
             t=translator(language),
             label=lambda kind, one, english="": label(language, kind, one, english),
+            foreign=lambda kind, one, english: foreign(language, kind, one, english),
+            described=lambda doc: described(doc, language),
             language=language,
             languages=LANGUAGES,
             base=self._base,

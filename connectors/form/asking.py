@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from schemas import codelists
+from schemas.codelists import CodeList
 from schemas.compartments import INHERIT, Field
 from schemas.event import EventSchema
 from schemas.registry import Schemas
@@ -33,7 +34,8 @@ class Asked:
 
     kind: choice (one of `options`), known (text, `options` are suggested), choices (any of
     `options`), list (any of `options`, and others), yes_no, date, instant, number, money, scope,
-    text, long. options: code → its English name.
+    text, long. options: code → its English name. lists: where the options are of several lists,
+    each by its title's key: somebody without a mouse is led past those that stay closed.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Asked:
     category: str
     required: bool
     options: Mapping[str, str]
+    lists: tuple[CodeList, ...] = ()
 
 
 def types_for(role: str) -> dict[str, list[EventSchema]]:
@@ -64,7 +67,11 @@ def asked_of(schema: EventSchema) -> tuple[Asked, ...]:
 def _asked(field: Field) -> Asked:
     kind, options = _kind(field)
     category = "" if field.category == INHERIT else field.category
-    return Asked(field.name, kind, field.doc, category, field.required, options)
+    lists = _lists(field) if kind == "list" else ()
+    return Asked(
+        field.name, kind, field.doc, category, field.required, options,
+        lists if len(lists) > 1 else (),
+    )  # fmt: skip
 
 
 def _kind(field: Field) -> tuple[str, Mapping[str, str]]:
@@ -105,10 +112,14 @@ def _structured(field: Field, avro: Mapping[str, Any]) -> tuple[str, Mapping[str
 
 def _codes(field: Field) -> Mapping[str, str]:
     found: dict[str, str] = {}
-    for one in codelists.alternatives(field.codelist or ""):
-        if one:
-            found |= codelists.load(one).labels
+    for one in _lists(field):
+        found |= one.labels
     return found
+
+
+def _lists(field: Field) -> tuple[CodeList, ...]:
+    named = filter(None, codelists.alternatives(field.codelist or ""))
+    return tuple(one for one in map(codelists.load, named) if one.labels)
 
 
 def _closed(field: Field) -> bool:

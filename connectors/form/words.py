@@ -1,8 +1,8 @@
 """Words of the form: texts, labels of fields, events and codes, in English and French.
 
-`texts/<language>.json` is flat: key → text with `{names}`. Field, event and code labels come from
-`field.NAME`, `event.TYPE` and `code.CODE`; English has them from the names themselves. What French
-lacks is shown in English, marked as such for screen readers.
+`texts/<language>.json` is flat: key → text with `{names}`. Labels come from `field.NAME`,
+`event.TYPE`, `code.CODE` and `refusal.CODE`; English has them from the names themselves. What
+French lacks is shown in English, marked as such for screen readers.
 """
 
 from __future__ import annotations
@@ -54,6 +54,12 @@ def label(language: str, kind: str, name: str, english: str = "") -> str:
     """kind: field, event, group, category, code. english: where it is known better."""
     found = texts(language).get(f"{kind}.{name}")
     return found or english or plain(name)
+
+
+def foreign(language: str, kind: str, name: str, english: str) -> Markup:
+    """What the hub says in English, in this language if we have it; else marked as English."""
+    found = texts(language).get(f"{kind}.{name}")
+    return Markup.escape(found) if found else Markup('<span lang="en">{}</span>').format(english)
 
 
 def plain(name: str) -> str:

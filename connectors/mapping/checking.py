@@ -22,10 +22,11 @@ from connectors.findings import Finding, Level
 from connectors.given import text_of
 from connectors.mapping import EventMap, examined
 from connectors.mapping import Mapping as MappingFile
-from connectors.mapping.event_codes import by_reference, codes_of, symbols
+from connectors.mapping.event_codes import by_reference, codes_of, room_for, symbols
 from connectors.mapping.reader import close
 from connectors.mapping.source import Source
 from connectors.tables.columns import kind_of, to_text
+from schemas.compartments import Field
 from schemas.event import EventSchema
 from schemas.registry import Schemas
 
@@ -208,10 +209,21 @@ class _Checker:
                 line, "wrong", f"{name} is NOT NULL, but a category may be withheld or recalled",
                 "allow NULL there",
             )  # fmt: skip
+        elif not column.nullable and source.kind == "from" and one.when_empty == "null":
+            yield (
+                line, "warning", f"{name} is NOT NULL: after a recall {source.name} stays in it",
+                'allow NULL there, or say when_empty = "delete"',
+            )  # fmt: skip
         if source.gives and not _takes(column, source):
             told = "a list" if source.gives == "json" else source.gives
             shown = source.name or "a constant"
             yield line, "wrong", f"{name} is {column.shown}, {shown} is {told}", _remedy(source)
+            return
+        if source.gives == "json" and not _holds_a_list(column, schema.field(source.name)):
+            yield (
+                line, "wrong", f"{name} holds {column.length} letters, a list of one is longer",
+                'take pick = "first", or make it longer',
+            )  # fmt: skip
             return
         values = _results(schema, source)
         if values is None:
@@ -240,6 +252,11 @@ def _takes(column: Column, source: Source) -> bool:
     if column.kind == "uuid" and source.name == "event_ref":
         return True
     return column.kind in (*_ANYTHING, *_TAKES[source.gives])
+
+
+def _holds_a_list(column: Column, field: Field | None) -> bool:
+    """Whether the shortest list of one, `["FR"]`, has room."""
+    return column.kind != "text" or column.length is None or column.length >= room_for(field, 1)
 
 
 def _values(name: str, column: Column, source: Source, values: Sequence[Any]) -> Iterator[Told]:

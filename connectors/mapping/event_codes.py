@@ -28,6 +28,13 @@ def by_reference(field: Field) -> bool:
     return bool(lists) and all(codelists.load(one).by_reference for one in lists)
 
 
+def room_for(field: Field | None, items: int) -> int:
+    """Letters that a list of so many items takes as JSON, at least: of codes the longest counts."""
+    codes = {} if field is None else codes_of(field)
+    shortest = 2 if field is not None and by_reference(field) else 1
+    return 2 + items * (max(map(len, codes), default=shortest) + 2) + max(items - 1, 0)
+
+
 def symbols(avro: Any) -> list[str]:
     """Symbols of an enum, also within null or a list."""
     if isinstance(avro, list):

@@ -20,7 +20,7 @@ source = typer.Typer(
 )
 
 _PROGRESS_SECONDS = 5.0
-_MARKS = {"ok": "ok", "warning": "!!", "wrong": "WRONG"}
+_MARKS = {"ok": "ok", "warning": "?", "wrong": "!!"}
 
 File = Annotated[Path, typer.Argument(help="Settings of the source: source.toml.")]
 

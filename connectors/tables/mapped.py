@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, exc
 
 from connectors.database.definitions import named
+from connectors.database.engines import forbidden
 from connectors.database.partner_tables import Partner, fitted, partners
-from connectors.errors import SettingsError
+from connectors.errors import SettingsError, SinkDownError
 from connectors.findings import Finding
 from connectors.landing import Database
 from connectors.mapping import EventMap
@@ -207,6 +208,18 @@ class MappedTables:
         """The whole row; only for what was invented."""
         partner = self.partner(place[0])
         db.execute(partner.table.delete().where(*partner.row(place[1])))
+
+    def deletable(self, name: str) -> bool:
+        """Whether this user may delete rows of that table; none is."""
+        none = self.partner(name).table.delete().where(sa.false())
+        try:
+            with self._database.writing() as db:
+                db.execute(none)
+        except SinkDownError as wrong:
+            if isinstance(wrong.__context__, Exception) and forbidden(wrong.__context__):
+                return False
+            raise
+        return True
 
     # -- removing and correcting -----------------------------------------------------------
 

@@ -139,7 +139,14 @@ GENERIC: Final = frozenset(
 OTHERS: Final = "others"
 """Concept of tables about staff, companies, suspects: nothing is proposed there."""
 
+CHANGED: Final = "changed"
+"""Concept of columns in which the partner's own system notes that it changed a row."""
+
 KEYS: Final = frozenset(
-    {"nrm", "hub", "external", "extern", "externe", "externo", "externa", "ext", "exchange"}
-)
-"""A text column so called can hold our reference: `nrm_ref`, `ExternalID`."""
+    {
+        "nrm", "mnr", "mno", "hub", "external", "extern", "externe", "externer", "externes",
+        "externo", "externa", "ext", "exchange"
+    }
+)  # fmt: skip
+"""A text column so called can hold our reference: `nrm_ref`, `ExternalID`, `ref_mnr`. NRM is MNR in
+Spanish and French, MNO in some countries' French."""

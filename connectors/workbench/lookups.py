@@ -16,19 +16,35 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, exc
 
 from connectors.database.definitions import Code, Column, Found, Table, definition
+from connectors.workbench.events_told import OTHERS
 from connectors.workbench.naming import concepts, tokens
 
 MOST_ROWS: Final = 500  # a lookup table has no more; ISO 639-2 has 486 languages
 MOST_COLUMNS: Final = 6
 SMALLEST: Final = 3  # a number, a code and a label
 LOOKUP: Final = re.compile(
-    r"^(tlk|tlu|lk|lkp|lku|lu|lut|ref|cat|code|codes|list|lov|dim|enum|val|param)[_a-z]*_|"
-    r"^(tlk|tlkp|lkp|lut|lu|ref|dim|code|nomenclature)(?=[A-Z])|_(lookup|codes?|lov|ref|types?|list)$",
+    r"^(tlk|tlkp|tlu|lk|lkp|lku|lu|lut|ref|cat|kat|code|codes|lov|dim|enum|val|param|tip|tipo)_|"
+    r"^(tlk|tlkp|lkp|lut|lu|ref|dim|code|nomenclature)(?=[A-Z])|_(lookup|codes?|lov|ref|types?)$",
 )
+"""`ref_country`, `tlkGender`, `referral_type`; not `referral_notes`, nor `valoraciones_riesgo`."""
 _PERSONAL: Final = frozenset(
     {"given_name", "family_name", "full_name", "birth_date", "birth_year", "alias", "phone"}
     | {"email", "address", "passport", "birth_place", "person", "note", "account"}
 )
+_LABELS: Final = frozenset(
+    {
+        "name", "label", "description", "descr", "desc", "code", "text", "title", "value",
+        "short", "long", "abbreviation", "abbr", "iso", "iso2", "iso3", "symbol", "alpha",
+        "plural", "en", "fr", "es", "de", "nom", "libelle", "intitule", "nombre", "descripcion",
+        "etiqueta", "codigo", "abreviatura", "valor", "bezeichnung", "kuerzel", "kurz",
+        "beschreibung", "nazwa", "naziv", "nazev", "denumire", "descriere", "denominazione",
+        "descrizione", "nome", "descricao", "naam", "omschrijving", "benaming", "navn",
+        "betegnelse", "namn", "benamning", "nimi", "ad", "cod"
+    }
+)  # fmt: skip
+"""Words of columns that label a code. Where the table's name does not say that it lists codes, it
+is read only if its texts are called so, or as the table itself: in a language that is not known
+here, a table of staff looks like one of codes."""
 
 
 Codes = Mapping[str, Mapping[str, tuple[Code, ...]]]
@@ -82,16 +98,25 @@ def read_named(db: Connection, names: Iterable[str]) -> Found:
 
 
 def _may_be_lookup(table: Table, referred_to: bool) -> bool:
-    if len(table.columns) > MOST_COLUMNS or not (referred_to or LOOKUP.search(table.name)):
+    says_so = LOOKUP.search(table.name) is not None
+    if len(table.columns) > MOST_COLUMNS or not (referred_to or says_so):
         return False
     if any(one.kind in ("binary", "json") for one in table.columns):
         return False
-    if concepts(tokens(table.name)) & _PERSONAL:
+    if concepts(tokens(table.name)) & (_PERSONAL | {OTHERS}):
         return False
     names = {name for one in table.columns for name in concepts(tokens(one.name))}
-    if LOOKUP.search(table.name) and len(table.columns) <= SMALLEST:
+    if says_so and len(table.columns) <= SMALLEST:
         names -= {"given_name", "family_name"}  # "nombre" and "nom" are labels there
-    return not names & _PERSONAL and any(one.kind in ("text", "any") for one in table.columns)
+    texts = [one for one in table.columns if one.kind in ("text", "any")]
+    if not says_so and not all(_label(one, table) for one in texts if not one.key):
+        return False
+    return not names & _PERSONAL and bool(texts)
+
+
+def _label(column: Column, table: Table) -> bool:
+    words = {word.rstrip("0123456789") for word in tokens(column.name)}
+    return bool(words & (_LABELS | set(tokens(table.name))))
 
 
 def _codes(db: Connection, table: Table, schema: str | None) -> Mapping[str, tuple[Code, ...]]:

@@ -1,10 +1,11 @@
-"""How alike a column's name and a field's are: words of three languages, taken as concepts.
+"""How alike a column's name and a field's are: words of four languages, taken as concepts.
 
     "DateNaissance" → date, naissance → birth_date ← birth, date ← "date_of_birth"
+    "Risikostufe"   → risiko, stufe   → risk_level ← risk, level
 
-Pure. A name becomes tokens, tokens become concepts by the longest phrase known
-(`connectors/workbench/words.py`), and two names are as alike as their concepts. A token nobody
-knows stands for itself, and counts as another one if they are spelled almost the same.
+Pure. A name becomes tokens, tokens become concepts by the longest phrase known (`words.py` and
+`german.py` beside this), and two names are as alike as their concepts. A token nobody knows stands
+for itself, and counts as another one if they are spelled almost the same.
 """
 
 from __future__ import annotations
@@ -12,30 +13,73 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
+from connectors.workbench.german import GERMAN
 from connectors.workbench.words import ABBREVIATED, ARTICLES, EMPTY, WORDS
 
 NEAR: Final = 0.86  # of difflib: "adress" and "address", not "reason" and "region"
+SHORTEST: Final = 3  # "Art", "Ort"
+FEWEST_ALIKE, OTHERWISE_NAMED = 4, 3
+"""A prefix is shared by so many columns at least, and by all but so many: a key, our reference."""
 _SPLIT: Final = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
+
+
+_UMLAUTS: Final = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"}
+)
+_JOINTS: Final = ("", "s", "n", "en", "es")  # what German puts between two words it writes as one
+
+
+def _plain(name: str) -> str:
+    composed = unicodedata.normalize("NFKC", name).translate(_UMLAUTS)
+    return unicodedata.normalize("NFKD", composed).encode("ascii", "ignore").decode()
+
+
+_STEMS: Final = frozenset(
+    word for phrases in GERMAN.values() for word in re.findall("[a-z]{3,}", _plain(phrases).lower())
+)
 
 
 @lru_cache(maxsize=20_000)
 def tokens(name: str) -> tuple[str, ...]:
-    """Words of a name: camel case and underscores parted, accents, case and articles gone."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    words = (word.lower() for word in _SPLIT.findall(plain))
+    """Words of a name: camel case, underscores and German compounds parted, accents, case and
+    articles gone."""
+    words = (part for word in _SPLIT.findall(_plain(name)) for part in _parted(word.lower()))
     return tuple(ABBREVIATED.get(word, word) for word in words if word not in ARTICLES)
+
+
+def _parted(word: str) -> tuple[str, ...]:
+    """The words a German one is made of, the longest first; the word itself if one is unknown."""
+    if word in _STEMS or len(word) < 2 * SHORTEST:
+        return (word,)
+    for cut in range(len(word) - SHORTEST, SHORTEST - 1, -1):
+        head, tail = word[:cut], word[cut:]
+        stem = next((s for j in _JOINTS if (s := head.removesuffix(j)) in _STEMS), None)
+        if stem is not None and set(rest := _parted(tail)) <= _STEMS:
+            return (stem, *rest)
+    return (word,)
 
 
 PHRASES: Final = {
     " ".join(tokens(phrase)): concept
-    for concept, phrases in WORDS.items()
+    for words in (GERMAN, WORDS)
+    for concept, phrases in words.items()
     for phrase in (concept, *phrases.split(","))
 }
 LONGEST: Final = max(phrase.count(" ") + 1 for phrase in PHRASES)
+
+
+@lru_cache(maxsize=2_000)
+def shared_prefix(names: tuple[str, ...]) -> str:
+    """The word that nearly every column of a table begins with ("per_nombre", "per_sexo" → "per_"),
+    which tells of the table and nothing of the column; "" where there is none."""
+    starts = Counter(name.partition("_")[0] for name in names if "_" in name)
+    word, count = next(iter(starts.most_common(1)), ("", 0))
+    return f"{word}_" if count >= FEWEST_ALIKE and count >= len(names) - OTHERWISE_NAMED else ""
 
 
 @lru_cache(maxsize=20_000)

@@ -36,12 +36,17 @@ _BARE: Final = re.compile(r"\w+(\.\w+)*")
 
 @dataclass(frozen=True)
 class TableProposal:
-    """All that is proposed for one table. key: column and what fills it; None if there is none."""
+    """All that is proposed for one table. key: column and what fills it; None if there is none.
+
+    notes: what has to be done to the table. statements: as much of it as SQL can say for every
+    database; whoever owns the table runs them.
+    """
 
     table: Table
     key: tuple[str, str] | None
     lines: tuple[Line, ...]
     notes: tuple[str, ...] = ()
+    statements: tuple[str, ...] = ()
 
     def by_event(self) -> dict[str, list[Line]]:
         found: dict[str, list[Line]] = defaultdict(list)
@@ -52,10 +57,14 @@ class TableProposal:
 
 @dataclass
 class Proposal:
-    """For a whole database. withheld: (event.field, why) of what was left out for the role."""
+    """For a whole database. withheld: (event.field, why) of what was left out for the role.
+
+    left_out: lines for columns that would take such a field, and take nothing now.
+    """
 
     tables: list[TableProposal] = field(default_factory=list)
     withheld: dict[str, str] = field(default_factory=dict)
+    left_out: list[tuple[Table, Line]] = field(default_factory=list)
 
 
 def propose(
@@ -67,13 +76,21 @@ def propose(
 ) -> Proposal:
     """A proposal for every table that takes anything. events: only these types."""
     made = Proposal()
-    things = list(choices(schemas, withheld, frozenset(events), made.withheld))
+    wanted = frozenset(events)
+    things = list(choices(schemas, withheld, wanted, made.withheld))
+    everything = list(choices(schemas, lambda *_: None, wanted, {})) if made.withheld else []
     for table in found.tables.values():
         if table.lookup or OTHERS in concepts(tokens(table.name)):
             continue
         lines = _table(table, things)
         if lines:
             made.tables.append(_keyed(table, lines))
+        taken = {one.column.name for one in lines}
+        made.left_out += [
+            (table, one)
+            for one in _table(table, everything)
+            if f"{one.event}.{one.choice.name}" in made.withheld and one.column.name not in taken
+        ]
     return made
 
 
@@ -128,20 +145,19 @@ def _table(table: Table, things: Iterable[Choice]) -> list[Line]:
 
 
 def _keyed(table: Table, lines: list[Line]) -> TableProposal:
-    notes = []
+    notes, statements = [], []
     column = next((one for one in table.columns if is_ref(one)), None)
     source = _source(table, column, lines)
     if column is None:
-        told = f"a column nrm_ref VARCHAR({REF_LENGTH}), and a unique index on it"
-        if _BARE.fullmatch(table.place):
-            told = (
-                f"ALTER TABLE {table.place} ADD nrm_ref VARCHAR({REF_LENGTH}); "
-                f"CREATE UNIQUE INDEX {table.name}_nrm_ref ON {table.place} (nrm_ref)"
-            )
         notes.append(
-            f"{table.name} has no column that could hold our reference. Add one, and this part can "
-            f"be used: {told}"
+            f"{table.name} has no column that could hold our reference: add nrm_ref "
+            f"VARCHAR({REF_LENGTH}) with a unique index, and this part can be used"
         )
+        if _BARE.fullmatch(table.place):
+            statements = [
+                f"ALTER TABLE {table.place} ADD nrm_ref VARCHAR({REF_LENGTH})",
+                f"CREATE UNIQUE INDEX {table.name}_nrm_ref ON {table.place} (nrm_ref)",
+            ]
     elif column.length is not None and column.length < REF_LENGTH:
         notes.append(
             f"{table.name}.{column.name} is too short for our reference: make it "
@@ -149,14 +165,14 @@ def _keyed(table: Table, lines: list[Line]) -> TableProposal:
         )
         column = None
     if column is not None and frozenset({column.name}) not in table.unique:
-        told = "Make a unique index on it"
-        if _BARE.fullmatch(f"{table.place}.{column.name}"):
-            told = f"CREATE UNIQUE INDEX ON {table.place} ({column.name})"
         notes.append(
             f"{table.name}.{column.name} is not unique in the database: if two rows have the same "
-            f"reference, both are filled. {told}"
+            "reference, both are filled. Make a unique index on it"
         )
-    taken = {one.column.name for one in lines if not one.blocked}
+        if _BARE.fullmatch(f"{table.place}.{column.name}"):
+            index = f"{table.name}_{column.name}"
+            statements = [f"CREATE UNIQUE INDEX {index} ON {table.place} ({column.name})"]
+    taken = {one.column.name for one in lines}
     taken |= {column.name} if column is not None else set()
     for one in table.columns:
         if not one.nullable and not one.filled and not one.key and one.name not in taken:
@@ -165,19 +181,19 @@ def _keyed(table: Table, lines: list[Line]) -> TableProposal:
                 'Give it a default or allow NULL, or fill it with { constant = "…" }'
             )
     key = None if column is None else (column.name, source)
-    return TableProposal(table, key, tuple(lines), tuple(notes))
+    return TableProposal(table, key, tuple(lines), tuple(notes), tuple(statements))
 
 
 def _source(table: Table, column: Column | None, lines: list[Line]) -> str:
     """What a row of this table is one of: a person, a case or an event."""
-    words = set(tokens(column.name)) if column is not None else set()
+    words = concepts(tokens(column.name)) if column is not None else frozenset[str]()
     if "event" in words:
         return "event_ref"
-    if words & {"case", "dossier", "file"}:
+    if "case" in words:
         return "case_ref"
     about = concepts(tokens(table.name))
     identity = [one for one in lines if one.choice.category in ("identity", "demographics")]
-    named = words & {"subject", "person", "client", "victim"} or "person" in about
+    named = "person" in words or "person" in about
     if named or len(identity) >= 2:
         return "subject_ref"
     return "event_ref" if len({one.event for one in lines}) == 1 else "case_ref"

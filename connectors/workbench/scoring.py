@@ -13,11 +13,11 @@ from typing import Final
 
 from connectors.database.definitions import Column, Table
 from connectors.mapping.checking import Withheld
-from connectors.mapping.event_codes import by_reference, codes_of
+from connectors.mapping.event_codes import by_reference, codes_of, room_for
 from connectors.tables.columns import kind_of
 from connectors.workbench.codes import Translation, translate
-from connectors.workbench.events_told import ABOUT, FIELDS, GENERIC, KEYS, OCCURRED
-from connectors.workbench.naming import alike, concepts, tokens
+from connectors.workbench.events_told import ABOUT, CHANGED, FIELDS, GENERIC, KEYS, OCCURRED
+from connectors.workbench.naming import alike, concepts, shared_prefix, tokens
 from schemas.event import EventSchema
 from schemas.registry import Schemas
 
@@ -96,7 +96,7 @@ def choices(
 def line_for(
     table: Table, column: Column, choice: Choice, least: float = LEAST * 0.9
 ) -> Line | None:
-    if column.key or is_ref(column):
+    if column.key or is_ref(column) or CHANGED in concepts(tokens(column.name)):
         return None
     name, words = _name_score(table, column, choice)
     if name < least:
@@ -107,14 +107,16 @@ def line_for(
     reason = f"{words}; {told}"
     blocked = ""
     if not column.nullable:
-        blocked = f"{column.name} is NOT NULL, but a category may be withheld: allow NULL there"
+        place = f"{table.name}.{column.name}"
+        blocked = f"{place} is NOT NULL, but a category may be withheld: allow NULL there"
     if choice.name == OCCURRED:
         blocked = ""
     return Line(column, choice, round(name * fit, 2), reason, translation, pick, blocked)
 
 
 def _name_score(table: Table, column: Column, choice: Choice) -> tuple[float, str]:
-    mine = concepts(tokens(column.name))
+    prefix = shared_prefix(tuple(one.name for one in table.columns))
+    mine = concepts(tokens(column.name.removeprefix(prefix)))
     around = concepts(tokens(table.name))
     around |= {"service"} if "services" in around else frozenset()
     about = ABOUT[choice.schema.type]
@@ -173,7 +175,9 @@ def _type_score(column: Column, choice: Choice) -> tuple[float, str, Translation
     longest = max((len(code) for code in codes_of(of)), default=0)
     if column.kind == "text" and column.length and longest > column.length:
         return 0.0, "", None, False
-    return fit, f"{choice.kind} into {column.kind}", None, False
+    holds = column.length if choice.kind == "json" and column.kind == "text" else None
+    pick = holds is not None and holds < room_for(of, 2)  # it was made to hold one
+    return fit, f"{choice.kind} into {column.kind}", None, pick
 
 
 def _yes_no(column: Column) -> tuple[float, str, Translation | None, bool]:

@@ -53,6 +53,11 @@ def unused(proposal: Proposal) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
+def statements(proposal: Proposal) -> list[str]:
+    """What the owner of the tables may run before the file is used whole."""
+    return [f"{one};" for table in proposal.tables for one in table.statements]
+
+
 def _looked(names: Sequence[str]) -> str:
     return f" Rows of lookup tables were: {_said(', '.join(names))}." if names else ""
 
@@ -75,6 +80,7 @@ def _code_tables(codes: Mapping[str, Translation]) -> list[str]:
 
 def _table(one: TableProposal, codes: dict[str, Translation]) -> list[str]:
     parts = [f"# {_said(note)}" for note in one.notes]
+    parts += [f"#   {_said(statement)};" for statement in one.statements]
     for event, lines in one.by_event().items():
         usable = one.key is not None and any(not line.blocked for line in lines)
         key = one.key or ("nrm_ref", "event_ref")

@@ -220,7 +220,22 @@ def _proposed(out: Console, found: Found, withheld: Withheld, events: list[str])
             named = (f"  {name}",) if framed else (one.table.name, name)
             shown.add_row(*named, source_text(line), f"{line.score:.2f}", told)
     out.print(shown)
+    _left_out(out, proposal)
     return proposal
+
+
+def _left_out(out: Console, proposal: Proposal) -> None:
+    """Who looks for a column of theirs is told why it takes nothing."""
+    from connectors.workbench.writing import source_text
+
+    by_reason: dict[str, list[str]] = {}
+    for table_, line in proposal.left_out:
+        why = proposal.withheld[f"{line.event}.{line.choice.name}"]
+        by_reason.setdefault(why, []).append(
+            f"{table_.name}.{line.column.name} ({source_text(line)})"
+        )
+    for why, columns in by_reason.items():
+        out.print(one_line(f"Left out: {why}: {', '.join(columns)}"), markup=False)
 
 
 def _asked(proposal: Proposal, withheld: Withheld) -> Proposal:
@@ -245,12 +260,16 @@ def _write(out: Console, proposal: Proposal, found: Found, path: Path, yes: bool
     from connectors.errors import SettingsError
     from connectors.mapping import parse_mapping
     from connectors.mapping.checking import check
-    from connectors.workbench.writing import unused, written
+    from connectors.workbench.writing import statements, unused, written
     from schemas.registry import Schemas
 
     text = written(proposal, found.looked_into)
     for note in unused(proposal):
         out.print(one_line(f"To do: {note}"), style="yellow", markup=False)
+    if run := statements(proposal):
+        out.print("What the owner of these tables may run for that:")
+        for statement in run:
+            out.print(one_line(statement), markup=False, soft_wrap=True)
     if not text:
         raise SettingsError(
             "nothing can be used as the tables are now: see above, then run this again"

@@ -18,6 +18,8 @@ import jinja2
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
+from schemas.described import described
+
 ENGLISH: Final = "en"
 NAMES: Final = {"en": "English", "fr": "Français"}
 """Languages by their own names; one that is not here is shown by its code."""
@@ -127,8 +129,8 @@ def _environment() -> jinja2.Environment:
 def page(
     template: str, language: str, *, status: int = 200, scripts: bool = False, **names: Any
 ) -> HTMLResponse:
-    """One page. `names` are what its template uses; `t`, `named`, `listed`, `language` are always
-    there."""
+    """One page. `names` are what its template uses; `t`, `named`, `listed`, `described`, `language`
+    are always there."""
     text = (
         _environment()
         .get_template(f"{template}.html.j2")
@@ -136,6 +138,7 @@ def page(
             t=_translate(language),
             named=_named(language),
             listed=_listed(language),
+            described=lambda doc: described(doc, language),
             language=language,
             languages=languages(),
             names_of={one: NAMES.get(one, one) for one in languages()},

@@ -84,6 +84,7 @@ class Trial:
         sink = open_sink(settings, practice.identity)
         try:
             landed.check_keys(sink)
+            landed.check_rights(sink)
             if (told := _holding_real(sink)) is not None:
                 raise SettingsError(told)
             made = tuple(path for path in _files(settings.sink) if not path.exists())
@@ -133,13 +134,23 @@ class Trial:
                 self.filled = self.filled or landed.filled(self.sink)
                 with contextlib.suppress(ConnectorError, StageError):
                     self.practice.recall()
-            with contextlib.suppress(SinkDownError):  # then nothing of it was made there
-                landed.undo(self.sink, self.filled)
+            self._undo(begun=player.runner is not None)
         finally:
             self.sink.close()
             player.runner = None
         for path in self.made:
             path.unlink(missing_ok=True)
+
+    def _undo(self, *, begun: bool) -> None:
+        try:
+            landed.undo(self.sink, self.filled)
+        except SinkDownError as wrong:
+            if begun:  # else nothing of it was made there
+                rows = ", ".join(f"{table} {key}" for table, key in self.filled)
+                raise SinkDownError(
+                    f"what the trial has made could not be taken away: {wrong}. Books and tables: "
+                    "run it again with --undo" + (f". By hand: {rows}" if rows else "")
+                ) from None
 
     def _left(self) -> list[Landed]:
         """Mapped rows that stay, emptied."""

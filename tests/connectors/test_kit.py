@@ -19,7 +19,7 @@ from tests.connectors.builder import MiniHub, case_opened
 from tests.connectors.commands.saying import said
 
 ROOT = Path(__file__).parents[2]
-QUICK = "is_shown or its_category_and_no_other or waited_out"
+QUICK = "is_shown or its_category_and_no_other or waited_out or passed_over"
 
 
 def python(*arguments: str, folder: Path, path: Path, code: int = 0) -> str:

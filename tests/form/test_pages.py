@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from html import unescape
@@ -10,13 +11,16 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from connectors import form
 from connectors.errors import TransportDownError
 from connectors.form.app import Desk
 from connectors.form.asking import NOT_ASKED, asked_of, types_for
 from connectors.form.words import LANGUAGES, texts
+from hub.domain.reasons import REFUSED
 from schemas.registry import Schemas
 from tests.form.conftest import Office, served
 
+FORM_TEXTS = Path(form.__file__).parent / "texts"
 CANARY = "Zlatanova-Canary"
 OPENED = [("f.jurisdiction", "XX"), ("f.channel", "outreach"), ("f.age_status", "adult")]
 
@@ -209,3 +213,20 @@ def test_what_is_typed_is_no_markup(office: Office) -> None:
     page = office.post("/preview", *opened(nasty), ("f.local_case_ref", nasty))
     assert "<script>" not in page.text
     assert hidden(page, "send")[1] == ("e.case", nasty)
+
+
+@pytest.mark.parametrize("language", set(LANGUAGES) - {"en"})
+def test_nothing_that_is_asked_is_left_in_english(language: str) -> None:
+    """Events, fields, what they are, and every code there is to choose from."""
+    said = json.loads((FORM_TEXTS / f"{language}.json").read_text("utf-8"))
+    schemas = Schemas.load()
+    for name in set(schemas.types()) - NOT_ASKED:
+        schema = schemas.by_type(name)
+        wanted = {f"event.{name}", f"group.{schema.group}"}
+        for asked in asked_of(schema):
+            wanted.add(f"field.{asked.name}")
+            wanted |= {f"category.{asked.category}"} if asked.category else set()
+            wanted |= {f"code.{one}" for one in asked.options} if asked.kind != "scope" else set()
+            wanted |= {f"list.{one.id}" for one in asked.lists}
+        assert wanted - said.keys() == set(), name
+    assert {f"refusal.{one}" for one in REFUSED} - said.keys() == set()

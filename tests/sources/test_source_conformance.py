@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -119,6 +121,15 @@ def puts_content_into_places(patch: pytest.MonkeyPatch) -> None:
         replace(row, place=str(row.event)) for row in right(self, limit)])  # fmt: skip
 
 
+def logs_what_it_reads(patch: pytest.MonkeyPatch) -> None:
+    def wrong(right: Any, self: Any, limit: int) -> Any:
+        rows = right(self, limit)
+        logging.getLogger("partner").info("read %s", rows)
+        return rows
+
+    _read(patch, wrong)
+
+
 def empty_when_it_is_away(patch: pytest.MonkeyPatch) -> None:
     def wrong(right: Any, self: Any, limit: int) -> Any:
         try:
@@ -138,6 +149,7 @@ BUGS: list[tuple[Callable[[pytest.MonkeyPatch], None], str]] = [
     (takes_more_than_asked, "test_every_row_comes_however_few_are_asked_for"),
     (holds_no_case_though_it_says_so, "test_what_is_refused_holds_its_case_and_no_other"),
     (puts_content_into_places, "test_nothing_a_row_says_is_in_what_is_told_of_it"),
+    (logs_what_it_reads, "test_nothing_a_row_says_is_logged_or_printed"),
     (empty_when_it_is_away, "test_an_outage_loses_nothing"),
 ]
 
@@ -148,7 +160,11 @@ def test_a_planted_bug_is_caught(
     test: str,
     bench: OutboxBench,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     bug(monkeypatch)
+    asked = getattr(SourceConformance(), test)
+    listening = (caplog, capfd) if "capfd" in inspect.signature(asked).parameters else ()
     with pytest.raises((AssertionError, pytest.fail.Exception, ValueError, LookupError)):
-        getattr(SourceConformance(), test)(bench)
+        asked(bench, *listening)

@@ -20,6 +20,7 @@ from connectors.conformance import (
     NOW,
     OutageConformance,
     SinkConformance,
+    StumblingConformance,
     batch,
     claimed,
     demographics,
@@ -44,6 +45,7 @@ class Partner:
         self.path = path
         self.down_after: int | None = None
         self.refuses: str | None = None
+        self.fails_at: str | None = None
         self.writes = 0
 
     def prepare(self) -> None:
@@ -61,7 +63,8 @@ class Partner:
 
     def write(self, ref: str, event_type: str, document: Any, seen: str = "") -> None:
         self.writes += 1
-        if self.down_after is not None and self.writes > self.down_after:
+        out = self.down_after is not None and self.writes > self.down_after
+        if out or ref == self.fails_at:
             raise SinkDownError("the partner is away")
         db = self._open()
         with db:
@@ -163,6 +166,12 @@ class Bench:
         yield
         self.partner.down_after = None
 
+    @contextmanager
+    def broken(self, event_ref: str) -> Iterator[None]:
+        self.partner.fails_at = event_ref
+        yield
+        self.partner.fails_at = None
+
     def shown(self, event_ref: str) -> dict[str, Any] | None:
         found = self.partner.document(event_ref)
         if found is None:
@@ -190,6 +199,10 @@ class TestState(SinkConformance):
 
 
 class TestStateOutages(OutageConformance):
+    pass
+
+
+class TestStateStumbling(StumblingConformance):
     pass
 
 

@@ -168,6 +168,13 @@ IDENTITY = "IdentityRecorded"
         (one_map('tiny = { constant = "NRMX" }'), "wrong", "11", "'NRMX' has 4", "longer"),
         (one_map('name = { field = "channel", pick = "first" }'), "wrong", "11", "is no list", ""),
         (
+            one_map('tiny = "citizenships"', event="IdentityRecorded"),
+            "wrong",
+            "11",
+            "holds 3 letters, a list of one is longer",
+            'pick = "first"',
+        ),
+        (
             one_map('name = { field = "channel", pick = "last" }'),
             "wrong",
             "11",
@@ -243,6 +250,19 @@ def test_what_another_map_fills_is_a_warning(tmp_path: Path) -> None:
     [told] = findings(tmp_path, first + second)
     assert told[:2] == ("warning", "12")
     assert "IdentityRecorded could make no new row" in told[2]
+
+
+def test_a_date_that_stays_after_a_recall_is_a_warning(tmp_path: Path) -> None:
+    text = one_map('must = { from = "occurred_at" }')
+    [(level, _, what, fix)] = findings(tmp_path, text)
+    assert (level, what) == (
+        "warning",
+        "client.must is NOT NULL: after a recall occurred_at stays in it",
+    )
+    assert 'when_empty = "delete"' in fix
+    deleted = text.replace("[map.c", 'when_empty = "delete"\n[map.c')
+    (tmp_path / "partner.db").unlink()
+    assert findings(tmp_path, deleted) == []
 
 
 def test_all_at_once_and_in_order(tmp_path: Path) -> None:

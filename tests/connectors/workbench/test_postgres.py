@@ -82,3 +82,16 @@ def test_definitions_and_lookup_rows_with_no_right_to_read_a_person(
     assert "surname=Person, dob=1999-01-01" in tried.out
     with psycopg.connect(url) as own:
         assert own.execute("SELECT surname FROM client").fetchall() == [("CANARY",)]
+
+    # Who may not delete rows could not take the trial's away: nothing is begun.
+    with psycopg.connect(url) as own:
+        rights = f"SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA casework TO looker_{name}"
+        own.execute(f"GRANT {rights}".encode())
+    (tmp_path / "partner.toml").write_text(
+        f'home = "agency"\n[sink]\nurl = "{looker}"\nmapping = "mapping.toml"\n', "utf-8"
+    )
+    refused = nrm("connector", "try", tmp_path / "partner.toml")
+    assert (refused.code, "may not delete rows of client, referral, risk" in refused.err) == (
+        1,
+        True,
+    ), refused

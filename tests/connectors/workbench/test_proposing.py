@@ -1,8 +1,8 @@
 """How good proposals are, on labelled schemas of partners; and what is never read or proposed.
 
-Six schemas the words were written with, two (`held_out`) written afterwards and not tuned on: what
-those reach is what to expect of a stranger's. The floors are just below what is measured; print
-with `pytest -s`.
+Eleven schemas the words were written with, two (`held_out`) not tuned on, one of them of names as
+public schemas of other fields have them: what those reach is what to expect of a stranger's. The
+floors are just below what is measured; print with `pytest -s`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from connectors.sql import SqlDatabase
 from connectors.tables.mapped import MappedTables
 from connectors.workbench.lookups import MOST_ROWS
 from connectors.workbench.proposing import alternatives, propose
-from connectors.workbench.writing import unused, written
+from connectors.workbench.writing import statements, unused, written
 from hub.cli.role_matrix import withheld_for
 from schemas.registry import Schemas
 from tests.connectors.workbench.places import NAMES, database, made, proposed, read, truth
 
-KNOWN, HELD_OUT = (0.98, 0.98), (0.95, 0.82)  # floors of precision and recall
+KNOWN, HELD_OUT = (0.98, 0.98), (0.95, 0.8)  # floors of precision and recall
 
 
 def measured(names: list[str], folder: Path) -> tuple[float, float, list[str]]:
@@ -112,6 +112,13 @@ def test_no_row_of_a_person_is_read(tmp_path: Path) -> None:
         "CREATE TABLE lk_client (id INTEGER PRIMARY KEY, label TEXT)",
         "CREATE TABLE lk_wide (a INTEGER PRIMARY KEY, b TEXT, c TEXT, d TEXT, e TEXT, f TEXT, "
         "g TEXT)",
+        # A table of assessments, of referrals, of staff in a language nobody listed.
+        "CREATE TABLE valoraciones_riesgo (id INTEGER PRIMARY KEY, amenazas TEXT)",
+        "CREATE TABLE referral_reasons_given (id INTEGER PRIMARY KEY, words TEXT)",
+        "CREATE TABLE pracownicy (id INTEGER PRIMARY KEY, nazwisko TEXT);"
+        "CREATE TABLE x (y INTEGER REFERENCES pracownicy (id))",
+        "CREATE TABLE mitarbeiter (id INTEGER PRIMARY KEY, name TEXT);"
+        "CREATE TABLE x (y INTEGER REFERENCES mitarbeiter (id))",
     ],
 )
 def test_what_may_tell_of_a_person_is_no_lookup_table(ddl: str, tmp_path: Path) -> None:
@@ -182,7 +189,7 @@ def test_what_the_table_cannot_take_yet_is_written_as_a_comment(tmp_path: Path) 
     assert '\n# surname = "family_name"' in text
     assert '\n# event = "AccommodationPlaced"' in text
     told = "\n".join(unused(proposal))
-    assert "ALTER TABLE stays ADD nrm_ref VARCHAR(36)" in told
+    assert "ALTER TABLE stays ADD nrm_ref VARCHAR(36);" in statements(proposal)
     assert "surname is NOT NULL" in told
     path = tmp_path / "mapping.toml"
     path.write_text(text, "utf-8")
@@ -198,3 +205,70 @@ def test_another_field_can_be_chosen(tmp_path: Path) -> None:
     assert column is not None
     ranked = alternatives(table, column, Schemas.load(), lambda schema, category: None)
     assert ranked[0].choice.name == "given_name"
+
+
+def test_a_prefix_that_all_columns_share_says_nothing(tmp_path: Path) -> None:
+    url = made(
+        "CREATE TABLE persona (per_id INTEGER PRIMARY KEY, nrm_ref TEXT UNIQUE, per_nombre TEXT, "
+        "per_apellido TEXT, per_sexo TEXT)",
+        tmp_path,
+    )
+    [one] = propose(read(url), Schemas.load()).tables
+    assert [line.choice.name for line in one.lines] == ["given_name", "family_name", "gender"]
+
+
+def test_a_change_noted_in_a_row_is_no_date_of_the_event(tmp_path: Path) -> None:
+    url = made(
+        "CREATE TABLE faelle (id INTEGER PRIMARY KEY, nrm_ref TEXT UNIQUE, zugangsweg TEXT, "
+        "eroeffnet_am DATE, geaendert_am DATE)",
+        tmp_path,
+    )
+    [one] = propose(read(url), Schemas.load()).tables
+    assert [line.column.name for line in one.lines] == ["zugangsweg", "eroeffnet_am"]
+
+
+def test_what_the_role_is_never_given_is_told_column_by_column(tmp_path: Path) -> None:
+    url = made(
+        "CREATE TABLE unterkuenfte (id INTEGER PRIMARY KEY, nrm_ref TEXT UNIQUE, anschrift TEXT)",
+        tmp_path,
+    )
+    made_ = propose(read(url), Schemas.load(), withheld=withheld_for("competent_authority"))
+    assert made_.tables == []
+    [(table, line)] = made_.left_out
+    assert (table.name, line.choice.name) == ("unterkuenfte", "address")
+    assert f"{line.event}.{line.choice.name}" in made_.withheld
+
+
+def test_of_a_list_a_short_column_takes_the_first(tmp_path: Path) -> None:
+    url = made(
+        "CREATE TABLE persona (nrm_ref TEXT UNIQUE, nombre TEXT, nacionalidad CHAR(2), alias TEXT)",
+        tmp_path,
+    )
+    [one] = propose(read(url), Schemas.load()).tables
+    assert {line.column.name for line in one.lines if line.pick} == {"nacionalidad"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "table"),
+    [
+        ("('M', 'Mujer'), ('H', 'Hombre'), ('X', 'No binario')", {"F": "M", "M": "H", "X": "X"}),
+        ("('M', 'Männlich'), ('W', 'Weiblich'), ('U', 'keine Angabe')",
+         {"F": "W", "M": "M", "U": "U"}),
+        ("('F', 'Varón'), ('M', 'Mujer'), ('X', 'X'), ('U', 'U')", {"F": "M", "M": "F"}),
+        ("('H', ''), ('M', ''), ('X', '')", {"X": "X"}),  # is M a man, or a woman?
+    ],
+)  # fmt: skip
+def test_what_a_code_is_called_counts_more_than_its_letter(
+    rows: str, table: dict[str, str], tmp_path: Path
+) -> None:
+    url = made(
+        f"CREATE TABLE tip_sexo (cod CHAR(1) PRIMARY KEY, nombre TEXT); INSERT INTO tip_sexo "
+        f"VALUES {rows}; CREATE TABLE persona (nrm_ref TEXT UNIQUE, nombre TEXT, sexo CHAR(1) "
+        "REFERENCES tip_sexo (cod))",
+        tmp_path,
+    )
+    [one] = propose(read(url), Schemas.load()).tables
+    [line] = [line for line in one.lines if line.column.name == "sexo"]
+    assert line.translation is not None
+    assert {k: v for k, v in line.translation.table.items() if k in table} == table
+    assert line.translation.table.get("M") != "M" or "Männlich" in rows
