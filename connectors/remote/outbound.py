@@ -234,4 +234,14 @@ def _said(failure: BaseException) -> str:
         )
     if isinstance(failure, httpx2.ConnectError):
         return "no connection: check the address, and that it runs"
+    if isinstance(failure, httpx2.RemoteProtocolError):
+        return (
+            "it hung up, or its answer is no HTTP, or has headers without end: check the address, "
+            "and what stands between"
+        )
+    if isinstance(failure, httpx2.NetworkError | OSError):
+        return (
+            "the connection was cut before there was an answer; if always for the same delivery, "
+            "it takes no request of that size: have it answer 413 after it has read all"
+        )
     return type(failure).__name__
