@@ -20,6 +20,8 @@ from connectors.errors import SinkDownError
 from connectors.findings import Finding
 
 LITTLE_SPACE: Final = 100 * 1024 * 1024
+MOST_BYTES: Final = 1 << 30  # of a file read back: more was never written here
+NO_FILE: Final = "is a link or no plain file: somebody put it there, take it away"
 
 
 def part_name(name: str) -> str:
@@ -181,8 +183,11 @@ def _read_plain(path: Path) -> bytes:
     link leads to anything the connector may read, and a pipe never ends."""
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        seen = os.fstat(file.fileno())
+        if not stat.S_ISREG(seen.st_mode):
             raise OSError(errno.ELOOP, "no plain file")
+        if seen.st_size > MOST_BYTES:
+            raise OSError(errno.EOVERFLOW, "too large")
         return file.read()
 
 
@@ -193,7 +198,9 @@ def _what(wrong: OSError) -> str:
     if wrong.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "may not be written: give the connector's user write access"
     if wrong.errno == errno.ELOOP:
-        return "is a link or no plain file: somebody put it there, take it away"
+        return NO_FILE
+    if wrong.errno == errno.EOVERFLOW:
+        return "is larger than anything that was put there: somebody changed it, take it away"
     if wrong.errno == errno.ENOENT:
         return "is not there: make the folder, or mount it"
     return wrong.strerror or type(wrong).__name__
