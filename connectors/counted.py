@@ -12,6 +12,7 @@ whole, a block at a time, and held against every digest: a copy put back, a file
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -89,13 +90,18 @@ class Counted:
         length. SinkDownError if the file is not the one that was counted."""
         self.known(db, path, length)
         first = length // BLOCK
-        with path.open("r+b") as file:
-            file.seek(first * BLOCK)
-            last = self._digested(db, first, path, file.read(length - first * BLOCK))
-            file.write(data)
-            file.truncate()
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with path.open("r+b") as file:
+                file.seek(first * BLOCK)
+                last = self._digested(db, first, path, file.read(length - first * BLOCK))
+                file.write(data)
+                file.truncate()
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.truncate(path, length)  # a full disk is not kept full by what does not count
+            raise
         self._keep(db, first, _digests(last + data))
         self.note(db, path)
         return length + len(data)

@@ -17,6 +17,7 @@ reads it reads line by line, so that memory does not grow with the file.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -117,17 +118,22 @@ class JsonLines:
         """The file anew, with the lines of this event changed; a line without fields goes."""
         # Beside the file, under one name: the transaction may rewrite several times.
         draft = self._next.with_name(self._next.name + ".draft")
-        with made_anew(draft) as file:
-            anew = Digesting(file)
-            for raw, line in self._lines(db, event_ref):
-                if line is None:
-                    anew.write(raw)
-                    continue
-                change(line)
-                if line["fields"]:
-                    anew.write(_written(line).encode())
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with made_anew(draft) as file:
+                anew = Digesting(file)
+                for raw, line in self._lines(db, event_ref):
+                    if line is None:
+                        anew.write(raw)
+                        continue
+                    change(line)
+                    if line["fields"]:
+                        anew.write(_written(line).encode())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise
         draft.replace(self._next)
         _sync(self._path.parent)
         self._counted.written(db, self._next, anew.digests)

@@ -41,7 +41,8 @@ class Drop(Protocol):
     before; it is on the server's disk when put() returns, where the server can say so. remove()
     takes a file and its hidden forms away; absent is as good. hold() hides a file that is to be
     replaced or removed, so that nobody takes it meanwhile: False if somebody has. get() brings
-    back what was held and not replaced. Every call raises SinkDownError,
+    back what was held and not replaced; replaced() takes it away when it was, which put() ends
+    with and a process that died in it has not done. Every call raises SinkDownError,
     naming what to look at, when the place is away, full or forbidden.
     """
 
@@ -56,6 +57,8 @@ class Drop(Protocol):
     def has(self, name: str) -> bool: ...
 
     def hold(self, name: str) -> bool: ...
+
+    def replaced(self, name: str) -> None: ...
 
     def remove(self, name: str) -> None: ...
 
@@ -79,14 +82,19 @@ class LocalDrop:
     def put(self, name: str, data: bytes) -> None:
         part = self._path / part_name(name)
         with self._told(name):
-            with made_anew(part, 0o640) as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            try:
+                with made_anew(part, 0o640) as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError:
+                with contextlib.suppress(OSError):
+                    part.unlink(missing_ok=True)  # a full disk is not kept full by half a file
+                raise
             crash.point("before_rename")
             part.replace(self._path / name)
-            (self._path / held_name(name)).unlink(missing_ok=True)
-            self._sync()
+            crash.point("after_rename")
+        self.replaced(name)
 
     def get(self, name: str) -> bytes | None:
         with self._told(name):
@@ -113,6 +121,11 @@ class LocalDrop:
                 return False
             return True
         raise AssertionError
+
+    def replaced(self, name: str) -> None:
+        with self._told(name):
+            (self._path / held_name(name)).unlink(missing_ok=True)
+            self._sync()
 
     def remove(self, name: str) -> None:
         with self._told(name):

@@ -235,7 +235,9 @@ class Files:
             one.edition += 1
             data = there.get(one.name)
             if data is not None and data is one.there:
-                self.books.count(db, one, data)  # an attempt that was cut off has put it
+                # An attempt that was cut off has put it; what it held may hold what is recalled.
+                self.drop.replaced(one.name)
+                self.books.count(db, one, data)
                 continue
             # Somebody may take it at this very moment: then it is with them, as it was.
             if not one.taken and not one.removed and not self.drop.hold(one.name):

@@ -113,19 +113,24 @@ class SftpDrop:
             part, final = self._path(part_name(name)), self._path(name)
             with contextlib.suppress(asyncssh.SFTPNoSuchFile):
                 await client.remove(part)  # may be a link of somebody's who writes there too
-            async with client.open(part, "xb") as file:
-                await file.write(data)
-                with contextlib.suppress(asyncssh.SFTPOpUnsupported):
-                    await file.fsync()
+            try:
+                async with client.open(part, "xb") as file:
+                    await file.write(data)
+                    with contextlib.suppress(asyncssh.SFTPOpUnsupported):
+                        await file.fsync()
+            except asyncssh.SFTPError:
+                with contextlib.suppress(asyncssh.SFTPError):
+                    await client.remove(part)  # a full disk is not kept full by half a file
+                raise
             crash.point("before_rename")
             try:
                 await client.posix_rename(part, final)
             except asyncssh.SFTPOpUnsupported:
                 await self._replace(client, name)
-            with contextlib.suppress(asyncssh.SFTPNoSuchFile):
-                await client.remove(self._path(held_name(name)))
 
         self._run(put, name, len(data))
+        crash.point("after_rename")
+        self.replaced(name)
 
     def get(self, name: str) -> bytes | None:
         async def size(client: SFTPClient) -> int | None:
@@ -172,6 +177,13 @@ class SftpDrop:
             return True
 
         return self._run(hold, name)
+
+    def replaced(self, name: str) -> None:
+        async def replaced(client: SFTPClient) -> None:
+            with contextlib.suppress(asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
+                await client.remove(self._path(held_name(name)))
+
+        self._run(replaced, name)
 
     def remove(self, name: str) -> None:
         async def remove(client: SFTPClient) -> None:

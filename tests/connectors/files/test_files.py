@@ -123,7 +123,7 @@ def test_killed_anywhere_no_half_file_has_a_name(bench: FileBench, point: str) -
     assert not [name for name in names(bench) if name.startswith(".")]
 
 
-@pytest.mark.parametrize("point", [*POINTS, "held"])
+@pytest.mark.parametrize("point", [*POINTS, "held", "after_rename"])
 def test_killed_in_a_recall(bench: FileBench, point: str) -> None:
     claimed(bench).apply(batch(identity(1), demographics(2), identity(3, "e-3")))
     recall = batch(recalled(4, ("e-1", ["identity"]), ("e-3", ["identity"])), opened_case(5))
