@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -182,3 +183,28 @@ def test_lines_over_many_blocks(bench: JsonlBench, monkeypatch: pytest.MonkeyPat
         file.write(older + b" " * len(newer))
     with pytest.raises(SinkDownError, match="not as these books left it"):
         bench.open()
+
+
+@contextmanager
+def no_room_behind(size: int) -> Iterator[None]:
+    """No file of this process grows beyond: stands for a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_waited_out_and_not_kept_full(bench: JsonlBench) -> None:
+    sink = claimed(bench)
+    sink.apply(batch(identity(1)))
+    good = bench.path.read_bytes()
+    more = batch(identity(2, "e-2", family_name="x" * 30_000))
+    with no_room_behind(20_000), pytest.raises(SinkDownError):
+        sink.apply(more)
+    assert bench.path.read_bytes() == good
+    with no_room_behind(4096), pytest.raises(SinkDownError, match="does not work"):
+        sink.database.wipe(True)  # the books' own
+    sink.apply(more)
+    assert len(bench.path.read_text().splitlines()) == 2
