@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import Any, Final, Literal
 
+from connectors.tls import certificate_remedy
+
 SECONDS: Final = 60.0
 MOST_BYTES: Final = 65_536
 _FOR_NOW: Final = range(400, 500)
@@ -132,6 +134,8 @@ class _Encrypted(_Bounded, smtplib.SMTP_SSL):
 
 
 def _said(failure: Exception) -> str:
+    if refused := certificate_remedy(failure):
+        return refused
     for kind, what in _CAUSES:
         if isinstance(failure, kind):
             number = getattr(failure, "smtp_code", None)
@@ -142,7 +146,6 @@ def _said(failure: Exception) -> str:
 
 
 _CAUSES: Final[tuple[tuple[type[Exception], str], ...]] = (
-    (ssl.SSLCertVerificationError, "its certificate is refused: set ca_file to its authority"),
     (ssl.SSLError, "no TLS with it: check tls and port"),
     (smtplib.SMTPAuthenticationError, "it does not accept user and password"),
     (smtplib.SMTPNotSupportedError, "it offers no STARTTLS, or no login: check tls and port"),
