@@ -151,7 +151,7 @@ _CAUSES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (smtplib.SMTPNotSupportedError, "it offers no STARTTLS, or no login: check tls and port"),
     (
         smtplib.SMTPSenderRefused,
-        "it does not accept the sender: check sender, or user and password",
+        "it does not accept the sender: check sender and user",
     ),
     (smtplib.SMTPRecipientsRefused, "it does not accept the addresses: check to"),
     (smtplib.SMTPDataError, "it does not take the mail: ask its operator"),

@@ -38,10 +38,11 @@ def private_key(path: Path) -> asyncssh.SSHKey:
 
 def said(failure: BaseException) -> str:
     """What to look at, from the kind of failure; a server's own text may say anything."""
-    for kind, what in _CAUSES:
-        if isinstance(failure, kind):
+    for cause, what in _CAUSES:
+        if isinstance(failure, cause):
             return what
-    return f"no answer to rely on ({type(failure).__name__})"
+    kind = type(failure).__name__
+    return f"no answer to rely on ({kind}): check host and port, and what stands between"
 
 
 _CAUSES: Final[tuple[tuple[type[BaseException], str], ...]] = (
