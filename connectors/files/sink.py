@@ -5,9 +5,10 @@
     recall-0000000051.json(.sig)                     what has to be gone, also from what was taken
 
 What is recalled or corrected is rewritten where it lies, from the file itself. The books note which
-event is in which file, by which fields; content is in them only as the agencies' signed statements. A file that is not there any more was
-taken by the partner: the recall then names it and, as the settings say, waits for the partner's
-answer, an empty file `recall-….json.done`, before a receipt is owed.
+event is in which file, by which fields; content is in them only as the agencies' signed statements.
+A file that is not there any more was taken by the partner: the recall then names it and, as the
+settings say, waits for the partner's answer, an empty file `recall-….json.done`, before a receipt
+is owed.
 
 How a batch changes what lies there is `kept.py`; this is the sink over it.
 """
