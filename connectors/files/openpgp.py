@@ -137,8 +137,9 @@ class OpenPgp:
             return Certificate(
                 cert,
                 name,
-                unfit="has no key to encrypt to, or only of kinds that are not safe any more "
-                "(SHA-1, RSA below 2048 bits): ask its owner for one that has",
+                unfit="has no key to encrypt to that is safe and known here (SHA-1, RSA below 2048 "
+                "bits, ElGamal and Brainpool curves are not): ask its owner for a certificate with "
+                "a key for encrypting, of Curve25519, a NIST curve or RSA",
             )
         until = min((one for one in ends if one is not None), default=None)
         if until is not None and until <= now:
