@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import socketserver
-import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -17,8 +14,6 @@ import pytest
 from connectors.errors import SettingsError, SinkDownError
 from connectors.remote.outbound import Outbound
 from connectors.secret import Secret
-from connectors.tls import certificate_remedy
-from tests.certificates import Authority
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 
@@ -174,40 +169,6 @@ def test_tls_files_that_are_none(tmp_path: Path) -> None:
         Outbound("https://x.example", ca_file=tmp_path / "ca.pem")
     with pytest.raises(SettingsError, match=r"none\.pem"):
         Outbound("https://x.example", ca_file=tmp_path / "none.pem")
-
-
-def test_what_to_do_about_a_certificate_is_told_by_what_is_wrong_with_it(tmp_path: Path) -> None:
-    """An authority in the settings mends neither a wrong name nor one that has expired."""
-    authority = Authority(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*authority.server("elsewhere.example"))
-    with serving_tls(context) as url:
-        for ca_file, told in ((None, "set ca_file"), (authority.certificate, "a name that stands")):
-            with client(url, ca_file=ca_file) as outbound, pytest.raises(SinkDownError, match=told):
-                outbound.request("GET", "")
-    expired = ssl.SSLCertVerificationError()
-    expired.verify_code, expired.verify_message = 10, "certificate has expired"
-    assert "(certificate has expired): have its operator renew it" in certificate_remedy(expired)
-
-
-@contextmanager
-def serving_tls(context: ssl.SSLContext) -> Iterator[str]:
-    """A server that shows its certificate to whoever comes."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                line = listener.accept()[0]
-                with line, contextlib.suppress(OSError):
-                    context.wrap_socket(line, server_side=True).close()
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    yield f"https://localhost:{listener.getsockname()[1]}"
-    listener.shutdown(socket.SHUT_RDWR)
-    listener.close()
-    thread.join()
 
 
 def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
