@@ -40,8 +40,8 @@ from connectors.agency.identity import write_whole
 from connectors.errors import SettingsError
 from connectors.findings import Finding
 from connectors.given import beside
-from connectors.mail import MailError, MailServer
 from connectors.secret import Secret
+from connectors.telling.mail import MailError, MailServer
 
 _LAST: Final = 30.0  # seconds for a mail that is under way when the process ends
 _PAUSE_FIRST: Final = 60.0

@@ -23,9 +23,9 @@ from pydantic import ValidationError
 from connectors.agency.inbox import TopicInbox
 from connectors.checks import look
 from connectors.errors import SettingsError
-from connectors.mail import MailError, MailServer
 from connectors.runner import Pace, Runner
 from connectors.settings import load_settings, open_notices
+from connectors.telling.mail import MailError, MailServer
 from connectors.telling.notice import Notices, NoticeSettings
 from hub.topics.local_ports import free_port
 from tests.connectors.builder import identity_recorded
