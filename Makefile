@@ -20,7 +20,7 @@ help:
 	@echo 'make demo        a whole case through hub and partners, on this machine (SCENARIO=S4, KAFKA=1)'
 	@echo 'make test        everything: style, types, import rules, schemas, all tests on real servers'
 	@echo 'make thorough    make test, with more repetitions, stories and sizes'
-	@echo 'make check       the same without Kafka, PostgreSQL, MariaDB, FHIR, OpenSSH, provider and browser (quick)'
+	@echo 'make check       the same without Kafka, PostgreSQL, MariaDB, FHIR, OpenSSH, GnuPG, provider and browser (quick)'
 	@echo 'make install     .venv with what a hub or a connector needs to run, and no more'
 	@echo 'make setup       .venv with everything a developer needs'
 	@echo 'make bench       how fast the parts are on this machine'
@@ -50,7 +50,7 @@ thorough: test
 
 check: $(VENV)/.developer static
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile \
-	  -m 'not kafka and not postgres and not mariadb and not fhir and not slow and not oidc and not browser and not sftp and not age'
+	  -m 'not kafka and not postgres and not mariadb and not fhir and not slow and not oidc and not browser and not sftp and not age and not gpg'
 
 # Tests start hundreds of programs, and every worker reads every file of tests: what was compiled
 # for one is kept for the next, also where the environment says that Python is to keep nothing.
@@ -88,7 +88,7 @@ fhir-validate: $(VENV)/.developer
 
 lock: $(VENV)/.developer
 	$(BIN)/uv pip compile --quiet pyproject.toml deploy/build-requirements.txt $(LOCK) \
-	  --extra dev --extra dp --extra otel --extra parquet --extra kafka-dev --output-file requirements-dev.lock
+	  --extra dev --extra dp --extra openpgp --extra otel --extra parquet --extra kafka-dev --output-file requirements-dev.lock
 	$(BIN)/uv pip compile --quiet pyproject.toml deploy/build-requirements.txt $(LOCK) \
 	  --constraint requirements-dev.lock --output-file requirements.lock
 LOCK := --universal --python-version 3.11 --generate-hashes \

@@ -11,21 +11,24 @@ How it is one transaction without being a database: the bookkeeping is an SQLite
 (`FILE.state.db`), and the length of the file that counts is a row there. Lines are appended and
 fsynced first, then the SQLite transaction commits; whatever is behind the counted length belongs
 to no transaction and is cut off. A rewritten file waits under another name until the commit that
-counts it. Nothing in the state file is content, except what waits in quarantine or is restricted.
+counts it. How the file is known for ours without being read is `connectors/counted.py`. Whatever
+reads it reads line by line, so that memory does not grow with the file.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.agency.identity import for_its_owner, made_anew
+from connectors.counted import Counted, Digesting
 from connectors.errors import SettingsError, SinkDownError
 from connectors.files.records import envelope
 from connectors.findings import Finding
@@ -34,11 +37,6 @@ from connectors.ledger import Ledger
 from connectors.sink import Addition, Batch, Correction, RecallPolicy, Removal
 from connectors.sql import SqlDatabase
 
-_BACK: Final = (
-    "put it back from a copy of the same moment as its state file; or remove both, and take "
-    "everything from the hub's log again with `connector run --once --via http`"
-)
-
 
 class JsonLines:
     """Projection into one file. Belongs to a JsonlSink, which settles it after each commit."""
@@ -46,17 +44,13 @@ class JsonLines:
     def __init__(self, path: Path, metadata: sa.MetaData) -> None:
         self._path = path
         self._next = path.with_name(path.name + ".next")
-        self.length = sa.Table(
-            "nrm_jsonl",
-            metadata,
-            sa.Column("path", sa.String(400), primary_key=True),
-            sa.Column("bytes", sa.BigInteger, nullable=False),
-            sa.Column("rewritten", sa.Boolean, nullable=False),
-        )
+        self._counted = Counted(metadata)
 
     def settle(self, db: Connection) -> None:
-        """Make the file what the state says: finish or drop a rewrite, cut what does not count."""
-        row = db.execute(sa.select(self.length)).one_or_none()
+        """Make the file what the state says: finish or drop a rewrite, cut what does not count.
+        SinkDownError if what counts of it is not as it was written."""
+        table = self._counted.length
+        row = db.execute(sa.select(table)).one_or_none()
         if row is None:
             self._path.touch(mode=0o600, exist_ok=True)
             if self._path.stat().st_size:
@@ -64,16 +58,18 @@ class JsonLines:
                     f"{self._path} holds something, and there are no books beside it: name another "
                     "file in sink.path, or take this one away"
                 )
-            db.execute(self.length.insert().values(path=str(self._path), bytes=0, rewritten=False))
+            db.execute(table.insert().values(path=str(self._path), bytes=0, rewritten=False))
             return
         if row.rewritten and self._next.exists():
             self._next.replace(self._path)
             _sync(self._path.parent)
         self._next.unlink(missing_ok=True)
+        size = self._counted.known(db, self._path, row.bytes, renamed=row.rewritten)
         if row.rewritten:
-            db.execute(self.length.update().values(rewritten=False))
-        if _whole(self._path, row.bytes) > row.bytes:
+            db.execute(table.update().values(rewritten=False))
+        if size > row.bytes:
             os.truncate(self._path, row.bytes)
+        self._counted.note(db, self._path)
 
     def ready(self, schemas: Iterable[tuple[str, bytes]]) -> None:
         """A file needs no columns."""
@@ -83,80 +79,80 @@ class JsonLines:
         self._append(db, "".join(_written(line) for line in lines))
 
     def _append(self, db: Connection, text: str) -> None:
-        path, length, _ = self._now(db)
-        data = text.encode()
-        _whole(path, length)
-        with path.open("r+b") as file:
-            file.seek(length)
-            file.write(data)
-            file.truncate()
-            file.flush()
-            os.fsync(file.fileno())
-        db.execute(self.length.update().values(bytes=length + len(data)))
+        path, length = self._now(db)
+        length = self._counted.append(db, path, length, text.encode())
+        db.execute(self._counted.length.update().values(bytes=length))
 
-    def _now(self, db: Connection) -> tuple[Path, int, bool]:
+    def _now(self, db: Connection) -> tuple[Path, int]:
         """The file of this transaction and how much of it counts."""
-        row = db.execute(sa.select(self.length)).one()
-        return (self._next if row.rewritten else self._path), int(row.bytes), bool(row.rewritten)
+        row = db.execute(sa.select(self._counted.length)).one()
+        return (self._next if row.rewritten else self._path), int(row.bytes)
 
     def read(self, db: Connection, removal: Removal) -> Mapping[str, Mapping[str, Any]]:
         found: dict[str, Mapping[str, Any]] = {}
-        for line in self._lines(db):
-            if line["event_ref"] == removal.event_ref:
+        for _, line in self._lines(db, removal.event_ref):
+            if line is not None:
                 found.update({c: v for c, v in line["fields"].items() if c in removal.categories})
         return found
 
-    def shown(self, db: Connection) -> set[tuple[str, str]]:
-        """Event and category of all that the file holds."""
-        return {(line["event_ref"], one) for line in self._lines(db) for one in line["fields"]}
-
     def remove(self, db: Connection, removal: Removal) -> None:
-        def without(line: dict[str, Any]) -> dict[str, Any] | None:
-            if line["event_ref"] != removal.event_ref:
-                return line
+        def without(line: dict[str, Any]) -> None:
             for category in removal.categories:
                 line["fields"].pop(category, None)
                 line["bases"].pop(category, None)
             line["categories"] = sorted(line["fields"])
-            return line if line["fields"] else None
 
-        self._rewrite(db, without)
+        self._rewrite(db, removal.event_ref, without)
 
     def correct(self, db: Connection, correction: Correction) -> None:
-        def right(line: dict[str, Any]) -> dict[str, Any]:
-            if line["event_ref"] == correction.event_ref:
-                for values in line["fields"].values():
-                    if correction.field in values:
-                        values[correction.field] = correction.value
-            return line
+        def right(line: dict[str, Any]) -> None:
+            for values in line["fields"].values():
+                if correction.field in values:
+                    values[correction.field] = correction.value
 
-        self._rewrite(db, right)
+        self._rewrite(db, correction.event_ref, right)
 
-    def _rewrite(self, db: Connection, change: Any) -> None:
-        changed = (change(line) for line in self._lines(db))
-        text = "".join(_written(line) for line in changed if line is not None)
-        data = text.encode()
+    def _rewrite(
+        self, db: Connection, event_ref: str, change: Callable[[dict[str, Any]], None]
+    ) -> None:
+        """The file anew, with the lines of this event changed; a line without fields goes."""
         # Beside the file, under one name: the transaction may rewrite several times.
         draft = self._next.with_name(self._next.name + ".draft")
-        with made_anew(draft) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with made_anew(draft) as file:
+                anew = Digesting(file)
+                for raw, line in self._lines(db, event_ref):
+                    if line is None:
+                        anew.write(raw)
+                        continue
+                    change(line)
+                    if line["fields"]:
+                        anew.write(_written(line).encode())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise
         draft.replace(self._next)
         _sync(self._path.parent)
-        db.execute(self.length.update().values(bytes=len(data), rewritten=True))
+        self._counted.written(db, self._next, anew.digests)
+        db.execute(self._counted.length.update().values(bytes=anew.length, rewritten=True))
 
-    def _lines(self, db: Connection) -> Iterator[dict[str, Any]]:
-        path, length, _ = self._now(db)
-        _whole(path, length)
-        with path.open("rb") as file:
-            for number, raw in enumerate(file.read(length).split(b"\n")[:-1], 1):
-                try:
-                    yield json.loads(raw)
-                except ValueError:
-                    raise SinkDownError(
-                        f"{path}, line {number} was changed and cannot be read: {_BACK}"
-                    ) from None
+    def _lines(
+        self, db: Connection, event_ref: str
+    ) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
+        """Every line as it lies there, and as it reads if it is of this event."""
+        path, length = self._now(db)
+        self._counted.look(path, length)
+        of_it = _text(event_ref).encode()
+        rest = b""
+        for block in self._counted.blocks(db, path, length):
+            *lines, rest = (rest + block).split(b"\n")
+            for raw in lines:
+                line = json.loads(raw) if of_it in raw else None
+                mine = line is not None and line["event_ref"] == event_ref
+                yield raw + b"\n", line if mine else None
 
 
 class JsonlSink(LandingSink):
@@ -177,7 +173,6 @@ class JsonlSink(LandingSink):
             with self.database.writing() as db:
                 self._metadata.create_all(db)
             self._settle()
-            self._compare()
             self.database.wipe(True)
         except OSError as wrong:
             raise SinkDownError(f"the file cannot be written: {wrong.strerror}") from None
@@ -203,20 +198,6 @@ class JsonlSink(LandingSink):
     def close(self) -> None:
         self.database.close()
 
-    def _compare(self) -> None:
-        """SinkDownError unless the file holds just what the books say: put back from an older copy
-        it may hold what was recalled, which no recall would reach any more."""
-        with self.database.reading() as db:
-            held = {
-                (ref, category)
-                for ref, one in self._ledger.holdings.held(
-                    db, self._ledger.holdings.known_events(db)
-                ).items()
-                for category in one.bases
-            }
-            if self._file.shown(db) != held:
-                raise SinkDownError(f"{self.path} is not as these books left it: {_BACK}")
-
     def _settle(self) -> None:
         with self.database.writing() as db:
             self._file.settle(db)
@@ -227,9 +208,14 @@ class JsonlSink(LandingSink):
 
 
 def _written(line: dict[str, Any]) -> str:
-    """One line. Line ends of other alphabets are escaped: many a reader takes them for its end."""
-    text = json.dumps(line, ensure_ascii=False)
-    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029") + "\n"
+    return _text(line) + "\n"
+
+
+def _text(value: Any) -> str:
+    """JSON in one line. Line ends of other alphabets are escaped: many a reader takes them for its
+    end."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def _line(addition: Addition) -> dict[str, Any]:
@@ -240,15 +226,6 @@ def _line(addition: Addition) -> dict[str, Any]:
         "bases": {category: event.bases[category] for category in addition.categories},
         "fields": {category: dict(event.fields[category]) for category in addition.categories},
     }
-
-
-def _whole(path: Path, length: int) -> int:
-    """The file's size. SinkDownError if it lacks what was answered: nothing may be written then."""
-    size = path.stat().st_size if path.is_file() else -1
-    if size < length:
-        what = "is no file" if size < 0 else f"has {size} bytes of {length} that were written"
-        raise SinkDownError(f"{path} {what}: {_BACK}")
-    return size
 
 
 def _sync(folder: Path) -> None:

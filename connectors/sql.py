@@ -11,12 +11,13 @@ and is quarantined.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, exc
 
 from connectors.database.ddl import ensure
 from connectors.database.engines import open_engine, translated
@@ -67,6 +68,8 @@ class SqlDatabase:
             try:
                 row = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 self._to_wipe = bool(row and row[0])  # 1: somebody was in the way
+            except sqlite3.Error as wrong:  # of the driver's own: its disk is full, perhaps
+                raise exc.OperationalError("wal_checkpoint", None, wrong) from None
             finally:
                 raw.close()
 

@@ -91,6 +91,7 @@ if [ ! -x /usr/sbin/sshd ] && ! command -v sshd >/dev/null; then
   PATH="$PATH:/usr/sbin" need sshd openssh-server 'a server for files, for the connector over SFTP'
 fi
 need age age 'the program that opens encrypted files, to check ours'
+need gpg gnupg 'opens files encrypted with OpenPGP, to check ours'
 
 # Debian starts a server on installation; the tests start their own, so that one is not let.
 if ! PATH="$PATH:/usr/sbin" command -v mariadbd >/dev/null; then

@@ -6,7 +6,6 @@ How a request proves who sends it is in `connectors/agency/http_auth.py`.
 from __future__ import annotations
 
 import json
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from connectors.errors import StopError, TransportDownError
+from connectors.tls import certificate_refused
 
 HUB_MESSAGE: Final = "application/vnd.nrm.message.v1"
 """One message, single-object encoded Avro."""
@@ -115,16 +115,6 @@ def away(base: str, failure: Exception) -> TransportDownError:
             "own is added to the system's. If neither is it, somebody stands between"
         )
     return TransportDownError(f"the hub does not answer at {place(base)}")
-
-
-def certificate_refused(failure: BaseException) -> str:
-    """Why the other side's certificate was refused; "" if it was not."""
-    cause: BaseException | None = failure
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return cause.verify_message
-        cause = cause.__cause__ or cause.__context__
-    return ""
 
 
 def check(response: httpx2.Response) -> None:

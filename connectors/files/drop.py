@@ -20,6 +20,8 @@ from connectors.errors import SinkDownError
 from connectors.findings import Finding
 
 LITTLE_SPACE: Final = 100 * 1024 * 1024
+MOST_BYTES: Final = 1 << 30  # of a file read back: more was never written here
+NO_FILE: Final = "is a link or no plain file: somebody put it there, take it away"
 
 
 def part_name(name: str) -> str:
@@ -39,7 +41,8 @@ class Drop(Protocol):
     before; it is on the server's disk when put() returns, where the server can say so. remove()
     takes a file and its hidden forms away; absent is as good. hold() hides a file that is to be
     replaced or removed, so that nobody takes it meanwhile: False if somebody has. get() brings
-    back what was held and not replaced. Every call raises SinkDownError,
+    back what was held and not replaced; replaced() takes it away when it was, which put() ends
+    with and a process that died in it has not done. Every call raises SinkDownError,
     naming what to look at, when the place is away, full or forbidden.
     """
 
@@ -54,6 +57,8 @@ class Drop(Protocol):
     def has(self, name: str) -> bool: ...
 
     def hold(self, name: str) -> bool: ...
+
+    def replaced(self, name: str) -> None: ...
 
     def remove(self, name: str) -> None: ...
 
@@ -77,14 +82,19 @@ class LocalDrop:
     def put(self, name: str, data: bytes) -> None:
         part = self._path / part_name(name)
         with self._told(name):
-            with made_anew(part, 0o640) as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            try:
+                with made_anew(part, 0o640) as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError:
+                with contextlib.suppress(OSError):
+                    part.unlink(missing_ok=True)  # a full disk is not kept full by half a file
+                raise
             crash.point("before_rename")
             part.replace(self._path / name)
-            (self._path / held_name(name)).unlink(missing_ok=True)
-            self._sync()
+            crash.point("after_rename")
+        self.replaced(name)
 
     def get(self, name: str) -> bytes | None:
         with self._told(name):
@@ -111,6 +121,11 @@ class LocalDrop:
                 return False
             return True
         raise AssertionError
+
+    def replaced(self, name: str) -> None:
+        with self._told(name):
+            (self._path / held_name(name)).unlink(missing_ok=True)
+            self._sync()
 
     def remove(self, name: str) -> None:
         with self._told(name):
@@ -181,8 +196,11 @@ def _read_plain(path: Path) -> bytes:
     link leads to anything the connector may read, and a pipe never ends."""
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        seen = os.fstat(file.fileno())
+        if not stat.S_ISREG(seen.st_mode):
             raise OSError(errno.ELOOP, "no plain file")
+        if seen.st_size > MOST_BYTES:
+            raise OSError(errno.EOVERFLOW, "too large")
         return file.read()
 
 
@@ -193,7 +211,9 @@ def _what(wrong: OSError) -> str:
     if wrong.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "may not be written: give the connector's user write access"
     if wrong.errno == errno.ELOOP:
-        return "is a link or no plain file: somebody put it there, take it away"
+        return NO_FILE
+    if wrong.errno == errno.EOVERFLOW:
+        return "is larger than anything that was put there: somebody changed it, take it away"
     if wrong.errno == errno.ENOENT:
         return "is not there: make the folder, or mount it"
     return wrong.strerror or type(wrong).__name__

@@ -15,11 +15,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from connectors.agency.identity import AgencyIdentity
+from connectors.files.age import Age
 from connectors.files.drop import Drop, LocalDrop
 from connectors.files.formats import Forms
 from connectors.files.kept import Answers
 from connectors.files.manifest import Signer
-from connectors.files.seal import Age
+from connectors.files.openpgp import OpenPgp
+from connectors.files.seal import Seal
 from connectors.files.sink import FilesSink
 from connectors.kinds import Place
 from schemas.registry import Schemas
@@ -36,11 +38,15 @@ class FileOptions(BaseModel):
     encrypt_to: tuple[str, ...] = ()
     """age recipients (age1… or ssh-ed25519 …); files are encrypted to them if one is given."""
 
+    openpgp_certificates: tuple[Path, ...] = ()
+    """Files with one OpenPGP certificate each, as `gpg --armor --export` makes them: files are
+    encrypted to all of them. With `encrypt_to` too, new files are OpenPGP and old ones stay."""
+
     recall_answers: Answers = "when_taken"
     """When a recall waits for the partner's answer file: when_taken, always or never."""
 
     state: Path = Path("files.state.db")
-    """The books, on a disk of this machine; with its journal and the age key beside it."""
+    """The books, on a disk of this machine; with their journal and keys beside them."""
 
 
 class Options(FileOptions):
@@ -55,18 +61,21 @@ def open_sink(options: Options, place: Place) -> FilesSink:
 
 
 def open_files(options: FileOptions, place: Place, drop: Drop) -> FilesSink:
-    """The sink over this drop. SettingsError if a recipient is none."""
+    """The sink over this drop. SettingsError if a recipient or certificate is none."""
     state = place.file(options.state)
-    age = None
+    seals: list[Seal] = []
+    if options.openpgp_certificates:
+        certificates = [place.file(path) for path in options.openpgp_certificates]
+        seals.append(OpenPgp(certificates, state.with_name(state.name + OpenPgp.suffix)))
     if options.encrypt_to:
-        age = Age(options.encrypt_to, state.with_name(state.name + ".age"))
+        seals.append(Age(options.encrypt_to, state.with_name(state.name + Age.suffix)))
     identity = AgencyIdentity.load(place.home)
     return FilesSink(
         state,
         drop,
         Forms(options.format, Schemas.load()),
         Signer(place.agency, place.hub, identity.signing),
-        age=age,
+        seals=seals,
         answers=options.recall_answers,
         recalls=place.recalls,
     )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from connectors.files.records import Format, JsonLinesFormat
+from connectors.files.seal import plain_name
 from connectors.files.tables import CsvFormat, ParquetFormat
 from schemas.registry import Schemas
 
@@ -29,7 +30,7 @@ class Forms:
         self.new = self._form(new)
 
     def of(self, name: str) -> Format:
-        return self._form(name.removesuffix(".age").rpartition(".")[2])
+        return self._form(plain_name(name).rpartition(".")[2])
 
     def _form(self, suffix: str) -> Format:
         if suffix not in self._made:

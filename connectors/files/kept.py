@@ -27,7 +27,7 @@ from connectors.files.manifest import (
     span,
 )
 from connectors.files.records import Record
-from connectors.files.seal import SUFFIX, Age
+from connectors.files.seal import Seals
 from connectors.remote.sink import Intent, Recalled
 from connectors.sink import Addition, Correction, Removal
 from connectors.tables.layout import table_name
@@ -49,7 +49,7 @@ class Files:
         journal: Journal,
         books: FileBooks,
         *,
-        age: Age | None = None,
+        seals: Seals,
         answers: Answers = "when_taken",
     ) -> None:
         self.drop = drop
@@ -57,15 +57,14 @@ class Files:
         self._forms = forms
         self._signer = signer
         self._journal = journal
-        self._age = age
+        self.seals = seals
         self._answers = answers
         self._new: list[Record] = []
         self._opened: dict[str, DataFile] = {}
         self._recalls: dict[int, list[Recalled]] = {}
 
     def prepare(self) -> None:
-        if self._age is not None:
-            self._age.prepare()
+        self.seals.prepare()
         self.drop.prepare()
 
     def close(self) -> None:
@@ -143,7 +142,7 @@ class Files:
             file.there, file.changed = data, digest(data) != row.sha256
             try:
                 file.records = self._forms.of(name).decode(
-                    row.event_type, self._opened_age(name, data), noted
+                    row.event_type, self.seals.open(name, data), noted
                 )
             except (ValueError, KeyError):
                 raise _foreign(name) from None
@@ -154,13 +153,6 @@ class Files:
             file.records = [_noted_record(*key, names) for key, names in noted.items()]
         self._opened[name] = file
         return file
-
-    def _opened_age(self, name: str, data: bytes) -> bytes:
-        if not name.endswith(SUFFIX):
-            return data  # of before there was encryption
-        if self._age is None:
-            raise SinkDownError(f"{name} is encrypted: put encrypt_to back, so that it is opened")
-        return self._age.open(name, data)
 
     def told(self, db: Connection) -> Iterator[tuple[str, Record]]:
         """(file, record) of all that lies there; what was taken is with the partner."""
@@ -214,7 +206,7 @@ class Files:
         while self.books.find(db, batch_name(stem)) is not None:  # redriven, more than once
             again += 1
             stem = f"{whole}-{again}"
-        suffix = self._forms.new.suffix + (SUFFIX if self._age is not None else "")
+        suffix = f"{self._forms.new.suffix}{self.seals.new}"
         return [
             DataFile(
                 f"{table_name(kind) or 'deliveries'}-{stem}.{suffix}",
@@ -233,10 +225,7 @@ class Files:
         if file.there is not None and not file.rewritten:
             return file.there
         data = self._forms.of(file.name).encode(file.event_type, file.records)
-        if not file.name.endswith(SUFFIX):
-            return data
-        assert self._age is not None  # it was opened with it
-        return self._age.seal(data)
+        return self.seals.seal(file.name, data)
 
     def _rewrite(
         self, db: Connection, changed: Sequence[DataFile], there: Mapping[str, bytes | None]
@@ -246,7 +235,9 @@ class Files:
             one.edition += 1
             data = there.get(one.name)
             if data is not None and data is one.there:
-                self.books.count(db, one, data)  # an attempt that was cut off has put it
+                # An attempt that was cut off has put it; what it held may hold what is recalled.
+                self.drop.replaced(one.name)
+                self.books.count(db, one, data)
                 continue
             # Somebody may take it at this very moment: then it is with them, as it was.
             if not one.taken and not one.removed and not self.drop.hold(one.name):

@@ -2,7 +2,8 @@
 
     batch-0000000001-0000000050.manifest.json      put last: until then the batch is not complete
     {"version": 1, "hub": …, "agency": …, "first": 1, "last": 50, "files": [
-       {"name": …, "event_type": …, "rows": 3, "bytes": 812, "sha256": …, "edition": 1}]}
+       {"name": …, "event_type": …, "rows": 3, "bytes": 812, "sha256": …, "edition": 1,
+        "encryption": "age" or "openpgp" or null}]}
 
     recall-0000000051.json
     {"version": 1, "hub": …, "agency": …, "sequence": 51, "recall_ref": …, "answer": … or null,
@@ -23,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from connectors.files.seal import encryption, plain_name
 from connectors.remote.sink import Recalled
 from hub.crypto.signing import SigningKey, pae, verify_raw
 
@@ -58,12 +60,12 @@ def span(first: int, last: int) -> str:
 
 def last_of(name: str) -> int:
     """The last sequence a data file or manifest of ours says it holds; 0 of any other name."""
-    found = _SPAN.fullmatch(name)
+    found = _SPAN.fullmatch(plain_name(name))
     return 0 if found is None else int(found[1])
 
 
 _SPAN: Final = re.compile(
-    r"[a-z][a-z0-9_]*-\d{10}-(\d{10})(?:-\d+)?\.(?:manifest\.json|(?:csv|jsonl|parquet)(?:\.age)?)",
+    r"[a-z][a-z0-9_]*-\d{10}-(\d{10})(?:-\d+)?\.(?:manifest\.json|(?:csv|jsonl|parquet))",
     re.ASCII,
 )
 
@@ -87,6 +89,7 @@ class Signer:
                 "bytes": one.bytes,
                 "sha256": one.sha256,
                 "edition": one.edition,
+                "encryption": encryption(one.name),
             }
             for one in sorted(files, key=lambda one: one.name)
         ]

@@ -1,9 +1,10 @@
-"""Encrypted files: age, to those the settings name and to the connector's own key.
+"""Encrypted files: to those the settings name, and to a key of the connector's own.
 
-A file must be opened again when something of it is recalled. So the connector has an age key of
-its own, made on first use beside its state file (mode 0600), and every file is encrypted to it too.
-It opens what this machine has opened once already, nothing else. Without it, files can no longer
-be rewritten, and a recall that reaches one waits until the key is put back or the file is taken.
+A file must be opened again when something of it is recalled. So each way of encrypting has a key
+of the connector's own, made on first use beside its state file (mode 0600), and every file is
+encrypted to it too. It opens what this machine has opened once already, nothing else. Without it,
+files can no longer be rewritten, and a recall that reaches one waits until the key is put back or
+the file is taken.
 """
 
 from __future__ import annotations
@@ -11,67 +12,107 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
-
-import pyrage
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Final, Protocol
 
 from connectors.agency.identity import write_whole
 from connectors.errors import SettingsError, SinkDownError
+from connectors.findings import Finding
 
-SUFFIX = ".age"
+WAYS: Final[Mapping[str, tuple[str, str]]] = {
+    ".age": ("age", "encrypt_to"),
+    ".pgp": ("openpgp", "openpgp_certificates"),
+}
+"""The end of a file's name → how it is encrypted, and the setting that says to whom."""
 
 
-class Age:
-    """Encrypts files and opens them again."""
+class Seal(Protocol):
+    """One way of encrypting. suffix: the end of the names of its files, one of `WAYS`.
 
-    def __init__(self, recipients: Sequence[str], own_key: Path) -> None:
-        """recipients: `age1…` or `ssh-ed25519 …`. SettingsError names one that is none."""
-        self._recipients = [_recipient(text) for text in recipients]
-        self._path = own_key
-        self._own: Any = None
+    seal() raises SinkDownError while somebody who is named cannot be encrypted to; nobody is left
+    out instead. open() raises it when the connector's own key does not open the file.
+    """
+
+    suffix: str
 
     def prepare(self) -> None:
-        """Read the connector's own key; make it at first."""
-        if not self._path.exists():
-            self._make()
-        try:
-            self._own = pyrage.x25519.Identity.from_str(self._path.read_text("ascii").strip())
-        except (OSError, ValueError, pyrage.IdentityError):
-            raise SettingsError(
-                f"{self._path} does not hold the age key made there: put the file back"
-            ) from None
-        if os.stat(self._path).st_mode & 0o077:
-            raise SettingsError(f"others may read {self._path}: chmod 600 it")
+        """Read the connector's own key; make it at first. SettingsError if it is damaged."""
 
-    def _make(self) -> None:
-        """Whole, and once: of two processes that begin together both have the first one's key."""
-        made = self._path.with_name(f"{self._path.name}.{secrets.token_hex(4)}")
-        write_whole(made, f"{pyrage.x25519.Identity.generate()}\n".encode())
-        with contextlib.suppress(FileExistsError):
-            os.link(made, self._path)
-        made.unlink()
+    def seal(self, data: bytes) -> bytes: ...
 
-    def seal(self, data: bytes) -> bytes:
-        return bytes(pyrage.encrypt(data, [*self._recipients, self._own.to_public()]))
+    def open(self, name: str, data: bytes) -> bytes: ...
+
+    def check(self) -> list[Finding]: ...
+
+
+class Seals:
+    """How new files are encrypted, and how each that lies there already is: by its name."""
+
+    def __init__(self, seals: Sequence[Seal] = ()) -> None:
+        """The first is for new files, the others for what lies there. None: not encrypted."""
+        self._seals = {seal.suffix: seal for seal in seals}
+        self.new = seals[0].suffix if seals else ""
+
+    def prepare(self) -> None:
+        for seal in self._seals.values():
+            seal.prepare()
+
+    def check(self) -> list[Finding]:
+        return [finding for seal in self._seals.values() for finding in seal.check()]
+
+    def seal(self, name: str, data: bytes) -> bytes:
+        """The bytes of a file of this name."""
+        return data if encryption(name) is None else self._of(name).seal(data)
 
     def open(self, name: str, data: bytes) -> bytes:
-        try:
-            return bytes(pyrage.decrypt(data, [self._own]))
-        except pyrage.DecryptError:
+        """What is in a file of this name."""
+        return data if encryption(name) is None else self._of(name).open(name, data)
+
+    def _of(self, name: str) -> Seal:
+        suffix = PurePath(name).suffix
+        if suffix not in self._seals:
             raise SinkDownError(
-                f"{name} does not open with {self._path}: put back the key that was there when "
-                "it was written, or take the file away"
-            ) from None
+                f"{name} is encrypted: put {WAYS[suffix][1]} back, so that it is opened"
+            )
+        return self._seals[suffix]
 
 
-def _recipient(text: str) -> Any:
-    for kind in (pyrage.x25519, pyrage.ssh):
-        try:
-            return kind.Recipient.from_str(text)
-        except pyrage.RecipientError:
-            continue
-    raise SettingsError(
-        f"sink.options.encrypt_to: {text[:12]!r}… is no age recipient: give age1… or ssh-ed25519 …"
+def encryption(name: str) -> str | None:
+    """How a file of this name is encrypted; None if it is not."""
+    way = WAYS.get(PurePath(name).suffix)
+    return None if way is None else way[0]
+
+
+def plain_name(name: str) -> str:
+    """The name less what says that it is encrypted."""
+    return name if encryption(name) is None else name.removesuffix(PurePath(name).suffix)
+
+
+def own_key(path: Path, make: Callable[[], bytes]) -> bytes:
+    """The connector's own key, made at first. SettingsError if it cannot be read, or others can."""
+    if not path.exists():
+        # Whole, and once: of two processes that begin together both have the first one's key.
+        made = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+        write_whole(made, make())
+        with contextlib.suppress(FileExistsError):
+            os.link(made, path)
+        made.unlink()
+    try:
+        held = path.read_bytes()
+    except OSError:
+        raise damaged(path) from None
+    if os.stat(path).st_mode & 0o077:
+        raise SettingsError(f"others may read {path}: chmod 600 it")
+    return held
+
+
+def damaged(path: Path) -> SettingsError:
+    return SettingsError(f"{path} does not hold the key made there: put the file back")
+
+
+def unopened(name: str, key: Path) -> SinkDownError:
+    return SinkDownError(
+        f"{name} does not open with {key}: put back the key that was there when it was written, "
+        "or take the file away"
     )

@@ -12,8 +12,8 @@
 The server's key is the one in the settings or there is no connection: none is taken on trust, and
 no file of the user's (known_hosts, config, agent) is asked. A file is written under a hidden name,
 made durable (fsync@openssh.com, where the server has it) and renamed over what was there
-(posix-rename@openssh.com). Where a server has no such rename, the old file goes first: there is
-none of that name for a moment, never half a one.
+(posix-rename@openssh.com). Where a server has no such rename, the old file is hidden first: there
+is none of that name for a moment, never half a one.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import posixpath
+import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, TypeVar
@@ -30,10 +31,11 @@ from asyncssh import SFTPClient
 from pydantic import Field, model_validator
 
 from connectors import crash
-from connectors.errors import SettingsError, SinkDownError
-from connectors.files.drop import LITTLE_SPACE, held_name, part_name
+from connectors.errors import SinkDownError
+from connectors.files.drop import LITTLE_SPACE, MOST_BYTES, NO_FILE, held_name, part_name
 from connectors.files.folder import FileOptions, open_files
 from connectors.files.sink import FilesSink
+from connectors.files.ssh import host_key, private_key, said
 from connectors.findings import Finding
 from connectors.given import beside
 from connectors.kinds import Place
@@ -41,8 +43,9 @@ from connectors.secret import Secret
 
 T = TypeVar("T")
 
-MOST_BYTES: Final = 1 << 30  # of a file read back: more was never written here
+MOST_NAMES: Final = 1_000_000  # in the folder
 _SLOWEST: Final = 16_384  # bytes a second; a slower server counts as down
+_SLOWEST_NAMES: Final = 500  # a second, of a listing
 
 
 class Options(FileOptions):
@@ -86,14 +89,15 @@ class SftpDrop:
         """folder: what key and password files are relative to. SettingsError if one is unusable."""
         self._options = options
         self._where = f"{options.user}@{options.host}:{options.port}"
-        self._host_keys = [_host_key(text) for text in options.host_keys]
+        self._host_keys = [host_key(text) for text in options.host_keys]
         self._keys: list[asyncssh.SSHKey] = []
         if options.key_file is not None:
-            self._keys = [_private_key(beside(folder, options.key_file))]
+            self._keys = [private_key(beside(folder, options.key_file))]
         self._password = None if options.password is None else options.password.read(folder)
         self._runner: asyncio.Runner | None = None
         self._connection: asyncssh.SSHClientConnection | None = None
         self._client: SFTPClient | None = None
+        self._until: asyncio.Timeout | None = None  # of the exchange under way
 
     # -- as a drop -------------------------------------------------------------------------
 
@@ -109,46 +113,48 @@ class SftpDrop:
             part, final = self._path(part_name(name)), self._path(name)
             with contextlib.suppress(asyncssh.SFTPNoSuchFile):
                 await client.remove(part)  # may be a link of somebody's who writes there too
-            async with client.open(part, "xb") as file:
-                await file.write(data)
-                with contextlib.suppress(asyncssh.SFTPOpUnsupported):
-                    await file.fsync()
+            try:
+                async with client.open(part, "xb") as file:
+                    await file.write(data)
+                    with contextlib.suppress(asyncssh.SFTPOpUnsupported):
+                        await file.fsync()
+            except asyncssh.SFTPError:
+                with contextlib.suppress(asyncssh.SFTPError):
+                    await client.remove(part)  # a full disk is not kept full by half a file
+                raise
             crash.point("before_rename")
             try:
                 await client.posix_rename(part, final)
             except asyncssh.SFTPOpUnsupported:
-                with contextlib.suppress(asyncssh.SFTPNoSuchFile):
-                    await client.remove(final)
-                await client.rename(part, final)
-            with contextlib.suppress(asyncssh.SFTPNoSuchFile):
-                await client.remove(self._path(held_name(name)))
+                await self._replace(client, name)
 
         self._run(put, name, len(data))
+        crash.point("after_rename")
+        self.replaced(name)
 
     def get(self, name: str) -> bytes | None:
         async def size(client: SFTPClient) -> int | None:
             try:
                 with contextlib.suppress(asyncssh.SFTPNoSuchFile):
-                    return int((await client.stat(self._path(name))).size or 0)
+                    return await self._size(client, name)
                 await client.rename(self._path(held_name(name)), self._path(name))
-                return int((await client.stat(self._path(name))).size or 0)
+                return await self._size(client, name)
             except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
                 await self._there(client)
                 return None
 
+        bytes_ = self._run(size, name)
+        if bytes_ is None:
+            return None
+
         async def get(client: SFTPClient) -> bytes | None:
             try:
                 async with client.open(self._path(name), "rb") as file:
-                    data: bytes = await file.read(MOST_BYTES)
+                    data: bytes = await file.read(bytes_)
                     return data
             except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
                 return None  # taken in between
 
-        bytes_ = self._run(size, name)
-        if bytes_ is None:
-            return None
-        if bytes_ > MOST_BYTES:
-            raise self._down(f"{name} is larger than anything that was put there")
         return self._run(get, name, bytes_)
 
     def has(self, name: str) -> bool:
@@ -172,6 +178,13 @@ class SftpDrop:
 
         return self._run(hold, name)
 
+    def replaced(self, name: str) -> None:
+        async def replaced(client: SFTPClient) -> None:
+            with contextlib.suppress(asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
+                await client.remove(self._path(held_name(name)))
+
+        self._run(replaced, name)
+
     def remove(self, name: str) -> None:
         async def remove(client: SFTPClient) -> None:
             for one in (part_name(name), held_name(name), name):
@@ -182,7 +195,15 @@ class SftpDrop:
 
     def names(self) -> set[str]:
         async def names(client: SFTPClient) -> set[str]:
-            found = {str(one) for one in await client.listdir(self._path(""))}
+            found: set[str] = set()
+            async for one in client.scandir(self._path("")):
+                found.add(str(one.filename))
+                self._more_time(1 / _SLOWEST_NAMES)
+                if len(found) > MOST_NAMES:
+                    raise self._down(
+                        f"more than {MOST_NAMES} files are in {self._options.path!r}: take away "
+                        "what was read, or use a folder of its own"
+                    )
             return found - {".", ".."}
 
         return self._run(names)
@@ -221,10 +242,12 @@ class SftpDrop:
         """SinkDownError for whatever goes wrong; the connection is then a new one next time."""
         if self._runner is None:
             self._runner = asyncio.Runner()
+            # What was under way on a line that was cut; the exchange itself has told it.
+            self._runner.get_loop().set_exception_handler(lambda *_: None)
         seconds = self._options.seconds + size / _SLOWEST
 
         async def timed() -> T:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as self._until:
                 return await do(await self._connected())
 
         try:
@@ -234,7 +257,12 @@ class SftpDrop:
             raise
         except (asyncssh.Error, OSError, TimeoutError, ValueError) as failure:
             self._hang_up()
-            raise self._down(f"{name}: {_said(failure)}" if name else _said(failure)) from None
+            raise self._down(f"{name}: {said(failure)}" if name else said(failure)) from None
+
+    def _more_time(self, seconds: float) -> None:
+        """The server has sent some of a long answer: the exchange may take so much longer."""
+        assert self._until is not None  # an exchange is under way
+        self._until.reschedule((self._until.when() or 0.0) + seconds)
 
     async def _connected(self) -> SFTPClient:
         if self._client is None:
@@ -269,6 +297,35 @@ class SftpDrop:
 
         self._runner.run(end())
 
+    async def _size(self, client: SFTPClient, name: str) -> int:
+        """Of a plain file: a link leads to anything our user may read there, a pipe never ends."""
+        seen = await client.lstat(self._path(name))
+        if seen.permissions is not None and not stat.S_ISREG(seen.permissions):
+            raise self._down(f"{name} {NO_FILE}")
+        size = int(seen.size or 0)
+        if size > MOST_BYTES:
+            raise self._down(f"{name} is larger than anything that was put there")
+        return size
+
+    async def _replace(self, client: SFTPClient, name: str) -> None:
+        """Without a rename that replaces. Refused on the way, what was there is there again."""
+        part, held, final = (
+            self._path(part_name(name)),
+            self._path(held_name(name)),
+            self._path(name),
+        )
+        hidden = await client.exists(final)
+        if hidden:
+            with contextlib.suppress(asyncssh.SFTPNoSuchFile):
+                await client.remove(held)
+            await client.rename(final, held)
+        try:
+            await client.rename(part, final)
+        except asyncssh.SFTPError:
+            if hidden:
+                await client.rename(held, final)
+            raise
+
     async def _there(self, client: SFTPClient) -> None:
         """A folder that is away must not look as if somebody had taken the files."""
         if not await client.isdir(self._path("")):
@@ -283,58 +340,3 @@ class SftpDrop:
 
 def open_sink(options: Options, place: Place) -> FilesSink:
     return open_files(options, place, SftpDrop(options, place.folder))
-
-
-def _host_key(text: str) -> asyncssh.SSHKey:
-    try:
-        return asyncssh.import_public_key(text)
-    except (asyncssh.KeyImportError, ValueError):
-        raise SettingsError(
-            "sink.options.host_keys: give public keys as they stand in a file "
-            "ssh_host_…_key.pub: ssh-ed25519 AAAA…"
-        ) from None
-
-
-def _private_key(path: Path) -> asyncssh.SSHKey:
-    try:
-        if path.stat().st_mode & 0o077:
-            raise SettingsError(f"others may read the key {path}: chmod 600 it")
-        return asyncssh.read_private_key(path)
-    except OSError as missing:
-        raise SettingsError(f"the key {path} cannot be read ({missing.strerror})") from None
-    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, ValueError):
-        raise SettingsError(
-            f"{path} is no private key without a passphrase: make one with ssh-keygen -t ed25519 "
-            "-N ''"
-        ) from None
-
-
-def _said(failure: BaseException) -> str:
-    """What to look at, from the kind of failure; a server's own text may say anything."""
-    for kind, what in _CAUSES:
-        if isinstance(failure, kind):
-            return what
-    return f"no answer to rely on ({type(failure).__name__})"
-
-
-_CAUSES: Final[tuple[tuple[type[BaseException], str], ...]] = (
-    (
-        asyncssh.HostKeyNotVerifiable,
-        "its key is not one of host_keys: ask its operator whether it was changed; if it was not, "
-        "somebody stands between",
-    ),
-    (asyncssh.PermissionDenied, "it does not accept our user with this key or password"),
-    (asyncssh.KeyExchangeFailed, "no encryption both sides know, or no key of host_keys' kinds"),
-    (asyncssh.SFTPPermissionDenied, "our user may not do this there: give it write access"),
-    (asyncssh.SFTPNoSuchFile, "the folder is not there: make it"),
-    (asyncssh.SFTPNoSpaceOnFilesystem, "its disk is full: make room there"),
-    (asyncssh.SFTPQuotaExceeded, "the quota is used up: make room there"),
-    (asyncssh.SFTPFailure, "it could not: most likely its disk is full or a quota used up"),
-    (TimeoutError, "no answer in time"),
-    (ConnectionRefusedError, "no connection: check the address, and that it runs"),
-    (
-        asyncssh.ConnectionLost,
-        "the connection was cut; if always at once, check that host_keys are of a kind it has",
-    ),
-    (OSError, "no connection: check address, network, and that host_keys are of a kind it has"),
-)

@@ -4,16 +4,18 @@
     batch-0000000001-0000000050.manifest.json(.sig)  what the batch is; put last
     recall-0000000051.json(.sig)                     what has to be gone, also from what was taken
 
-What is recalled or corrected is rewritten where it lies: no other copy of the content is kept. The
-books note which event is in which file, by which fields. A file that is not there any more was
-taken by the partner: the recall then names it and, as the settings say, waits for the partner's
-answer, an empty file `recall-….json.done`, before a receipt is owed.
+What is recalled or corrected is rewritten where it lies, from the file itself. The books note which
+event is in which file, by which fields; content is in them only as the agencies' signed statements.
+A file that is not there any more was taken by the partner: the recall then names it and, as the
+settings say, waits for the partner's answer, an empty file `recall-….json.done`, before a receipt
+is owed.
 
 How a batch changes what lies there is `kept.py`; this is the sink over it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -29,7 +31,7 @@ from connectors.files.manifest import (
     Signer,
     last_of,
 )
-from connectors.files.seal import Age
+from connectors.files.seal import Seal, Seals
 from connectors.findings import Finding
 from connectors.landed import Landed, flat
 from connectors.remote.sink import RemoteSink
@@ -46,14 +48,17 @@ class FilesSink(RemoteSink):
         forms: Forms,
         signer: Signer,
         *,
-        age: Age | None = None,
+        seals: Sequence[Seal] = (),
         answers: Answers = "when_taken",
         recalls: RecallPolicy | None = None,
     ) -> None:
+        """seals: the first encrypts new files, the others those that lie there already."""
         metadata = sa.MetaData()
         self._books = FileBooks(metadata)
         journal = Journal(state.with_name(state.name + ".journal"))
-        self.files = Files(drop, forms, signer, journal, self._books, age=age, answers=answers)
+        self.files = Files(
+            drop, forms, signer, journal, self._books, seals=Seals(seals), answers=answers
+        )
         super().__init__(state, signer.agency, signer.hub, self.files, metadata, recalls)
 
     def prepare(self) -> None:
@@ -78,8 +83,8 @@ class FilesSink(RemoteSink):
             )
 
     def check(self) -> list[Finding]:
-        """What the drop says, and what lies there and is not of these books."""
-        found = self.files.drop.check()
+        """What the drop and the certificates say, and what lies there and is not of these books."""
+        found = [*self.files.seals.check(), *self.files.drop.check()]
         if any(one.level == "wrong" for one in found) or not self._state.exists():
             return found
         try:

@@ -29,10 +29,10 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from connectors.agency.http import certificate_refused
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.loopback import is_here
 from connectors.strict_json import read_json
+from connectors.tls import certificate_remedy
 
 SECONDS: Final = 30.0
 MOST_BYTES: Final = 8 * 1024 * 1024
@@ -219,9 +219,9 @@ def _tls(ca_file: Path | None, certificate: tuple[Path, Path] | None) -> ssl.SSL
 
 def _said(failure: BaseException) -> str:
     """What to look at, from the kind of failure; its own text can hold an address or a body."""
-    refused = certificate_refused(failure)
+    refused = certificate_remedy(failure)
     if refused:
-        return f"its certificate is refused ({refused}): set ca_file to its CA"
+        return refused
     cause: BaseException | None = failure
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
@@ -234,4 +234,14 @@ def _said(failure: BaseException) -> str:
         )
     if isinstance(failure, httpx2.ConnectError):
         return "no connection: check the address, and that it runs"
+    if isinstance(failure, httpx2.RemoteProtocolError):
+        return (
+            "it hung up, or its answer is no HTTP, or has headers without end: check the address, "
+            "and what stands between"
+        )
+    if isinstance(failure, httpx2.NetworkError | OSError):
+        return (
+            "the connection was cut before there was an answer. If always at once, it may want a "
+            "certificate of ours; if always for the same delivery, it takes no request of that size"
+        )
     return type(failure).__name__

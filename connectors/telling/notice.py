@@ -13,8 +13,10 @@ recall has nothing to do here; there is no sink that only sends mail, because it
 say that content arrived where it did not.
 
 A mail server that is away never keeps a delivery: the mail is tried again, and the alarm
-`notice_unsent` stands meanwhile. What was told is kept in a file; after a crash between sending
-and noting it, the same mail with the same Message-ID goes out once more.
+`notice_unsent` stands meanwhile. An address that is refused for now is tried again alone; one that
+is refused for good is told by the alarm, and keeps nobody else's mails. What was told is kept in a
+file; after a crash between sending and noting it, the same mail with the same Message-ID goes out
+once more.
 """
 
 from __future__ import annotations
@@ -23,7 +25,6 @@ import contextlib
 import hashlib
 import json
 import re
-import smtplib
 import ssl
 import threading
 from collections.abc import Callable
@@ -40,8 +41,9 @@ from connectors.errors import SettingsError
 from connectors.findings import Finding
 from connectors.given import beside
 from connectors.secret import Secret
+from connectors.telling.mail import MailError, MailServer
 
-SECONDS: Final = 15.0  # for connecting, and between two bytes
+_LAST: Final = 30.0  # seconds for a mail that is under way when the process ends
 _PAUSE_FIRST: Final = 60.0
 _PAUSE_MOST: Final = 3600.0
 _ADDRESS: Final = re.compile(r"[^\s@,;<>\"]{1,64}@[^\s@,;<>\"]{1,255}")
@@ -141,15 +143,20 @@ class Notices:
         self._whose = f"{agency}\n{hub}"
         self._clock = clock
         self._path = beside(folder, settings.state)
-        self._password = settings.password.read(folder) if settings.password else ""
+        password = settings.password.read(folder) if settings.password else ""
         ca = None if settings.ca_file is None else beside(folder, settings.ca_file)
         try:
-            self._tls = ssl.create_default_context(cafile=None if ca is None else str(ca))
+            trust = ssl.create_default_context(cafile=None if ca is None else str(ca))
         except (OSError, ssl.SSLError):
             raise SettingsError(f"notice.ca_file: {ca} is no certificate file") from None
+        self._server = MailServer(
+            settings.host, settings.port, settings.tls, trust, settings.user, password
+        )
         self._known: Told | None = None
+        self._to = settings.to  # of the mail that is being sent: who does not have it yet
         self._thread: threading.Thread | None = None
-        self._outcome: str | None = None  # of the thread: "" for sent, else what is wrong
+        self._sent = False  # of the thread: whether everybody has it who ever will
+        self._outcome = ""  # of the thread: what is wrong; "" for nothing
         self._pause = _PAUSE_FIRST
         self._not_before: datetime | None = None
         self.trouble = ""
@@ -166,7 +173,7 @@ class Notices:
     def close(self) -> None:
         """Before the process ends: what is being sent is sent or not, and noted."""
         if self._thread is not None:
-            self._thread.join(2 * SECONDS)
+            self._thread.join(_LAST)
             with contextlib.suppress(OSError):
                 self._collect(self._clock())
 
@@ -196,67 +203,45 @@ class Notices:
         if self._thread is None or self._thread.is_alive():
             return
         self._thread = None
-        if self._outcome == "":
+        self.trouble = self._outcome
+        if self._sent:
             assert self._known is not None
             assert self._known.upto is not None
             since = now.isoformat(timespec="minutes")
             self._keep(Told(self._known.upto, since))
-            self.trouble, self._not_before, self._pause = "", None, _PAUSE_FIRST
+            self._not_before, self._pause, self._to = None, _PAUSE_FIRST, self._settings.to
             return
-        self.trouble = self._outcome or "the mail was not sent"
         self._not_before = datetime.fromtimestamp(now.timestamp() + self._pause, UTC)
         self._pause = min(self._pause * 2, _PAUSE_MOST)
 
     def _send(self, message: EmailMessage) -> None:
         """In a thread: a mail server may take its time."""
-        self._outcome = None
+        self._sent, self._outcome = False, "the mail was not sent"
         try:
-            with self._connected() as connection:
-                refused = connection.send_message(message)
-            self._outcome = "some of the addresses were refused" if refused else ""
-        except (OSError, smtplib.SMTPException) as failure:
-            self._outcome = self._said(failure)
+            for_now, for_good = self._server.send(message, self._to)
+        except MailError as wrong:
+            self._outcome = str(wrong)
+            return
+        refused = len(for_now) + len(for_good)
+        self._outcome = ""
+        if refused:
+            where = f"{self._server.host}:{self._server.port}"
+            again = ", for now: they are tried again" if for_now else ": correct to"
+            self._outcome = f"the mail server {where} refuses {refused} of the addresses{again}"
+        if refused < len(self._to) or self._to != self._settings.to:
+            # Somebody has it, and does not get it again because somebody else has not.
+            self._sent, self._to = not for_now, tuple(for_now)
 
     def check(self) -> list[Finding]:
         """Whether the mail server lets us in; no mail is sent."""
         try:
-            with self._connected() as connection:
-                connection.noop()
-        except (OSError, smtplib.SMTPException) as failure:
-            text = self._said(failure)
-            return [Finding("wrong", "notice", text, "see docs/connect-email.md")]
-        return [Finding("ok", "notice", f"the mail server {self._where} lets us in")]
+            self._server.greet()
+        except MailError as wrong:
+            return [Finding("wrong", "notice", str(wrong), "see docs/connect-email.md")]
+        where = f"{self._server.host}:{self._server.port}"
+        return [Finding("ok", "notice", f"the mail server {where} lets us in")]
 
     # -- mail ------------------------------------------------------------------------------
-
-    @property
-    def _where(self) -> str:
-        return f"{self._settings.host}:{self._settings.port}"
-
-    def _connected(self) -> smtplib.SMTP:
-        settings = self._settings
-        if settings.tls == "tls":
-            connection: smtplib.SMTP = smtplib.SMTP_SSL(
-                settings.host, settings.port, timeout=SECONDS, context=self._tls
-            )
-        else:
-            connection = smtplib.SMTP(settings.host, settings.port, timeout=SECONDS)
-        try:
-            if settings.tls == "starttls":
-                connection.starttls(context=self._tls)
-            if settings.user is not None:
-                connection.login(settings.user, self._password)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _said(self, failure: Exception) -> str:
-        """What to look at; a server's own text may say anything."""
-        for kind, what in _CAUSES:
-            if isinstance(failure, kind):
-                return f"the mail server {self._where}: {what}"
-        return f"the mail server {self._where}: {type(failure).__name__}"
 
     def _message(self, known: Told) -> EmailMessage:
         """The same for the same deliveries, whenever it is made."""
@@ -306,15 +291,3 @@ def _told(kept: Any) -> Told:
     if not isinstance(found.since, str) or any(type(one) is not int for one in numbers):
         raise TypeError
     return found
-
-
-_CAUSES: Final[tuple[tuple[type[Exception], str], ...]] = (
-    (ssl.SSLCertVerificationError, "its certificate is refused: set ca_file to its authority"),
-    (ssl.SSLError, "no TLS with it: check tls and port"),
-    (smtplib.SMTPAuthenticationError, "it does not accept user and password"),
-    (smtplib.SMTPNotSupportedError, "it offers no STARTTLS, or no login: check tls and port"),
-    (smtplib.SMTPSenderRefused, "it does not accept the sender"),
-    (smtplib.SMTPRecipientsRefused, "it does not accept the addresses"),
-    (TimeoutError, "no answer in time"),
-    (ConnectionRefusedError, "no connection: check host and port"),
-)

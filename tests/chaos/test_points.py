@@ -53,7 +53,7 @@ ELSEWHERE = {
     *("before_redrive", "after_redrive"),  # tests/exchange/test_redrives_late.py
     "witness_after_persist",  # tests/witness/test_processes.py
     *("before_remote", "after_remote", "before_forgotten"),  # tests/connectors/relay/test_relay.py
-    *("held", "before_rename", "removing"),  # tests/connectors
+    *("held", "before_rename", "after_rename", "removing"),  # tests/connectors
     # tests/sources/test_killed.py
     *("source_after_read", "source_before_send", "source_after_answer", "source_after_mark"),
     *("source_after_claim", "source_after_rows", "source_before_move", "source_after_move"),

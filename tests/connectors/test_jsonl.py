@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -19,6 +20,7 @@ from connectors.conformance import (
     opened_case,
     recalled,
 )
+from connectors.counted import Counted
 from connectors.errors import SinkDownError
 from connectors.jsonl import JsonlSink
 from connectors.sink import RecallPolicy
@@ -128,3 +130,81 @@ def test_an_older_file_beside_newer_books_is_refused(bench: JsonlBench) -> None:
     bench.path.write_bytes(older)
     with pytest.raises(SinkDownError, match="a copy of the same moment"):
         bench.open()
+
+
+def test_what_counts_is_known_without_being_read(
+    bench: JsonlBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a start, after a kill in the middle of a line too; a file touched by others is read."""
+    claimed(bench).apply(batch(identity(1), opened_case(2)))
+    good = bench.path.read_bytes()
+
+    def read(*_: Any) -> NoReturn:
+        raise AssertionError("the whole file was read")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Counted, "blocks", read)
+        bench.open()
+        with bench.path.open("ab") as file:
+            file.write(b'{"torn": tru')
+        bench.open()
+        assert bench.path.read_bytes() == good
+        bench.path.touch()
+        with pytest.raises(AssertionError, match="whole"):
+            bench.open()
+    bench.open()
+    bench.path.rename(bench.path.with_suffix(".1"))  # as logrotate does, and again by copying
+    bench.path.write_bytes(b"")
+    with pytest.raises(SinkDownError, match="has 0 bytes of"):
+        bench.open()
+    bench.path.write_bytes(good)
+    bench.open()
+    bench.path.write_bytes(good.replace(b"CaseOpened", b"CaseClosed"))
+    with pytest.raises(SinkDownError, match="not as these books left it"):
+        bench.open()
+
+
+def test_lines_over_many_blocks(bench: JsonlBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rewritten, appended to and cut, wherever a block begins; what is torn is not believed."""
+    monkeypatch.setattr("connectors.counted.BLOCK", 64)
+    sink = claimed(bench)
+    sink.apply(batch(identity(1), identity(2, "e-2"), opened_case(3)))
+    older = bench.path.read_bytes()
+    sink.apply(batch(recalled(4, ("e-1", ["identity"])), identity(5, "e-5")))
+    assert [bench.shown(ref) is None for ref in ("e-1", "e-2", "e-0", "e-5")] == [
+        True, False, False, False,
+    ]  # fmt: skip
+    newer = bench.path.read_bytes()
+    with bench.path.open("ab") as file:
+        file.write(b'{"torn": tru')
+    bench.open()
+    assert bench.path.read_bytes() == newer
+    with bench.path.open("r+b") as file:  # an older copy, longer, into the same file
+        file.write(older + b" " * len(newer))
+    with pytest.raises(SinkDownError, match="not as these books left it"):
+        bench.open()
+
+
+@contextmanager
+def no_room_behind(size: int) -> Iterator[None]:
+    """No file of this process grows beyond: stands for a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_waited_out_and_not_kept_full(bench: JsonlBench) -> None:
+    sink = claimed(bench)
+    sink.apply(batch(identity(1)))
+    good = bench.path.read_bytes()
+    more = batch(identity(2, "e-2", family_name="x" * 30_000))
+    with no_room_behind(20_000), pytest.raises(SinkDownError):
+        sink.apply(more)
+    assert bench.path.read_bytes() == good
+    with no_room_behind(4096), pytest.raises(SinkDownError, match="does not work"):
+        sink.database.wipe(True)  # the books' own
+    sink.apply(more)
+    assert len(bench.path.read_text().splitlines()) == 2

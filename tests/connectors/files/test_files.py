@@ -28,9 +28,9 @@ from connectors.conformance import (
 )
 from connectors.conformance import NOW as AT
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
+from connectors.files.age import Age
 from connectors.files.folder import Options, open_sink
 from connectors.files.manifest import MEDIA_TYPE
-from connectors.files.seal import Age
 from connectors.kinds import Place
 from connectors.settings import load_settings
 from connectors.settings import open_sink as open_any
@@ -123,7 +123,7 @@ def test_killed_anywhere_no_half_file_has_a_name(bench: FileBench, point: str) -
     assert not [name for name in names(bench) if name.startswith(".")]
 
 
-@pytest.mark.parametrize("point", [*POINTS, "held"])
+@pytest.mark.parametrize("point", [*POINTS, "held", "after_rename"])
 def test_killed_in_a_recall(bench: FileBench, point: str) -> None:
     claimed(bench).apply(batch(identity(1), demographics(2), identity(3, "e-3")))
     recall = batch(recalled(4, ("e-1", ["identity"]), ("e-3", ["identity"])), opened_case(5))
@@ -482,6 +482,7 @@ def test_age_keys_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no age recipient"):
         Age(["age1whatever"], tmp_path / "own.age")
     (tmp_path / "own.age").write_text("no key\n")
+    (tmp_path / "own.age").chmod(0o600)
     recipient = "age17pms3087x900065qk7wml99t235xedusnlh24daflft3h9m9x5ks2rflmw"
     with pytest.raises(SettingsError, match="put the file back"):
         Age([recipient], tmp_path / "own.age").prepare()

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from connectors.conformance import OutageConformance, SinkConformance
+from connectors.files.age import Age
 from connectors.files.drop import LocalDrop
 from connectors.files.formats import Forms
 from connectors.files.manifest import Signer
-from connectors.files.seal import Age
 from connectors.files.sink import FilesSink
 from connectors.sink import RecallPolicy
 from schemas.registry import Schemas
@@ -27,13 +27,13 @@ def folder_bench(home: Path, form: str, *, encrypted: bool = False) -> FileBench
     keys = age_keys(home) if encrypted else None
 
     def opening(recalls: RecallPolicy | None, known: Schemas) -> FilesSink:
-        age = Age([keys[1]], home / "files.state.db.age") if keys else None
+        seals = [Age([keys[1]], home / "files.state.db.age")] if keys else []
         return FilesSink(
             state,
             LocalDrop(folder),
             Forms(form, known),
             Signer("POL-1", "test-hub", KEY),
-            age=age,
+            seals=seals,
             recalls=recalls,
         )
 

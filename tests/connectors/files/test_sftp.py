@@ -225,7 +225,7 @@ def test_no_folder_and_no_rights(server: SshServer, opened: Opened) -> None:
         opened(server, path / "none").prepare()
     path.chmod(0o555)
     drop = opened(server, path)
-    with pytest.raises(SinkDownError, match="give it write access"):
+    with pytest.raises(SinkDownError, match="let it read, write, rename and remove"):
         drop.put("a", b"x")
     path.chmod(0o755)
     drop.put("a", b"x")
@@ -250,9 +250,9 @@ def test_a_full_disk(tmp_path: Path, opened: Opened) -> None:
         path = folder(server)
         drop = opened(server, path)
         drop.put("small", b"x" * 10_000)
-        with pytest.raises(SinkDownError, match="disk is full or a quota"):
+        with pytest.raises(SinkDownError, match="disk is full, a quota"):
             drop.put("large", b"x" * 200_000)
-        with pytest.raises(SinkDownError, match="disk is full or a quota"):
+        with pytest.raises(SinkDownError, match="disk is full, a quota"):
             drop.put("small", b"y" * 200_000)
         assert (path / "small").read_bytes() == b"x" * 10_000
         assert not (path / "large").exists()
@@ -269,6 +269,55 @@ def test_a_server_without_the_extensions(tmp_path: Path, opened: Opened) -> None
         assert (path / "a").read_bytes() == b"second"
         assert drop.names() == {"a"}
         assert [one.level for one in drop.check()] == ["ok"]
+
+
+def test_what_somebody_put_in_a_files_place(server: SshServer, opened: Opened) -> None:
+    """Not followed and not read, so nothing of the server's is taken for what we wrote."""
+    path = folder(server)
+    drop = opened(server, path)
+    (path / "other").write_bytes(b"another's")
+    (path / "link").symlink_to(path / "other")
+    os.mkfifo(path / "pipe")
+    (path / "folder").mkdir()
+    for name in ("link", "pipe", "folder"):
+        with pytest.raises(SinkDownError, match=f"{name} is a link or no plain file"):
+            drop.get(name)
+    with (path / "sparse").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(SinkDownError, match="larger than anything"):
+        drop.get("sparse")
+
+
+def test_a_server_that_renames_nothing_keeps_what_it_has(opened: Opened) -> None:
+    with ssh_server("-P posix-rename,fsync") as server:
+        path = folder(server)
+        drop = opened(server, path)
+        drop.put("a", b"old")
+        drop.put("a", b"newer")
+        assert drop.names() == {"a"}
+        drop.close()
+        server.stop()
+        server.start("-P posix-rename,rename")
+        with pytest.raises(SinkDownError, match="let it read, write, rename and remove"):
+            drop.put("a", b"newest")
+        assert (path / "a").read_bytes() == b"newer"
+
+
+def test_a_folder_of_more_files_than_there_is_time_for(
+    server: SshServer, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has come so far gives a listing more time; but there is an end to it."""
+    path = folder(server)
+    for number in range(300):
+        (path / str(number)).touch()
+    drop = opened(server, path)
+    more: list[float] = []
+    monkeypatch.setattr(drop, "_more_time", more.append)
+    assert len(drop.names()) == 300
+    assert sum(more) == pytest.approx(300 / 500, rel=0.02)
+    monkeypatch.setattr("connectors.files.sftp.MOST_NAMES", 200)
+    with pytest.raises(SinkDownError, match="take away what was read"):
+        drop.names()
 
 
 def test_a_line_that_is_cut_on_the_way(server: SshServer, opened: Opened) -> None:

@@ -64,7 +64,7 @@ def test_nobody_reads_along_in_a_file_that_was_there_before(bench: FileBench) ->
     assert (bench.folder / name).stat().st_mode & 0o007 == 0
 
 
-@pytest.mark.parametrize("what", ["link", "pipe", "folder"])
+@pytest.mark.parametrize("what", ["link", "pipe", "folder", "terabyte"])
 def test_what_is_put_in_a_files_place_is_not_read(
     bench: FileBench, secret: Path, what: str
 ) -> None:
@@ -77,8 +77,11 @@ def test_what_is_put_in_a_files_place_is_not_read(
         place.symlink_to(secret)
     elif what == "pipe":
         os.mkfifo(place)
-    else:
+    elif what == "folder":
         place.mkdir()
+    else:
+        with place.open("wb") as file:
+            file.truncate(1 << 40)
     with pytest.raises(SinkDownError) as caught:
         sink.apply(batch(recalled(3, ("e-1", ["identity"]))))
     assert place.name in str(caught.value)

@@ -122,8 +122,8 @@ def test_a_header_sent_letter_by_letter() -> None:
 def test_no_http_at_all(said: bytes) -> None:
     with (
         answering(said) as (url, _),
-        client(url, seconds=2.0) as outbound,
-        pytest.raises(SinkDownError),
+        client(url) as outbound,
+        pytest.raises(SinkDownError, match="check the address, and what stands between"),
     ):
         outbound.request("GET", "")
 

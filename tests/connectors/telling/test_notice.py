@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import ssl
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -21,6 +25,7 @@ from connectors.checks import look
 from connectors.errors import SettingsError
 from connectors.runner import Pace, Runner
 from connectors.settings import load_settings, open_notices
+from connectors.telling.mail import MailError, MailServer
 from connectors.telling.notice import Notices, NoticeSettings
 from hub.topics.local_ports import free_port
 from tests.connectors.builder import identity_recorded
@@ -38,7 +43,9 @@ class Mails:
         self.certificate = certificate
         self._key = key
         self.got: list[EmailMessage] = []
+        self.to: list[list[str]] = []
         self.refuse = False
+        self.refused: dict[str, str] = {}
         self._controller: Controller | None = None
         self.port = free_port()
 
@@ -48,12 +55,20 @@ class Mails:
         mails = self
 
         class Handler:
+            async def handle_RCPT(
+                self, server: Any, session: Any, envelope: Any, address: str, options: Any
+            ) -> str:
+                if address not in mails.refused:
+                    envelope.rcpt_tos.append(address)
+                return mails.refused.get(address, "250 OK")
+
             async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
                 if mails.refuse:
                     return "451 try later"
                 parsed = message_from_bytes(envelope.content, policy=policy.default)
                 assert isinstance(parsed, EmailMessage)
                 mails.got.append(parsed)
+                mails.to.append(envelope.rcpt_tos)
                 return "250 OK"
 
         def known(
@@ -234,7 +249,7 @@ def test_a_server_that_is_away_is_tried_again(mails: Mails, tmp_path: Path, cloc
     clock.pass_minutes(2)
     mails.refuse = True
     looked(one, 1)
-    assert "SMTPDataError" in one.trouble
+    assert "does not take the mail: ask its operator (it answered 451)" in one.trouble
     mails.refuse = False
     clock.pass_minutes(3)
     looked(one, 1)
@@ -260,6 +275,74 @@ def test_what_is_wrong_is_said(
     assert words in finding.text
     assert "s3cret" not in finding.text
     assert mails.got == []
+
+
+def test_who_has_a_mail_does_not_get_it_again_for_others(
+    mails: Mails, tmp_path: Path, clock: Clock
+) -> None:
+    """One address is tried again alone, one is given up; later mails go to everybody."""
+    one = notices(mails, tmp_path, clock, to=["desk@s.example", "late@s.example", "left@s.example"])
+    mails.refused = {"late@s.example": "450 later", "left@s.example": "550 no such user"}
+    looked(one, 0)
+    looked(one, 1)
+    clock.pass_minutes(15)
+    looked(one, 1)
+    assert "refuses 2 of the addresses, for now" in one.trouble
+    del mails.refused["late@s.example"]
+    clock.pass_minutes(2)
+    looked(one, 1)
+    assert one.trouble == ""
+    looked(one, 2)
+    clock.pass_minutes(15)
+    looked(one, 2)
+    assert mails.to == [
+        ["desk@s.example"],
+        ["late@s.example"],
+        ["desk@s.example", "late@s.example"],
+    ]
+    assert "refuses 1 of the addresses: correct to" in one.trouble
+
+
+def endless(line: socket.socket) -> None:
+    for _ in range(1000):
+        line.sendall(b"220-" + b"x" * 8000 + b"\r\n")
+
+
+def drop_by_drop(line: socket.socket) -> None:
+    for _ in range(1000):
+        line.sendall(b"2")
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (endless, "says what no mail server says"),
+        (drop_by_drop, r"no whole answer within 0\.5 seconds"),
+        (lambda line: line.sendall(b"421 Jane Doe\r\n"), r"lets nobody in.*\(it answered 421\)"),
+        (lambda line: line.sendall(b"\x16\x03\x01what\r\n"), "no mail server: check host and port"),
+    ],
+    ids=["endless", "drop by drop", "busy", "something else"],
+)
+def test_a_server_that_misbehaves(said: Callable[[socket.socket], None], words: str) -> None:
+    """It is given up, little of it is kept and nothing repeated."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        with listener.accept()[0] as line, contextlib.suppress(OSError):
+            said(line)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    trust = ssl.create_default_context()
+    seconds = 0.5 if said is drop_by_drop else 60.0
+    port = listener.getsockname()[1]
+    server = MailServer("127.0.0.1", port, "starttls", trust, seconds=seconds)
+    with pytest.raises(MailError, match=words) as wrong:
+        server.greet()
+    assert "Jane" not in str(wrong.value)
+    thread.join(30)
+    listener.close()
 
 
 def test_check_sends_nothing(mails: Mails, tmp_path: Path, clock: Clock) -> None:
