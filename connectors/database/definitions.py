@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, exc
+
+from connectors.database.transactional import without_transactions
 
 REF_LENGTH: Final = 36  # letters of our longest reference, a UUID; a pseudonym has 35
 _IN: Final = re.compile(
@@ -58,13 +60,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table. unique: sets of columns the database holds unique."""
+    """One table. unique: sets of columns the database holds unique. engine: of one outside
+    transactions (`connectors/database/transactional.py`)."""
 
     name: str
     columns: tuple[Column, ...]
     unique: tuple[frozenset[str], ...] = ()
     lookup: bool = False
     schema: str = ""  # where the usual one was not looked into
+    engine: str = ""
 
     @property
     def place(self) -> str:
@@ -100,7 +104,14 @@ def named(db: Connection, names: Iterable[str], *, flat: bool = False) -> Found:
             found.tables[name] = definition(inspector, bare, schema or None)
         except exc.NoSuchTableError:
             continue
+    tell_engines(db, found)
     return found
+
+
+def tell_engines(db: Connection, found: Found) -> None:
+    """Of every table found the engine, where that has no transactions."""
+    for name, engine in without_transactions(db, found.tables).items():
+        found.tables[name] = replace(found.tables[name], engine=engine)
 
 
 def definition(inspector: Any, name: str, schema: str | None) -> Table:

@@ -294,12 +294,12 @@ _NO_TLS: Final = (
 )
 
 
-_FORBIDDEN: Final = ("42501", "1142", "1044", "1227", "1370", "SQLITE_READONLY")
+_FORBIDDEN: Final = ("42501", "1142", "1143", "1044", "1227", "1370", "SQLITE_READONLY")
 
 
 def forbidden(wrong: Exception) -> bool:
     """Whether this user may not do that, as the database says."""
-    return _number(wrong) in _FORBIDDEN
+    return error_code(wrong) in _FORBIDDEN
 
 
 @contextmanager
@@ -308,11 +308,11 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (exc.IntegrityError, exc.DataError) as refused:
-        if _number(refused) in _NO_PARENT:
+        if error_code(refused) in _NO_PARENT:
             raise SinkRefusedError("parent_missing", _constraint(refused)) from None
         raise SinkRefusedError("sink_refused", _code(refused)) from None
     except exc.DBAPIError as wrong:
-        why = _REFUSALS.get(_number(wrong))
+        why = _REFUSALS.get(error_code(wrong))
         if why is not None:
             raise SinkRefusedError("sink_refused", f"{_code(wrong)} ({why})") from None
         raise SinkDownError(f"the partner's database does not work: {_said(wrong)}") from None
@@ -327,7 +327,7 @@ def translated() -> Iterator[None]:
 def _said(wrong: Exception) -> str:
     """The code and what to do about it."""
     code = _code(wrong)
-    remedy = _tls(wrong) or _REMEDIES.get(_number(wrong))
+    remedy = _tls(wrong) or _REMEDIES.get(error_code(wrong))
     if remedy is _NOT_THERE and (name := _missing(wrong)):
         remedy = f"{name}: {remedy}"
     if forbidden(wrong) and (what := _DENIED.search(str(getattr(wrong, "orig", None) or wrong))):
@@ -360,7 +360,7 @@ _DENIED: Final = re.compile(
 def _tls(wrong: Exception) -> str | None:
     """Before there is a session nothing was sent, so the text holds nothing but the reason."""
     original = getattr(wrong, "orig", None) or wrong
-    code, text = _number(wrong), str(original).lower()
+    code, text = error_code(wrong), str(original).lower()
     if code not in ("", "2003", "2026"):
         return None
     if "certificate" in text:
@@ -382,7 +382,7 @@ def _constraint(wrong: Exception) -> str:
     return f"foreign key {named.group(1)}" if named else "a foreign key of the row"
 
 
-def _number(wrong: Exception) -> str:
+def error_code(wrong: Exception) -> str:
     """The database's own code, "" if there is none."""
     original = getattr(wrong, "orig", None) or wrong
     if type(original).__module__.startswith("pymysql"):  # its number says more than its state
@@ -393,7 +393,7 @@ def _number(wrong: Exception) -> str:
 
 def _code(wrong: Exception) -> str:
     original = getattr(wrong, "orig", None) or wrong
-    said = f"{type(original).__name__} {_number(wrong)}".strip()
+    said = f"{type(original).__name__} {error_code(wrong)}".strip()
     where = _where(original)
     return f"{said}: {where}" if where else said
 

@@ -160,6 +160,7 @@ class _Checker:
             )  # fmt: skip
             return
         if first:
+            yield from self._transactions(one, table)
             yield from self._unique(one, table)
             yield from self._left_out(one, table)
         lines = {**dict.fromkeys(one.key, one.line), **{c: s.line for c, s in one.columns.items()}}
@@ -175,6 +176,15 @@ class _Checker:
                 yield from _key(one, column)
             else:
                 yield from self._column(one, column, one.columns[name])
+
+    @staticmethod
+    def _transactions(one: EventMap, table: Table) -> Iterator[Told]:
+        if table.engine:
+            yield (
+                one.line, "wrong", f"{one.table} is kept by {table.engine}, which has no "
+                "transactions: a row would stay although its delivery failed",
+                f"ALTER TABLE {one.table} ENGINE=InnoDB",
+            )  # fmt: skip
 
     @staticmethod
     def _unique(one: EventMap, table: Table) -> Iterator[Told]:

@@ -28,10 +28,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from connectors.database.check import encryption
 from connectors.findings import Finding
 from connectors.source import RowOutcome
 from connectors.sources.captured import BOX
 from connectors.sources.changes.books import Books
+from connectors.sources.changes.check import table_findings
 from connectors.sources.changes.mapping import ChangesMapping
 from connectors.sources.changes.stated import StatedRows
 from connectors.sources.changes.tables import (
@@ -42,8 +44,9 @@ from connectors.sources.changes.tables import (
     read_value,
     text_earlier,
 )
-from connectors.sources.database import SourceDatabase
+from connectors.sources.database import SETTING, SourceDatabase
 from connectors.sources.slot.log import ChangeLog
+from connectors.sources.usable import refuse
 
 OVERLAP: Final = 300.0  # seconds, or numbers where `changed` is one
 SWEEP: Final = 6 * 3600.0
@@ -82,16 +85,19 @@ class ChangesCapture:
 
     def prepare(self, db: Connection) -> None:
         self._books.prepare(db)
+        if self._log is not None:
+            self._log.prepare(db)
         with self._database.reading() as theirs:
-            if self._log is not None:
-                self._log.prepare(db)
-                self._log.must_be_right(theirs)
-            for table in self._tables:
-                table.check(theirs)
+            refuse(self._missing(theirs))
 
     def findings(self) -> list[Finding]:
-        """What is missing in the agency's database for following its log."""
-        return self._log.findings() if self._log is not None else []
+        """What is missing in the agency's database, and what somebody should look at."""
+        with self._database.reading() as theirs:
+            return [*encryption(theirs, self._database.url, SETTING), *self._missing(theirs)]
+
+    def _missing(self, theirs: Connection) -> list[Finding]:
+        log = self._log.findings(theirs) if self._log is not None else []
+        return [*table_findings(theirs, self._mapping), *log]
 
     def listen(self, db: Connection) -> None:
         if self._log is not None:

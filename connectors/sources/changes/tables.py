@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from connectors.errors import SettingsError
 from connectors.sources.changes.mapping import EventMap
+from connectors.sources.usable import table_of
 
 CASE: Final = "nrm_case_ref"  # label of the case's reference among a row's cells
 _PAGE: Final = 500
@@ -25,7 +26,7 @@ class MappedTable:
 
     def __init__(self, one: EventMap) -> None:
         self.map = one
-        self._table = _table(one.table, one.columns)
+        self._table = table_of(one.table, one.columns)
         self._changed = self._table.c[one.changed] if one.changed else None
         self._key = [self._table.c[name] for name in one.key]
         case = one.case
@@ -35,7 +36,7 @@ class MappedTable:
         else:
             assert case.table is not None
             assert case.key is not None
-            other = _table(case.table, (case.key, case.column)).alias("nrm_case_of")
+            other = table_of(case.table, (case.key, case.column)).alias("nrm_case_of")
             from_ = sa.outerjoin(self._table, other, self._table.c[case.via] == other.c[case.key])
             shown = other.c[case.column]
         self._query = sa.select(*self._table.c, shown.label(CASE)).select_from(from_)
@@ -71,10 +72,6 @@ class MappedTable:
             )
         )
         return next(self._rows(db, query.limit(1)), None)
-
-    def check(self, db: Connection) -> None:
-        """SettingsError if the table, a column or a right is missing."""
-        db.execute(self._query.limit(1)).all()
 
     @staticmethod
     def _rows(db: Connection, query: sa.Select[Any]) -> Iterator[dict[str, Any]]:
@@ -148,11 +145,6 @@ def text_earlier(value: str, overlap: float) -> str:
     if value.endswith("Z"):
         shown = shown.replace("+00:00", "Z")
     return shown if "T" in value else shown.replace("T", " ")
-
-
-def _table(name: str, columns: Sequence[str]) -> sa.TableClause:
-    schema, _, table = name.rpartition(".")
-    return sa.table(table, *(sa.column(one) for one in columns), schema=schema or None)
 
 
 def _after(columns: Sequence[sa.ColumnElement[Any]], values: Sequence[Any]) -> Any:

@@ -20,9 +20,13 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from connectors.database.check import encryption
+from connectors.findings import Finding
 from connectors.source import Fault, RowOutcome, SourceRow, SourceStatus
-from connectors.sources.database import SourceDatabase
+from connectors.sources.database import SETTING, SourceDatabase
+from connectors.sources.outbox.check import outbox_findings
 from connectors.sources.outbox.ddl import TABLE
+from connectors.sources.usable import refuse
 from connectors.strict_json import read_json
 from connectors.submit import Event
 
@@ -73,11 +77,18 @@ class OutboxSource:
     def prepare(self) -> None:
         """The table is the agency's to make: SettingsError if it is not there, or may not be used.
         Nothing is changed."""
-        with self._database.reading() as db:
-            db.execute(sa.select(*self._table.c).limit(1))
         with self._database.writing() as db:
-            nothing = sa.update(self._table).where(sa.literal(1) == 0)
-            db.execute(nothing.values(status="ready"))
+            refuse(self._missing(db))
+
+    def check(self) -> list[Finding]:
+        """What is missing in the agency's database, each with its fix. Changes nothing."""
+        with self._database.writing() as db:
+            url = self._database.url
+            return [*encryption(db, url, SETTING), *self._missing(db)]
+
+    def _missing(self, db: Connection) -> list[Finding]:
+        name, deletes = self._table.fullname, self._after == "delete"
+        return list(outbox_findings(db, name, self._table.c.keys(), deletes=deletes))
 
     def read(self, limit: int) -> Sequence[SourceRow]:
         with self._database.reading() as db:
