@@ -41,9 +41,9 @@ class Code:
 class Column:
     """One column. kind: as in docs/mapping.md, `any` where the type says nothing.
 
-    codes: what it may hold, None if that is not known. refers: table it refers to, by which column
-    of it. filled: whether the database fills it when a row does not. padded: CHAR, whose values
-    come back with spaces.
+    computed: by the database, which takes no other value for it. codes: what it may hold, None if
+    that is not known. refers: table it refers to, by which column of it. filled: whether the
+    database fills it when a row does not. padded: CHAR, whose values come back with spaces.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Column:
     codes: tuple[Code, ...] | None = None
     shown: str = ""
     padded: bool = False
+    computed: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,7 @@ def definition(inspector: Any, name: str, schema: str | None) -> Table:
                 tuple(Code(value, str(value)) for value in values) if values else None,
                 _shown(of),
                 isinstance(of, sa.CHAR),
+                one.get("computed") is not None or bool((one.get("identity") or {}).get("always")),
             )
         )
     return Table(name, tuple(columns), tuple(unique), schema=schema or "")

@@ -172,6 +172,11 @@ class _Checker:
                     line, "wrong", f"{one.table} has no column {name!r}{close(name, names)}",
                     f"it has {', '.join(names)}",
                 )  # fmt: skip
+            elif column.computed:
+                yield (
+                    line, "wrong", f"{one.table}.{name} is computed by the database, which takes "
+                    "no other value for it", "take it out, or map another column",
+                )  # fmt: skip
             elif name in one.key:
                 yield from _key(one, column)
             else:

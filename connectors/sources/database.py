@@ -77,9 +77,17 @@ def _engine(url: str, ours: bool) -> sa.Engine:
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed, ours)
     try:
-        return open_engine(url)
+        engine = open_engine(url)
     except SettingsError as wrong:
         raise SettingsError(str(wrong).replace("sink.url", SETTING)) from None
+    if engine.dialect.name == "mariadb":
+        from pymysql.constants import FIELD_TYPE
+
+        @event.listens_for(engine, "connect")
+        def connected(connection: Any, record: Any) -> None:  # noqa: ARG001
+            connection.decoders[FIELD_TYPE.BIT] = lambda bits: int.from_bytes(bits, "big")
+
+    return engine
 
 
 def _sqlite(url: sa.URL, ours: bool) -> sa.Engine:
@@ -94,6 +102,7 @@ def _sqlite(url: sa.URL, ours: bool) -> sa.Engine:
     @event.listens_for(engine, "connect")
     def connected(connection: Any, record: Any) -> None:  # noqa: ARG001
         connection.isolation_level = None  # the driver must not begin behind our back
+        connection.text_factory = _text
         if ours:
             connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
@@ -105,6 +114,14 @@ def _sqlite(url: sa.URL, ours: bool) -> sa.Engine:
         db.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _text(stored: bytes) -> str | bytes:
+    """SQLite takes any bytes as text: what is none is a cell that does not do, and no outage."""
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        return stored
 
 
 @contextmanager

@@ -19,7 +19,6 @@ Promises
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -39,7 +38,9 @@ from connectors.sources.changes.stated import StatedRows
 from connectors.sources.changes.tables import (
     MappedTable,
     earlier,
+    is_mark,
     kept_value,
+    key_values,
     not_before,
     read_value,
     text_earlier,
@@ -69,6 +70,7 @@ class ChangesCapture:
         """secret: keys digests and row keys; the identity's salt secret. log: in place of the maps'
         `changed`."""
         self._database = database
+        self._mapping = mapping
         self._books = Books(secret)
         self._overlap = overlap
         self._sweep_seconds = sweep_seconds
@@ -155,7 +157,7 @@ class ChangesCapture:
     def _again(self, db: Connection, theirs: Connection, table: MappedTable, room: int) -> int:
         for kept in self._books.again(db, table.map.label, room):
             self._books.keep(db, table.map.label, replace(kept, again=False))
-            row = table.one(theirs, json.loads(kept.pk))
+            row = table.one(theirs, key_values(kept.pk))
             if row is not None:
                 room -= self._rows.row(db, table.map, row, kept.seen)
             else:
@@ -174,7 +176,7 @@ class ChangesCapture:
         sweep = self._books.mark(db, one.label).sweep
         while room > 0 and (touched := log.waiting(db, one.label, room)):
             for pk, at in touched:
-                row = table.one(theirs, json.loads(pk))
+                row = table.one(theirs, key_values(pk))
                 kept = self._books.row(db, one.label, pk)
                 if row is not None:
                     room -= self._rows.row(db, one, row, sweep, at)
@@ -197,11 +199,11 @@ class ChangesCapture:
             )
         resume = self._scans.pop(one.label, None)
         for row in table.changed(theirs, since, resume):
-            changed = row[str(one.changed)]
+            changed, key = row[str(one.changed)], [row[name] for name in one.key]
             room -= self._rows.row(db, one, row, mark.sweep)
-            highest = changed
-            if room <= 0:
-                self._scans[one.label] = [changed, *(row[name] for name in one.key)]
+            highest = changed if is_mark(changed) else highest
+            if room <= 0 and None not in key:  # behind which nothing is found
+                self._scans[one.label] = [changed, *key]
                 break
         if highest is not None:
             kept = kept_value(highest)
@@ -220,14 +222,15 @@ class ChangesCapture:
             mark = replace(mark, sweep=mark.sweep + 1)
             self._books.set_mark(db, one.label, mark)
         for row in table.all(theirs, resume):
+            key = [row[name] for name in one.key]
             room -= self._rows.row(db, one, row, mark.sweep)
-            if room <= 0:
-                self._sweeps[one.label] = [row[name] for name in one.key]
+            if room <= 0 and None not in key:
+                self._sweeps[one.label] = key
                 return room
         while unseen := self._books.unseen(db, one.label, mark.sweep, max(room, 1)):
             for kept in unseen:
                 self._books.met(db, one.label, kept.pk, mark.sweep)
-                if table.one(theirs, json.loads(kept.pk)) is None:
+                if table.one(theirs, key_values(kept.pk)) is None:
                     room -= self._rows.gone(db, one, replace(kept, seen=mark.sweep))
             if room <= 0:
                 return room

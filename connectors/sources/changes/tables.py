@@ -5,6 +5,7 @@ Only SELECT is needed. What is read in one `reading()` of the database is one vi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -81,6 +82,45 @@ class MappedTable:
                 yield dict(row)
         finally:
             found.close()
+
+
+def case_text(cell: Any) -> str:
+    """A case's reference as text; "" where there is none, or bytes that are no text."""
+    if isinstance(cell, bytes | bytearray | memoryview):
+        try:
+            return bytes(cell).decode()
+        except UnicodeDecodeError:
+            return ""
+    return "" if cell is None else str(cell)
+
+
+def key_text(key: Sequence[Any]) -> str:
+    """A row's key as the books keep it: bytes by their digits, what JSON does not have as text."""
+    return json.dumps(key, default=_told)
+
+
+def key_values(pk: str) -> list[Any]:
+    """The key again, as a database can be asked for it."""
+    return [bytes.fromhex(one["bytes"]) if isinstance(one, dict) else one for one in json.loads(pk)]
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return {"bytes": bytes(value).hex()}
+    return str(value)
+
+
+def is_mark(value: Any) -> bool:
+    """Whether a change's value can tell how far one has read: not infinity, NaN, or a date of
+    zeros. A row with such a value is read all the same."""
+    if isinstance(value, Decimal):
+        return value.is_finite()
+    if isinstance(value, str):
+        try:
+            datetime.fromisoformat(value)
+        except ValueError:
+            return False
+    return True
 
 
 def earlier(value: Any, overlap: float) -> Any:

@@ -33,7 +33,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors import crash
-from connectors.errors import SettingsError, SourceDownError
+from connectors.errors import SourceDownError
 from connectors.findings import Finding
 from connectors.source import Fault, RowOutcome
 from connectors.sources.captured import BOX, Found, write

@@ -147,7 +147,7 @@ class OutboxSource:
             held=counts.get("ready", 0) - ready,
             accepted=counts.get("accepted", 0),
             refused=counts.get("refused", 0),
-            oldest_ready=_instant(oldest) if oldest is not None else None,
+            oldest_ready=_known_instant(oldest),
         )
 
     def report(self, limit: int) -> Sequence[RowOutcome]:
@@ -196,7 +196,7 @@ class OutboxSource:
 def source_row(row: Mapping[str, Any]) -> SourceRow:
     """One row of an outbox as the runner takes it."""
     key, place, attempt = str(row["row_key"]), _place(row), int(row["attempt"])
-    case = str(row["case_ref"] or "") or None
+    case = None if isinstance(row["case_ref"], bytes) else str(row["case_ref"] or "") or None
 
     def faulty(reason: str, field: str, fix: str) -> SourceRow:
         return SourceRow(key, place, fault=Fault(reason, field, fix), attempt=attempt, case=case)
@@ -204,6 +204,9 @@ def source_row(row: Mapping[str, Any]) -> SourceRow:
     for name in ("event_type", "case_ref"):
         if not row[name]:
             return faulty("missing_column", name, f"give the row its {name}")
+    for name in ("event_type", "case_ref", "subject_ref", "corrects_type"):
+        if isinstance(row[name], bytes):
+            return faulty("not_a_text", name, "its bytes are not UTF-8: write it anew")
     data = row["data"]
     if isinstance(data, str | bytes):
         try:
@@ -242,6 +245,13 @@ def _instant(value: Any) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("no zone")
     return moment
+
+
+def _known_instant(value: Any) -> datetime | None:
+    try:
+        return None if value is None else _instant(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def _told(row: Mapping[str, Any]) -> RowOutcome:

@@ -20,7 +20,6 @@ Promises
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -35,6 +34,7 @@ from connectors import crash
 from connectors.findings import Finding
 from connectors.sources.changes.check import table_findings
 from connectors.sources.changes.mapping import ChangesMapping, EventMap
+from connectors.sources.changes.tables import key_text
 from connectors.sources.database import SourceDatabase
 from connectors.sources.slot.check import KEPT_FIX, MIB, kept_text, slot_findings, too_much
 from connectors.sources.slot.ddl import quoted
@@ -222,7 +222,7 @@ class _Reading:
                 self.compare.add(one.label)
                 return
             key.append(self._types.get_loader(kind, Format.TEXT).load(text))
-        self._keys[one.label, json.dumps(key, default=str)] = at
+        self._keys[one.label, key_text(key)] = at
         if len(self._keys) >= _BATCH:
             self._write()
 
