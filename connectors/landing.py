@@ -346,9 +346,9 @@ class LandingSink:
         """Take these categories of one event away; returns the outcome to tell."""
         assert item.recall is not None
         event_ref, gone = about
-        holdings, recall = self._ledger.holdings, item.recall
-        restrict = recall.action == "restrict" or (
-            recall.action == "delete_or_restrict" and self._recalls.prefer == "restrict"
+        holdings, action = self._ledger.holdings, item.recall.action
+        restrict = action == "restrict" or (
+            action == "delete_or_restrict" and self._recalls.prefer == "restrict"
         )
         outcome = "deleted"
         held = work.held.get(event_ref)

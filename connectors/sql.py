@@ -21,6 +21,7 @@ from sqlalchemy import Connection, exc
 
 from connectors.database.ddl import ensure
 from connectors.database.engines import open_engine, translated
+from connectors.database.transactional import to_innodb, without_transactions
 from connectors.delivery import Arrived, Poison
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.findings import Finding
@@ -120,9 +121,29 @@ class SqlSink(LandingSink):
         except SinkRefusedError:  # PostgreSQL, when two make the same table at the same moment
             raise SinkDownError("another process makes the tables just now: wait for it") from None
         self.database.wipe(True)  # a process may have died between a recall's commit and this
+        self._keeps_transactions()
         if self.mapped is not None:
             self.mapped.check()
         self._reaches_all()
+
+    def _keeps_transactions(self) -> None:
+        """SettingsError if a table of ours was moved to where nothing can be rolled back."""
+        with self.database.reading() as db:
+            found = self.outside_transactions(db)
+        if found:
+            raise SettingsError(
+                f"{', '.join(sorted(found))}: kept by an engine without transactions, so a row "
+                "would stay although its delivery failed; run: "
+                + " ".join(f"{one};" for one in found.values())
+            )
+
+    def outside_transactions(self, db: Connection) -> dict[str, str]:
+        """Tables of ours that are outside transactions → what puts them right. MariaDB only."""
+        if db.dialect.name != "mariadb":
+            return {}
+        kinds = [self.tables.whole_layout(kind).table for kind in self.tables.kinds()]
+        names = [one.fullname for one in (*self.own_tables(), *kinds)]
+        return {name: to_innodb(db, name) for name in without_transactions(db, names)}
 
     def _reaches_all(self) -> None:
         """SettingsError if a mapping no longer names, or there is none for, what it once filled."""

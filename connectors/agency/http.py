@@ -25,6 +25,9 @@ HUB_MESSAGES: Final = "application/vnd.nrm.messages.v1"
 AGAIN: Final = "NRM-Again"
 """How many orders to send something again the caller has seen, with an answer's messages."""
 
+AGAIN_MARK: Final = "NRM-Again-Mark"
+"""What tells those orders from as many others, which a hub that was put back may have given."""
+
 ANSWERED: Final = "NRM-Answered"
 """The last sequence up to which the hub has the caller's receipts."""
 

@@ -47,6 +47,7 @@ class PinnedHub:
     topics: Mapping[str, str] = field(default_factory=dict)
     topics_url: str | None = None
     http_url: str | None = None
+    position: int = 0  # of the approval it is from: how often the hub's register had changed
 
 
 class AgencyIdentity:
@@ -169,6 +170,7 @@ class AgencyIdentity:
     def install_approval(self, document: bytes, *, fingerprint: str | None = None) -> Approval:
         """Pin the hub, or renew what is pinned; finishes a rotation that the approval names.
 
+        An approval older than what is installed is refused: it would put back keys and addresses.
         fingerprint: of the hub's signing key as its operator told it; checked on first install.
         """
         pinned = [key.public for key in self._hub.keys.values()] if self._hub else []
@@ -177,6 +179,13 @@ class AgencyIdentity:
             raise UntrustedError(f"the approval is for {approval.agency}, this is {self.agency}")
         if self._hub is not None and approval.hub != self._hub.hub:
             raise UntrustedError(f"the approval is of another hub than {self._hub.hub}")
+        if self._hub is not None and approval.position < self._hub.position:
+            raise UntrustedError(
+                f"the approval is older than what is installed (as of change {approval.position} "
+                f"of the hub's register, not {self._hub.position}) and would undo it: ask the "
+                "hub's operator for the newest. Was the hub put back to an older state, and its "
+                f"operator says so, take the line `position` out of {self.home / 'hub.toml'} first"
+            )
         told = (fingerprint or "").replace(" ", "").lower()
         if told and told != approval.fingerprint.replace(" ", ""):
             raise UntrustedError(
@@ -246,6 +255,7 @@ class AgencyIdentity:
                 topics={name: document["topics"][name] for name in enrolment.TOPIC_NAMES},
                 topics_url=document["topics"].get("url"),
                 http_url=document.get("http"),
+                position=int(document.get("position", 0)),  # not there in older files
             )
         except (KeyError, TypeError, ValueError) as wrong:
             raise IdentityError(
@@ -263,6 +273,7 @@ def _hub_toml(approval: Approval) -> str:
         f"recipient = {_quoted(approval.recipient)}",
         f"ingest_key = {_quoted(base64.b64encode(approval.ingest_key).decode())}",
         *([f"http = {_quoted(approval.http_url)}"] if approval.http_url else []),
+        f"position = {approval.position}",
         "",
         "[topics]",
         *([f"url = {_quoted(approval.topics_url)}"] if approval.topics_url else []),

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import httpx2
 
-from connectors.agency.http import AGAIN, ANSWERED, HubCalls, split_messages
+from connectors.agency.http import AGAIN, AGAIN_MARK, ANSWERED, HubCalls, split_messages
 from connectors.agency.identity import AgencyIdentity
 from connectors.delivery import BadMessage, Opened
 from connectors.errors import StopError, TransportDownError
@@ -23,6 +23,7 @@ DELIVERIES_PATH = "/v1/deliveries"
 RECEIPTS_PATH = "/v1/receipts"
 REGISTRY_PATH = "/v1/registry"
 _LOOK_BACK = 5  # messages
+_LONGEST_MARK = 64
 
 
 class Opens(Protocol):
@@ -141,23 +142,28 @@ class TopicInbox:
 
 
 class HttpInbox(HubCalls):
-    """The hub's HTTP API, which answers from its log. The cursor is "again:" and how many orders
-    to send something again were seen; where to go on in the sequence the sink itself knows.
+    """The hub's HTTP API, which answers from its log. The cursor is "again:", how many orders to
+    send something again were seen, and ":" with the hub's mark of them; where to go on in the
+    sequence the sink itself knows.
     """
 
     _after = 0
     _again = 0
+    _mark = ""
     _started: int | None = None  # the sequence it was started at; None: compared with the hub's
 
     def start(self, cursor: str, sequence: int) -> None:
-        kind, _, count = cursor.partition(":")
-        self._again = int(count) if kind == "again" and count.isdigit() else 0
+        kind, _, seen = cursor.partition(":")
+        count, _, mark = seen.partition(":")
+        known = kind == "again" and count.isdigit()
+        self._again, self._mark = (int(count), mark) if known else (0, "")
         self._after = self._started = sequence
 
     def read(self, limit: int, timeout: float) -> list[Sealed]:
         wait = min(timeout, self._timeout / 2)
         path = f"{DELIVERIES_PATH}?after={self._after}&limit={limit}&wait={wait:g}"
-        response = self._request("GET", f"{path}&again={self._again}")
+        mark = f"&again_mark={self._mark}" if self._mark else ""
+        response = self._request("GET", f"{path}&again={self._again}{mark}")
         if self._unanswered(response):
             return self.read(limit, timeout)
         values = _messages(response)
@@ -166,7 +172,9 @@ class HttpInbox(HubCalls):
             # sent again comes first, under sequences of before.
             self._after = max(self._after, last_sequence(value))
         self._again = _count(response, AGAIN, self._again)
-        return [Sealed(value, f"again:{self._again}") for value in values]
+        self._mark = _mark(response)
+        cursor = f"again:{self._again}:{self._mark}" if self._mark else f"again:{self._again}"
+        return [Sealed(value, cursor) for value in values]
 
     def _unanswered(self, response: httpx2.Response) -> bool:
         """Once after each start: whether the hub lacks receipts that were sent before; then the
@@ -225,6 +233,12 @@ def _count(response: httpx2.Response, header: str, unknown: int) -> int:
     """A header of an answer; an older hub does not tell it."""
     told = str(response.headers.get(header, ""))
     return int(told) if told.isascii() and told.isdigit() else unknown
+
+
+def _mark(response: httpx2.Response) -> str:
+    """The hub's mark of the orders seen; "" of an older hub, or before the first."""
+    told = str(response.headers.get(AGAIN_MARK, ""))
+    return told if len(told) <= _LONGEST_MARK and told.isascii() and told.isalnum() else ""
 
 
 def last_sequence(value: bytes) -> int:

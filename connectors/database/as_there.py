@@ -2,7 +2,8 @@
 
 SQLite checks no types, and people have editors. A date that is none or a text that is no JSON is
 read as the text it is: then it is a difference that `reconcile` names, or a cell that does not do,
-and not an error from below that nobody can do anything about.
+and not an error from below that nobody can do anything about. `as_there_postgresql.py` is the same
+for what PostgreSQL has and Python has not.
 """
 
 from __future__ import annotations

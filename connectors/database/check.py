@@ -29,8 +29,8 @@ def checked(sink: SqlSink) -> list[Finding]:
     """Every finding, the good too."""
     try:
         with sink.database.reading() as db:
-            found = [*_encryption(db, sink), *_rights(db, sink), *_erasure(db, sink)]
-            found += _tables(db, sink)
+            found = [*encryption(db, sink.database.url), *_rights(db, sink), *_erasure(db, sink)]
+            found += [*_tables(db, sink), *_transactions(db, sink)]
         if sink.mapped is not None:
             told = sink.mapped.findings()
             found += told or [Finding("ok", "mapping", "fits the database, its codes too")]
@@ -39,8 +39,8 @@ def checked(sink: SqlSink) -> list[Finding]:
     return found
 
 
-def _encryption(db: Connection, sink: SqlSink) -> Iterator[Finding]:
-    url = sink.database.url
+def encryption(db: Connection, url: sa.URL, setting: str = "sink.url") -> Iterator[Finding]:
+    """Whether others on the network can read what is sent to a database. setting: that named it."""
     if is_local(url):
         yield Finding("ok", "encryption", "nothing leaves this machine")
         return
@@ -50,11 +50,11 @@ def _encryption(db: Connection, sink: SqlSink) -> Iterator[Finding]:
         assert driver is not None
         mode = driver.info.get_parameters().get("sslmode", "prefer")
         encrypted, verified = bool(db.execute(sa.text(query)).scalar()), mode == _VERIFIED
-        fix = "write ?sslmode=verify-full in sink.url, or leave sslmode out"
+        fix = f"write ?sslmode=verify-full in {setting}, or leave sslmode out"
     else:
         cipher = db.execute(sa.text("SHOW SESSION STATUS LIKE 'Ssl_cipher'")).one()[1]
         encrypted = verified = bool(cipher)  # without its certificate there is no session
-        fix = "take ssl_disabled out of sink.url"
+        fix = f"take ssl_disabled out of {setting}"
     if not encrypted:
         yield Finding("wrong", "encryption", "content goes over the network in the clear", fix)
     elif not verified:
@@ -101,6 +101,17 @@ def _tables(db: Connection, sink: SqlSink) -> Iterator[Finding]:
     else:
         text = "tables or columns are missing, and this user may not make them: deliveries wait"
         yield Finding("wrong", "tables", text, "run:\n" + ";\n".join([*lacking, ""]).rstrip())
+
+
+def _transactions(db: Connection, sink: SqlSink) -> Iterator[Finding]:
+    outside = sink.outside_transactions(db)
+    if outside:
+        text = (
+            f"{', '.join(sorted(outside))}: kept by an engine without transactions, so a row would "
+            "stay although its delivery failed"
+        )
+        fix = "run:\n" + "\n".join(f"{statement};" for statement in outside.values())
+        yield Finding("wrong", "tables", text, fix)
 
 
 def _lost(db: Connection, sink: SqlSink, there: Collection[str]) -> list[str]:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, exc
+
+from connectors.database.transactional import without_transactions
 
 REF_LENGTH: Final = 36  # letters of our longest reference, a UUID; a pseudonym has 35
 _IN: Final = re.compile(
@@ -39,9 +41,9 @@ class Code:
 class Column:
     """One column. kind: as in docs/mapping.md, `any` where the type says nothing.
 
-    codes: what it may hold, None if that is not known. refers: table it refers to, by which column
-    of it. filled: whether the database fills it when a row does not. padded: CHAR, whose values
-    come back with spaces.
+    computed: by the database, which takes no other value for it. codes: what it may hold, None if
+    that is not known. refers: table it refers to, by which column of it. filled: whether the
+    database fills it when a row does not. padded: CHAR, whose values come back with spaces.
     """
 
     name: str
@@ -54,17 +56,20 @@ class Column:
     codes: tuple[Code, ...] | None = None
     shown: str = ""
     padded: bool = False
+    computed: bool = False
 
 
 @dataclass(frozen=True)
 class Table:
-    """One table. unique: sets of columns the database holds unique."""
+    """One table. unique: sets of columns the database holds unique. engine: of one outside
+    transactions (`connectors/database/transactional.py`)."""
 
     name: str
     columns: tuple[Column, ...]
     unique: tuple[frozenset[str], ...] = ()
     lookup: bool = False
     schema: str = ""  # where the usual one was not looked into
+    engine: str = ""
 
     @property
     def place(self) -> str:
@@ -100,7 +105,14 @@ def named(db: Connection, names: Iterable[str], *, flat: bool = False) -> Found:
             found.tables[name] = definition(inspector, bare, schema or None)
         except exc.NoSuchTableError:
             continue
+    tell_engines(db, found)
     return found
+
+
+def tell_engines(db: Connection, found: Found) -> None:
+    """Of every table found the engine, where that has no transactions."""
+    for name, engine in without_transactions(db, found.tables).items():
+        found.tables[name] = replace(found.tables[name], engine=engine)
 
 
 def definition(inspector: Any, name: str, schema: str | None) -> Table:
@@ -146,6 +158,7 @@ def definition(inspector: Any, name: str, schema: str | None) -> Table:
                 tuple(Code(value, str(value)) for value in values) if values else None,
                 _shown(of),
                 isinstance(of, sa.CHAR),
+                one.get("computed") is not None or bool((one.get("identity") or {}).get("always")),
             )
         )
     return Table(name, tuple(columns), tuple(unique), schema=schema or "")

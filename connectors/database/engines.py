@@ -84,7 +84,9 @@ def _listed(told: str | tuple[str, ...]) -> list[str]:
 
 
 def _postgresql(url: sa.URL) -> sa.Engine:
-    return sa.create_engine(
+    from connectors.database.as_there_postgresql import read_postgresql_as_there
+
+    engine = sa.create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,
         pool_size=2,
@@ -104,6 +106,8 @@ def _postgresql(url: sa.URL) -> sa.Engine:
             **postgresql_tls(url),
         },
     )
+    read_postgresql_as_there(engine)
+    return engine
 
 
 def postgresql_tls(url: sa.URL) -> dict[str, str]:
@@ -231,11 +235,18 @@ _REFUSALS: Final = {
     "1292": "a value is not of the column's type",
     "1364": "a column without default gets no value",
     "1366": "a value is not of the column's type",
+    "1369": "the view it is written through does not show such a row",
+    "1526": "no partition of the table takes it",
     "1644": "a trigger refused it",
     "3819": "a check constraint refused it",
     "4025": "a check constraint refused it",
     "P0001": "a trigger refused it",
 }
+# PostgreSQL: classes of errors (SQLSTATE) that are about the row; P0 and those of nobody's but the
+# partner's own are what triggers raise. SQL gives everybody the classes from I to Z and from 5 on.
+_OF_THE_ROW: Final = ("21", "22", "23", "27", "38", "39", "44", "54")
+_OWN_CLASS: Final = re.compile(r"(?!XX)[I-Z689][0-9A-Z]{4}$")
+_OWN_NUMBERS: Final = 10_000  # MariaDB's own errors have lower ones
 _NOT_THERE: Final = (
     "a table or column is not there: put it back, or correct the mapping "
     "(nrm-hub connector map --check)"
@@ -246,6 +257,10 @@ _MAY_NOT: Final = (
 )
 # A foreign key: the row that this one refers to is not there.
 _NO_PARENT: Final = ("23503", "1452", "1216", "SQLITE_CONSTRAINT_FOREIGNKEY")
+_GENERATED: Final = (
+    "the database computes a column that the mapping fills: take it out of the mapping "
+    "(nrm-hub connector map --check)"
+)
 # What an operator may look at, by the database's own code; its texts can hold values.
 _REMEDIES: Final = {
     "SQLITE_CANTOPEN": "the file cannot be opened: does its folder exist, and may we write there?",
@@ -265,6 +280,13 @@ _REMEDIES: Final = {
     "1146": _NOT_THERE,
     "42804": "a column is of another type now: change it back, or start the connector anew",
     "3F000": "the schema that sink.db_schema names is not there: make it",
+    "428C9": _GENERATED,
+    "1906": _GENERATED,
+    "40001": "another transaction was in the way; this one is tried again",
+    "40P01": "two transactions waited for each other; this one is tried again",
+    "55P03": "a lock was not had in time: who holds it? pg_stat_activity tells",
+    "57014": "statement_timeout ends what the connector does: raise it for its user",
+    "25006": "the server only reads: is it a standby? sink.url has to lead to the primary",
     "53100": "the server's disk is full",
     "1044": "this user may not use that database: check sink.url and its GRANTs",
     "1045": (
@@ -294,12 +316,12 @@ _NO_TLS: Final = (
 )
 
 
-_FORBIDDEN: Final = ("42501", "1142", "1044", "1227", "1370", "SQLITE_READONLY")
+_FORBIDDEN: Final = ("42501", "1142", "1143", "1044", "1227", "1370", "SQLITE_READONLY")
 
 
 def forbidden(wrong: Exception) -> bool:
     """Whether this user may not do that, as the database says."""
-    return _number(wrong) in _FORBIDDEN
+    return error_code(wrong) in _FORBIDDEN
 
 
 @contextmanager
@@ -308,12 +330,12 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (exc.IntegrityError, exc.DataError) as refused:
-        if _number(refused) in _NO_PARENT:
+        if error_code(refused) in _NO_PARENT:
             raise SinkRefusedError("parent_missing", _constraint(refused)) from None
         raise SinkRefusedError("sink_refused", _code(refused)) from None
     except exc.DBAPIError as wrong:
-        why = _REFUSALS.get(_number(wrong))
-        if why is not None:
+        why = _REFUSALS.get(error_code(wrong)) or _about_the_row(wrong)
+        if why:
             raise SinkRefusedError("sink_refused", f"{_code(wrong)} ({why})") from None
         raise SinkDownError(f"the partner's database does not work: {_said(wrong)}") from None
     except exc.TimeoutError as down:
@@ -324,10 +346,27 @@ def translated() -> Iterator[None]:
         raise SinkRefusedError("value_unsuitable", "a number is too large") from None
 
 
+def _about_the_row(wrong: exc.DBAPIError) -> str:
+    """Why this row is refused, where no code of `_REFUSALS` says it; "" if it is not about it."""
+    code, original = error_code(wrong), wrong.orig
+    if type(original).__module__.startswith("pymysql"):
+        own = code.isdigit() and int(code) >= _OWN_NUMBERS
+        return "a trigger refused it" if own else ""
+    told = getattr(original, "diag", None)
+    if told is None:
+        return ""
+    if code == "42501":  # of the table's owner, as it is for the user's rights: told by where from
+        policy = told.source_function == "ExecWithCheckOptions"
+        return "a policy of row security refused it" if policy else ""
+    if _OWN_CLASS.match(code):
+        return "a trigger refused it"
+    return "the database does not take it" if code[:2] in _OF_THE_ROW else ""
+
+
 def _said(wrong: Exception) -> str:
     """The code and what to do about it."""
     code = _code(wrong)
-    remedy = _tls(wrong) or _REMEDIES.get(_number(wrong))
+    remedy = _tls(wrong) or _REMEDIES.get(error_code(wrong))
     if remedy is _NOT_THERE and (name := _missing(wrong)):
         remedy = f"{name}: {remedy}"
     if forbidden(wrong) and (what := _DENIED.search(str(getattr(wrong, "orig", None) or wrong))):
@@ -360,7 +399,7 @@ _DENIED: Final = re.compile(
 def _tls(wrong: Exception) -> str | None:
     """Before there is a session nothing was sent, so the text holds nothing but the reason."""
     original = getattr(wrong, "orig", None) or wrong
-    code, text = _number(wrong), str(original).lower()
+    code, text = error_code(wrong), str(original).lower()
     if code not in ("", "2003", "2026"):
         return None
     if "certificate" in text:
@@ -382,7 +421,7 @@ def _constraint(wrong: Exception) -> str:
     return f"foreign key {named.group(1)}" if named else "a foreign key of the row"
 
 
-def _number(wrong: Exception) -> str:
+def error_code(wrong: Exception) -> str:
     """The database's own code, "" if there is none."""
     original = getattr(wrong, "orig", None) or wrong
     if type(original).__module__.startswith("pymysql"):  # its number says more than its state
@@ -393,7 +432,7 @@ def _number(wrong: Exception) -> str:
 
 def _code(wrong: Exception) -> str:
     original = getattr(wrong, "orig", None) or wrong
-    said = f"{type(original).__name__} {_number(wrong)}".strip()
+    said = f"{type(original).__name__} {error_code(wrong)}".strip()
     where = _where(original)
     return f"{said}: {where}" if where else said
 

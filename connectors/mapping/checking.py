@@ -160,6 +160,7 @@ class _Checker:
             )  # fmt: skip
             return
         if first:
+            yield from self._transactions(one, table)
             yield from self._unique(one, table)
             yield from self._left_out(one, table)
         lines = {**dict.fromkeys(one.key, one.line), **{c: s.line for c, s in one.columns.items()}}
@@ -171,10 +172,24 @@ class _Checker:
                     line, "wrong", f"{one.table} has no column {name!r}{close(name, names)}",
                     f"it has {', '.join(names)}",
                 )  # fmt: skip
+            elif column.computed:
+                yield (
+                    line, "wrong", f"{one.table}.{name} is computed by the database, which takes "
+                    "no other value for it", "take it out, or map another column",
+                )  # fmt: skip
             elif name in one.key:
                 yield from _key(one, column)
             else:
                 yield from self._column(one, column, one.columns[name])
+
+    @staticmethod
+    def _transactions(one: EventMap, table: Table) -> Iterator[Told]:
+        if table.engine:
+            yield (
+                one.line, "wrong", f"{one.table} is kept by {table.engine}, which has no "
+                "transactions: a row would stay although its delivery failed",
+                f"ALTER TABLE {one.table} ENGINE=InnoDB",
+            )  # fmt: skip
 
     @staticmethod
     def _unique(one: EventMap, table: Table) -> Iterator[Told]:

@@ -70,9 +70,7 @@ class Sides:
 
     def own(self, ref: str) -> frozenset[str]:
         """Categories of an event that the partner keeps on an own basis."""
-        h = self.partner.ledger.holding.c
-        query = sa.select(h.category).where(h.event_ref == ref, h.basis.like("own:%"))
-        return frozenset(self.theirs.execute(query).scalars())
+        return kept_own(self.partner, self.theirs, self.copy, self.ours, ref)
 
     def unsure(self, ref: str) -> bool:
         """Whether a correction in this event's case can no longer be told. Where it was recalled it
@@ -85,6 +83,20 @@ class Sides:
         h = self.partner.ledger.holding.c
         query = sa.select(h.category).where(h.event_ref == ref).limit(1)
         return self.theirs.execute(query).first() is not None
+
+
+def kept_own(
+    partner: SqlSink, theirs: Connection, copy: SqlSink, ours: Connection, ref: str
+) -> frozenset[str]:
+    """Categories of an event that the partner's books keep on an own basis, as an answer to a
+    recall. Where none was recalled there is nothing to keep: somebody wrote that basis there."""
+    h, t = partner.ledger.holding.c, copy.ledger.tombstone.c
+    query = sa.select(h.category).where(h.event_ref == ref, h.basis.like("own:%"))
+    kept = frozenset(theirs.execute(query).scalars())
+    if not kept:
+        return kept
+    recalled = sa.select(t.category).where(t.event_ref == ref)
+    return kept & frozenset(ours.execute(recalled).scalars())
 
 
 class Comparison:
@@ -213,18 +225,13 @@ class Comparison:
         if key == "event_ref":
             return bool(self._sides.own(ref))
         h = self._sides.partner.ledger.holding.c
-        query = sa.select(h.event_ref).where(h.case_ref == ref, h.basis.like("own:%")).limit(1)
-        return self._sides.theirs.execute(query).first() is not None
+        query = sa.select(h.event_ref).where(h.case_ref == ref, h.basis.like("own:%")).distinct()
+        return any(self._sides.own(one) for one in self._sides.theirs.execute(query).scalars())
 
     def _differing(self, row: Row, ought: Row) -> tuple[str, ...]:
         differing = tuple(name for name in ought if not same(ought[name], row.get(name)))
         if differing and set(differing) <= _SEQUENCES | {"last_event_ref", "last_event_type"}:
-            told = {
-                int(side[name])
-                for side in (row, ought)
-                for name in _SEQUENCES
-                if side.get(name) is not None
-            }
+            told = {side[name] for side in (row, ought) for name in _SEQUENCES if name in side}
             if told & self._late:
                 return ()
         return differing
@@ -241,7 +248,7 @@ class Comparison:
             known = by_key(self._sides.ours, ours, key, refs, columns)
             for row in page:
                 ref, category = str(row["event_ref"]), str(row["category"])
-                if str(row["basis"]).startswith("own:"):
+                if category in self._sides.own(ref):
                     continue
                 ought = known.get((ref, category))
                 if ought is None:

@@ -130,21 +130,32 @@ class MappedComparison:
 
     def _kept(self, name: str, key: str) -> set[str]:
         """Columns of a row that the partner keeps on an own basis."""
+        m = self._theirs.mapped.c
+        query = sa.select(m.event_ref, m.category, m.columns)
+        query = query.where(m.table_name == name, m.row_key == key)
         return {
             column
-            for one in self._theirs.writers.of_rows(self._sides.theirs, name, [key])[key]
-            if one.category in self._sides.own(one.event_ref)
-            for column in one.columns
+            for ref, category, columns in self._sides.theirs.execute(query)
+            if category in self._sides.own(ref)
+            for column in columns_told(columns)
         }
+
+
+def columns_told(text: Any) -> set[str]:
+    """What a row of nrm_mapped says of columns; none where somebody wrote something else there."""
+    try:
+        return set(json.loads(text or "[]"))
+    except (ValueError, TypeError):
+        return set()
 
 
 def _astray(row: Row, ought: Row, late: frozenset[int]) -> bool:
     """Whether what nrm_mapped says would keep a recall, or a later event, from its columns."""
     if row["row_key"] != ought["row_key"]:
         return True
+    if not columns_told(ought["columns"]) <= columns_told(row["columns"]):
+        return True
     try:
-        if not set(json.loads(ought["columns"])) <= set(json.loads(row["columns"])):
-            return True
         told = {int(row["sequence"]), int(ought["sequence"])}
     except (ValueError, TypeError):  # not as it was written
         return True

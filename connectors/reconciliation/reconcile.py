@@ -33,6 +33,7 @@ from connectors.holdings import Held
 from connectors.mapping import Mapping
 from connectors.reconciliation.compared import Comparison, Difference, Sides
 from connectors.reconciliation.compared_mapped import MappedComparison, make_tables
+from connectors.reconciliation.compared_restricted import restricted_differences
 from connectors.reconciliation.log import Logged
 from connectors.reconciliation.replay import CopySink, replayed
 from connectors.sink import RecallPolicy
@@ -182,6 +183,7 @@ class Reconciliation:
                 sides = Sides(self.partner, theirs, self.copy, ours)
                 default = Comparison(sides)
                 self.differences.keep(default.differences())
+                self.differences.keep(restricted_differences(sides))
                 rows = default.rows
                 if self.partner.mapped is not None and self.copy.mapped is not None:
                     mapped = MappedComparison(sides, self.partner.mapped, self.copy.mapped)

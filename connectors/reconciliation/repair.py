@@ -20,10 +20,12 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, exc
 
 from connectors.holdings import Held
-from connectors.reconciliation.compared import Difference
-from connectors.reconciliation.compared_mapped import rows_by_key, typed
+from connectors.reconciliation.compared import Difference, kept_own
+from connectors.reconciliation.compared_mapped import columns_told, rows_by_key, typed
+from connectors.reconciliation.compared_restricted import put_restricted
 from connectors.reconciliation.log import Logged
 from connectors.reconciliation.reconcile import Reconciliation
+from connectors.reconciliation.replay import CopySink
 from connectors.sink import ReceiptException, Removal
 from connectors.sql import SqlSink
 from connectors.tables.layout import table_name
@@ -51,7 +53,7 @@ class Repair:
     def __init__(self, found: Reconciliation) -> None:
         self._found = found
         self._partner: SqlSink = found.partner
-        self._copy: SqlSink = found.copy
+        self._copy: CopySink = found.copy
 
     def run(self, at: datetime, rows: int) -> dict[str, int]:
         """Repair all; returns outcome → how many. Each page is a transaction of its own."""
@@ -133,10 +135,10 @@ class Repair:
     def _row_moved_on(self, db: Connection, ours: Connection, one: Difference) -> bool:
         """The same of a mapped row, which several events may fill: whether any of them moved on."""
         filled = {
-            writer.event_ref
+            ref
             for tables, connection in ((self._partner.mapped, db), (self._copy.mapped, ours))
             if tables is not None
-            for writer in tables.writers.of_rows(connection, one.table, [one.row])[one.row]
+            for ref in tables.writers.refs_of(connection, one.table, one.row)
         }
         return any(self._moved_on(db, ours, ref) for ref in sorted(filled))
 
@@ -147,10 +149,10 @@ class Repair:
         return sorted(int(one) for one in ours.execute(query).scalars())
 
     def _event(self, db: Connection, ours: Connection, ref: str, page: _Page) -> None:
-        own = self._own(db, ref)
-        held = self._partner.ledger.holdings.held(db, [ref]).get(ref)
-        ought = self._copy.ledger.holdings.held(ours, [ref]).get(ref)
-        known = ought or held
+        own = self._own(db, ours, ref)
+        known = self._copy.ledger.holdings.held(ours, [ref]).get(ref)
+        if known is None:
+            known = self._partner.ledger.holdings.held(db, [ref]).get(ref)
         kind = known.event_type if known is not None else self._kind(db, ref)
         before = _row(db, self._partner.tables.timeline, ref)
         after = _row(ours, self._copy.tables.timeline, ref)
@@ -160,9 +162,8 @@ class Repair:
         page.cases |= {str(one["case_ref"]) for one in (before, after) if one is not None}
         if kind and self._partner.tables.has(kind):
             self._write_content(db, ours, kind, ref, own)
-        self._put_books(
-            db, ours, ref, [(self._partner.ledger.tombstone, self._copy.ledger.tombstone)]
-        )
+        self._put_tombstones(db, ours, ref)
+        put_restricted(self._partner, db, self._copy, ours, ref)
         if own:
             return  # the rest of it stands on what the hub can no longer tell
         _put(db, self._partner.tables.timeline, ref, [after] if after else [])
@@ -173,6 +174,17 @@ class Repair:
         ]
         self._put_books(db, ours, ref, books)
 
+    def _put_tombstones(self, db: Connection, ours: Connection, ref: str) -> None:
+        """When the partner took back what is recalled, only its own books know."""
+        theirs, mine = self._partner.ledger.tombstone, self._copy.ledger.tombstone
+        known = sa.select(theirs.c.category, theirs.c.recalled_at).where(theirs.c.event_ref == ref)
+        since = {row.category: row.recalled_at for row in db.execute(known)}
+        rows = ours.execute(sa.select(mine).where(mine.c.event_ref == ref)).mappings()
+        kept = [
+            {**row, "recalled_at": since.get(row["category"], row["recalled_at"])} for row in rows
+        ]
+        _put(db, theirs, ref, kept)
+
     @staticmethod
     def _put_books(
         db: Connection, ours: Connection, ref: str, tables: Sequence[tuple[sa.Table, sa.Table]]
@@ -181,10 +193,8 @@ class Repair:
             rows = ours.execute(sa.select(mine).where(mine.c.event_ref == ref)).mappings()
             _put(db, theirs, ref, [dict(row) for row in rows])
 
-    def _own(self, db: Connection, ref: str) -> set[str]:
-        h = self._partner.ledger.holding.c
-        query = sa.select(h.category).where(h.event_ref == ref, h.basis.like("own:%"))
-        return set(db.execute(query).scalars())
+    def _own(self, db: Connection, ours: Connection, ref: str) -> frozenset[str]:
+        return kept_own(self._partner, db, self._copy, ours, ref)
 
     def _kind(self, db: Connection, ref: str) -> str:
         """The type of an event that nobody holds: of the timeline, or of the table it stands in."""
@@ -214,7 +224,7 @@ class Repair:
         return None if found is None else dict(found)
 
     def _write_content(
-        self, db: Connection, ours: Connection, kind: str, ref: str, own: set[str]
+        self, db: Connection, ours: Connection, kind: str, ref: str, own: frozenset[str]
     ) -> None:
         layout = self._copy.tables.whole_layout(kind)
         before, ought = self._content(db, kind, ref), _row(ours, layout.table, ref)
@@ -265,12 +275,14 @@ class Repair:
                 recalled = self._recalled(ours, ref, one)
                 if recalled:  # the connector filled it and could not take it back
                     theirs.remove(db, recalled)
+                elif one.cause == "added" and self._never_delivered(ours, ref, one):
+                    theirs.writers.drop(db, ref, one.columns)
                 elif one.cause == "added":
                     # Of a map that is gone, perhaps: then the next recall has to find it here.
                     outcome = "by_hand"
                     continue
                 rows = ours.execute(sa.select(mine.mapped).where(mine.mapped.c.event_ref == ref))
-                own = self._own(db, ref)
+                own = self._own(db, ours, ref)
                 kept = [dict(row) for row in rows.mappings()]
                 kept = [row for row in kept if not own or row["category"] not in ("", *own)]
                 _put_writers(db, theirs.mapped, kept)
@@ -299,6 +311,18 @@ class Repair:
             except (exc.IntegrityError, exc.DataError):
                 outcome = "by_hand"
         return outcome
+
+    def _never_delivered(self, ours: Connection, ref: str, one: Difference) -> bool:
+        """Whether no delivery ever brought this event, or this category of it: then no recall will
+        ask for it either."""
+        known: set[str] = set()
+        for table in (self._copy.ledger.holding, self._copy.ledger.tombstone):
+            query = sa.select(table.c.category).where(table.c.event_ref == ref)
+            known.update(ours.execute(query).scalars())
+        untold = self._copy.untold.c
+        if ours.execute(sa.select(untold.event_ref).where(untold.event_ref == ref)).first():
+            return False
+        return not known or (set(one.columns).isdisjoint({"", *known}) and bool(one.columns))
 
     def _recalled(self, ours: Connection, ref: str, one: Difference) -> Removal | None:
         """What a recall ought to have taken out of a mapped row, if the copy knows of one."""
@@ -330,7 +354,7 @@ def _put_writers(db: Connection, mapped: sa.Table, rows: Sequence[Row]) -> None:
     for row in rows:
         mine = [m[one] == row[one] for one in ("event_ref", "table_name", "category")]
         same = db.execute(sa.select(m.columns).where(*mine, m.row_key == row["row_key"])).scalar()
-        filled = {*json.loads(row["columns"]), *json.loads(same or "[]")}
+        filled = {*json.loads(row["columns"]), *columns_told(same)}
         db.execute(mapped.delete().where(*mine))
         db.execute(mapped.insert().values({**row, "columns": json.dumps(sorted(filled))}))
 

@@ -19,12 +19,14 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from connectors.agency.identity import AgencyIdentity
 from connectors.agency.inbox import Inbox, Sealed
 from connectors.agency.registry_cache import RegistryCache
 from connectors.delivery import Arrived, Poison
 from connectors.errors import StopError
+from connectors.landing import Work
 from connectors.mapping import Mapping
 from connectors.runner import Pace, Runner
 from connectors.sink import Batch, RecallPolicy
@@ -107,6 +109,13 @@ class CopySink(SqlSink):
             sa.Column("event_ref", sa.String(100), primary_key=True),
             sa.Column("corrects_in", sa.String(100), nullable=False),  # case; "" of no correction
         )
+        self.taken = sa.Table(
+            "taken",  # what recalls took, and how the last of them asked for it
+            sa.MetaData(),
+            sa.Column("event_ref", sa.String(100), primary_key=True),
+            sa.Column("category", sa.String(64), primary_key=True),
+            sa.Column("action", sa.String(32), nullable=False),
+        )
         if passing:
             sa.event.listen(self.database.engine, "connect", _not_durable)
 
@@ -114,6 +123,7 @@ class CopySink(SqlSink):
         with self.database.writing() as db:
             self._metadata.create_all(db)
             self.untold.create(db, checkfirst=True)
+            self.taken.create(db, checkfirst=True)
         self.tables.ready(
             (kind, schema.schema_id)
             for kind in self.tables.kinds()
@@ -140,6 +150,18 @@ class CopySink(SqlSink):
     def redrive(self, row: int, items: Sequence[Arrived | Poison], at: datetime) -> None:
         if not all(item.sequence in self._set_aside for item in items):
             super().redrive(row, items, at)
+
+    def _remove(
+        self, db: Connection, work: Work, item: Arrived, about: tuple[str, tuple[str, ...]]
+    ) -> str:
+        event_ref, categories = about
+        t = self.taken.c
+        mine = (t.event_ref == event_ref, t.category.in_(categories))
+        db.execute(self.taken.delete().where(*mine))
+        assert item.recall is not None
+        told = {"event_ref": event_ref, "action": item.recall.action}
+        db.execute(self.taken.insert(), [{**told, "category": one} for one in categories])
+        return super()._remove(db, work, item, about)
 
     def _note_untold(self, items: Sequence[Arrived | Poison]) -> None:
         """Events of which something was released that the hub can no longer tell."""

@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors.agency.identity import for_its_owner
-from connectors.errors import SourceDownError
+from connectors.errors import SettingsError, SourceDownError
 from connectors.findings import Finding
 from connectors.source import Fault, RowOutcome, SourceRow, SourceStatus
 from connectors.sources.database import SourceDatabase
@@ -104,12 +104,8 @@ class CapturedSource:
         self, capture: Capture, state: Path, *, name: str, holds_cases: bool = True
     ) -> None:
         self._capture = capture
-        state.parent.mkdir(parents=True, exist_ok=True)
-        fresh = not state.exists()
+        self._file = state
         self._state = SourceDatabase(f"sqlite:///{state}", ours=True)
-        if fresh:
-            state.touch(mode=0o600)
-        for_its_owner(state)
         self._outbox = OutboxSource(self._state, name=name, holds_cases=holds_cases, more=_MORE)
         self._name = name
         self._holds = holds_cases
@@ -123,6 +119,14 @@ class CapturedSource:
         return self._holds
 
     def prepare(self) -> None:
+        """SettingsError also if the state file cannot be made."""
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            if not self._file.exists():
+                self._file.touch(mode=0o600)
+            for_its_owner(self._file)
+        except OSError as wrong:
+            raise SettingsError(f"state: {self._file} cannot be made ({wrong.strerror})") from None
         with self._state.writing() as db:
             if not sa.inspect(db).has_table(TABLE):
                 for statement in filter(str.strip, ddl("sqlite").split(";\n")):

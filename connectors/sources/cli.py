@@ -6,7 +6,7 @@ import csv
 import json
 import logging
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -97,35 +97,35 @@ def _remedy(loaded: Any, settings: Path) -> str:
 
 @source.command()
 @reported
-def check(settings: File) -> None:
-    """Check settings, identity, the agency's system and the way to the hub. Sends nothing.
+def check(
+    settings: File,
+    as_json: Annotated[bool, typer.Option("--json", help="Findings as JSON.")] = False,
+) -> None:
+    """Say all that is missing, each with its fix: settings, keys, system, hub. Sends nothing.
 
-    Exit status 1 if something is missing, so that nothing would flow.
+    Exit status 1 if something is wrong, so that nothing would flow; warnings alone are 0.
 
     Example: nrm-hub source check source.toml
     """
-    from connectors.checks.files import settings_findings
-    from connectors.findings import Checkable
+    from datetime import UTC, datetime
 
-    loaded, identity, found = _opened(settings)
-    typer.echo(f"ok  settings  {settings}")
-    typer.echo(f"ok  identity  {identity.agency} ({identity.role}) at hub {identity.hub.hub}")
-    told = found.check() if isinstance(found, Checkable) else []
-    for one in (*settings_findings(settings), *told):
-        typer.echo(f"{_MARKS[one.level]:5} {one.subject:9} {one.text}")
-        if one.fix:
-            typer.echo(f"      {'':9} -> {one.fix}")
-    if any(one.level == "wrong" for one in told):
-        found.close()
+    from connectors.checks.source import look_at_source
+
+    found = look_at_source(settings, datetime.now(UTC))
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found], indent=1, ensure_ascii=False))
+    else:
+        for one in found:
+            typer.echo(visible(f"{_MARKS[one.level]:5} {one.subject:10} {_under(one.text)}"))
+            if one.fix:
+                typer.echo(visible(f"      {'':10} -> {_under(one.fix)}"))
+    if any(one.level == "wrong" for one in found):
         raise typer.Exit(1)
-    found.prepare()
-    status = found.status()
-    typer.echo(f"ok  source    {loaded.kind}: {status.ready} ready, {status.held} held")
-    if status.refused:
-        typer.echo(f"!!  source    {status.refused} refused: nrm-hub source report")
-    found.close()
-    _reach(loaded, identity)
-    typer.echo(f"ok  hub       reached by {loaded.hub.via}")
+
+
+def _under(text: str) -> str:
+    """Further lines below the first."""
+    return text.replace("\n", "\n" + " " * 17)
 
 
 @source.command()
@@ -296,23 +296,6 @@ def _runner(settings: Any, identity: Any, found: Any) -> Any:
     transport = transport_of(identity, settings.hub.via, settings.hub.url)
     publisher = Publisher(identity, transport, limits=limits)
     return SourceRunner(found, identity, publisher, pace=settings.source_pace(), on_alarm=_tell)
-
-
-def _reach(settings: Any, identity: Any) -> None:
-    from connectors.settings import InboxSettings, PartnerSettings, SinkSettings, open_inbox
-
-    inbox = open_inbox(
-        PartnerSettings(
-            home=settings.home,
-            inbox=InboxSettings(via=settings.hub.via, url=settings.hub.url),
-            sink=SinkSettings(kind="none"),
-        ),
-        identity,
-    )
-    try:
-        inbox.registry()
-    finally:
-        inbox.close()
 
 
 def _tell(reason: str, detail: str, raised: bool) -> None:

@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, event, exc
 
 from connectors.database.as_there import read_as_there
-from connectors.database.engines import LOCK_SECONDS, open_engine, read_url
+from connectors.database.engines import LOCK_SECONDS, error_code, open_engine, read_url
 from connectors.errors import SettingsError, SourceDownError
 
+SETTING: Final = "database.url"
 _MISSING: Final = {
     "42P01": "a table is missing",
     "42703": "a column is missing",
@@ -43,6 +44,7 @@ class SourceDatabase:
         """ours: an SQLite file of our own, made when it is not there and overwritten when emptied.
         SettingsError if the URL names no database we know."""
         self.engine = _engine(url, ours)
+        self.url = sa.make_url(url)
         self.dialect = self.engine.dialect.name
         self._ours = ours
 
@@ -71,13 +73,21 @@ class SourceDatabase:
 
 
 def _engine(url: str, ours: bool) -> sa.Engine:
-    parsed = read_url(url, "database.url")
+    parsed = read_url(url, SETTING)
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed, ours)
     try:
-        return open_engine(url)
+        engine = open_engine(url)
     except SettingsError as wrong:
-        raise SettingsError(str(wrong).replace("sink.url", "database.url")) from None
+        raise SettingsError(str(wrong).replace("sink.url", SETTING)) from None
+    if engine.dialect.name == "mariadb":
+        from pymysql.constants import FIELD_TYPE
+
+        @event.listens_for(engine, "connect")
+        def connected(connection: Any, record: Any) -> None:  # noqa: ARG001
+            connection.decoders[FIELD_TYPE.BIT] = lambda bits: int.from_bytes(bits, "big")
+
+    return engine
 
 
 def _sqlite(url: sa.URL, ours: bool) -> sa.Engine:
@@ -92,6 +102,7 @@ def _sqlite(url: sa.URL, ours: bool) -> sa.Engine:
     @event.listens_for(engine, "connect")
     def connected(connection: Any, record: Any) -> None:  # noqa: ARG001
         connection.isolation_level = None  # the driver must not begin behind our back
+        connection.text_factory = _text
         if ours:
             connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
@@ -103,6 +114,14 @@ def _sqlite(url: sa.URL, ours: bool) -> sa.Engine:
         db.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _text(stored: bytes) -> str | bytes:
+    """SQLite takes any bytes as text: what is none is a cell that does not do, and no outage."""
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        return stored
 
 
 @contextmanager
@@ -136,9 +155,4 @@ def _errors() -> Iterator[None]:
 
 
 def _code(wrong: Exception) -> str:
-    original = getattr(wrong, "orig", None) or wrong
-    arguments = getattr(original, "args", ())
-    if type(original).__module__.startswith("pymysql") and arguments:
-        return str(arguments[0])  # its SQLSTATE is one for many errors
-    state = getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
-    return str(state or type(original).__name__)
+    return error_code(wrong) or type(getattr(wrong, "orig", None) or wrong).__name__

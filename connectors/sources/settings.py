@@ -261,12 +261,21 @@ def _changes_source(settings: SourceSettings, identity: AgencyIdentity) -> Sourc
 
     given = _database(settings)
     assert given.mapping is not None
-    database = SourceDatabase(str(given.url))
-    mapping = load_changes_mapping(given.mapping)
-    log = None
+    wrong: list[str] = []
+    database = mapping = log = None
+    try:
+        database = SourceDatabase(str(given.url))
+        if given.slot is not None and database.dialect != "postgresql":
+            wrong.append("database.slot is for PostgreSQL: leave it out")
+    except SettingsError as told:
+        wrong.append(str(told))
+    try:
+        mapping = load_changes_mapping(given.mapping)
+    except SettingsError as told:
+        wrong.append(str(told))
+    if database is None or mapping is None or wrong:
+        raise SettingsError("\n".join(wrong))
     if given.slot is not None:
-        if database.dialect != "postgresql":
-            raise SettingsError("database.slot is for PostgreSQL: leave it out")
         most_kept = given.log_kept_mb * 2**20
         log = ChangeLog(database, mapping, given.slot, most_kept=most_kept)
     capture = ChangesCapture(

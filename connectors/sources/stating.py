@@ -16,6 +16,7 @@ again, by the schema, before it is sent.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
@@ -26,6 +27,8 @@ from connectors.strict_json import read_json
 from schemas.compartments import Field
 
 _YES: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+_JSON: Final = (str, bool, int, float, list, dict)
 
 
 class CellError(ValueError):
@@ -43,6 +46,15 @@ def stated(field: Field, cell: Any, zone: tzinfo | None = None) -> Any:
     cell = _plain(cell)
     if cell is None:
         return None
+    value = _as(field, cell, zone)
+    try:  # what a database gives can be of any type, also inside a list
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise CellError("does_not_fit") from None
+    return value
+
+
+def _as(field: Field, cell: Any, zone: tzinfo | None) -> Any:
     kind = field.avro
     if isinstance(kind, list):
         kind = next(branch for branch in kind if branch != "null")
@@ -82,12 +94,15 @@ def instant_text(cell: Any, zone: tzinfo | None) -> str:
 
 
 def _plain(cell: Any) -> Any:
-    """Text trimmed, bytes read, money without rounding; None for an empty cell."""
+    """Text trimmed, bytes read, money without rounding; None for an empty cell. CellError for bytes
+    that are no text, and a NUMERIC that is no number."""
     if isinstance(cell, bytes | bytearray | memoryview):
         try:
             cell = bytes(cell).decode()
         except UnicodeDecodeError:
             raise CellError("not_a_text") from None
+    if isinstance(cell, Decimal) and not cell.is_finite():
+        raise CellError("not_a_number")
     if isinstance(cell, UUID | Decimal):
         cell = f"{cell:f}" if isinstance(cell, Decimal) else str(cell)
     if isinstance(cell, str):
@@ -130,8 +145,9 @@ def _date(cell: Any) -> str:
 
 
 def _list(cell: Any) -> list[Any]:
-    if isinstance(cell, list | tuple):
-        return list(cell)
+    if isinstance(cell, list | tuple):  # of an array
+        return [one if one is None or isinstance(one, _JSON) else _text(_plain(one))
+                for one in cell]  # fmt: skip
     if isinstance(cell, str) and not cell.startswith("["):
         return [part.strip() for part in cell.split(";") if part.strip()]
     found = _json(cell)

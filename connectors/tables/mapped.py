@@ -17,7 +17,7 @@ from sqlalchemy import Connection, exc
 from connectors.database.definitions import named
 from connectors.database.engines import forbidden
 from connectors.database.partner_tables import Partner, fitted, partners
-from connectors.errors import SettingsError, SinkDownError
+from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.findings import Finding
 from connectors.landing import Database
 from connectors.mapping import EventMap
@@ -147,12 +147,17 @@ class MappedTables:
             # read it would need a right.
             db.execute(table.insert().inline(), values)
         for columns, values in updates.items():
-            db.execute(
+            done = db.execute(
                 table.update()
                 .where(*(table.c[k] == sa.bindparam(f"_k_{k}") for k in partner.keys))
                 .values({c: sa.bindparam(f"_v_{c}", type_=table.c[c].type) for c in columns}),
                 values,
             )
+            if 0 <= done.rowcount < len(values):
+                raise _kept_away(partner)
+        new = [key for key in rows if key not in there]
+        if new and set(new) - self._existing(db, partner, new):
+            raise _kept_away(partner)
 
     @staticmethod
     def _existing(db: Connection, partner: Partner, keys: Sequence[str]) -> set[str]:
@@ -251,6 +256,8 @@ class MappedTables:
             }
             if gone:
                 db.execute(partner.table.update().where(*partner.row(key)).values(gone))
+                held = sa.or_(*(partner.table.c[column].is_not(None) for column in gone))
+                _must_be_gone(db, partner, key, held)
             if empty:
                 left = Writer(removal.event_ref, name, key, "", frozenset(), order)
                 self.writers.keep_empty(db, left)
@@ -320,6 +327,15 @@ def _values(one: EventMap, addition: Addition) -> dict[str, dict[str, Any]]:
     return values
 
 
+def _kept_away(partner: Partner) -> SinkRefusedError:
+    """A row that no recall would find must not be answered as applied."""
+    return SinkRefusedError(
+        "sink_refused",
+        f"{partner.table.name} does not hold the row after it was written: a trigger, a rule or "
+        "row security of yours keeps it away or changes its key",
+    )
+
+
 def _deleted(db: Connection, partner: Partner, key: str) -> bool:
     """Delete a row; False, and nothing is changed, if other rows refer to it."""
     try:
@@ -329,4 +345,16 @@ def _deleted(db: Connection, partner: Partner, key: str) -> bool:
             db.execute(partner.table.delete().where(*partner.row(key)))
     except exc.IntegrityError:
         return False
+    _must_be_gone(db, partner, key, sa.true())
     return True
+
+
+def _must_be_gone(db: Connection, partner: Partner, key: str, held: sa.ColumnElement[bool]) -> None:
+    """A recall is not answered as done while the row holds what it took. held: how that shows."""
+    left = sa.select(sa.literal(1)).select_from(partner.table).where(*partner.row(key), held)
+    if db.execute(left.limit(1)).first() is not None:
+        raise SinkRefusedError(
+            "sink_refused",
+            f"{partner.table.name} still holds what was taken out of it: a trigger, a rule or row "
+            "security of yours keeps it there",
+        )

@@ -121,6 +121,18 @@ class Writers:
         t = self.table.c
         return self._read(db, t.event_ref == event_ref, *([t.table_name == name] if name else []))
 
+    def refs_of(self, db: Connection, name: str, key: str) -> set[str]:
+        """Events that filled a row."""
+        t = self.table.c
+        query = sa.select(t.event_ref).where(t.table_name == name, t.row_key == key)
+        return set(db.execute(query).scalars())
+
+    def drop(self, db: Connection, event_ref: str, categories: Collection[str]) -> None:
+        """Rows of an event that nobody delivered so. No category is the one without a name."""
+        t = self.table.c
+        these = t.category.in_(categories or [""])
+        db.execute(self.table.delete().where(t.event_ref == event_ref, these))
+
     def forget(self, db: Connection, event_ref: str, categories: Collection[str]) -> list[Writer]:
         """What an event filled of these categories, which from now on is not its own."""
         t = self.table.c

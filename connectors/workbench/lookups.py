@@ -15,7 +15,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection, exc
 
-from connectors.database.definitions import Code, Column, Found, Table, definition
+from connectors.database.definitions import Code, Column, Found, Table, definition, tell_engines
 from connectors.workbench.events_told import OTHERS
 from connectors.workbench.naming import concepts, tokens
 
@@ -94,6 +94,7 @@ def read_named(db: Connection, names: Iterable[str]) -> Found:
         for bare, table in there.tables.items():
             found.tables[f"{schema}.{bare}" if schema else bare] = table
         found.looked_into += there.looked_into
+    tell_engines(db, found)
     return found
 
 

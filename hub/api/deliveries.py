@@ -13,7 +13,7 @@ from typing import Annotated, Final, NamedTuple
 
 from fastapi import APIRouter, Query, Request, Response
 
-from connectors.agency.http import AGAIN, ANSWERED, HUB_MESSAGES, join_messages
+from connectors.agency.http import AGAIN, AGAIN_MARK, ANSWERED, HUB_MESSAGES, join_messages
 from hub.api import examples
 from hub.api.desk import Desk
 from hub.api.problems import Problem
@@ -77,6 +77,16 @@ def delivery_calls(desk: Desk, watch: DeliveryWatch) -> APIRouter:
                 ),
             ),
         ] = None,
+        again_mark: Annotated[
+            str | None,
+            Query(
+                max_length=64,
+                description=(
+                    f"{AGAIN_MARK} of the same answer, if it had one. Without it a hub that was "
+                    "put back, and has given as many orders since, cannot tell them apart."
+                ),
+            ),
+        ] = None,
     ) -> Response:
         """The caller's sealed deliveries after a sequence, oldest first; 204 if there are none.
 
@@ -87,7 +97,7 @@ def delivery_calls(desk: Desk, watch: DeliveryWatch) -> APIRouter:
         known = await desk.working(lambda: _known(hub, signed.agency))
         if after > known.marked:
             raise Problem("ahead_of_hub")
-        if again is not None and again > known.ordered:
+        if again is not None and _other_orders(hub, signed.agency, again, again_mark):
             again = 0  # this hub was put back to an older state: what it has since is sent again
         wanted = _Wanted(signed.agency, after, again, limit, desk.limits.deliveries_bytes)
         seconds = min(wait, desk.limits.wait_seconds)
@@ -99,12 +109,24 @@ def delivery_calls(desk: Desk, watch: DeliveryWatch) -> APIRouter:
             seen = None if again is None else max(again, known.ordered)
             await watch.sent_beyond(signed.agency, after, seen, seconds)
             messages, again = await desk.working(lambda: _messages(hub, wanted))
-        told = {} if again is None else {AGAIN: str(again), ANSWERED: str(known.answered)}
+        told = {}
+        if again is not None:
+            told = {AGAIN: str(again), ANSWERED: str(known.answered)}
+            if mark := hub.publisher.carried_out.mark(signed.agency, again):
+                told[AGAIN_MARK] = mark
         if not messages:
             return Response(status_code=204, headers=told)
         return Response(join_messages(messages), media_type=HUB_MESSAGES, headers=told)
 
     return calls
+
+
+def _other_orders(hub: Hub, agency: str, again: int, mark: str | None) -> bool:
+    """Whether the orders that the caller has seen are not this hub's first ones for it."""
+    orders = hub.publisher.carried_out
+    if again > orders.count(agency):
+        return True
+    return bool(mark) and mark != orders.mark(agency, again)
 
 
 def _known(hub: Hub, agency: str) -> _Known:

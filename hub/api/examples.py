@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from connectors.agency.http import AGAIN, ANSWERED, HUB_MESSAGES
+from connectors.agency.http import AGAIN, AGAIN_MARK, ANSWERED, HUB_MESSAGES
 from hub.api.describing import binary, body, call, json_call, message
 from schemas import wire
 
@@ -49,6 +49,11 @@ _HOW_FAR: Final = {
         "description": "`again` for the next call, once the messages are applied; told who gave it",
         "schema": {"type": "integer"},
         "example": 3,
+    },
+    AGAIN_MARK: {
+        "description": "`again_mark` for the next call; not told before the first order",
+        "schema": {"type": "string"},
+        "example": "5f1c09a47be20d38",
     },
     ANSWERED: {
         "description": "Last sequence up to which the hub has receipts; told who gave `again`",

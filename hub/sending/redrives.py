@@ -14,6 +14,7 @@ seen, and each later one is asked again and sealed at that moment (docs/adr/0049
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ STREAM: Final = stream_id("redrives", "all")
 FOLLOWER: Final = "redrives"  # how many of the stream's orders were carried out
 MOST_BY: Final = 100  # characters that say who ordered it
 PAGE: Final = 500  # orders read at once
+MARK_LETTERS: Final = 16
 
 _SETTLED: Final = frozenset({stored.Settled.TOPIC})
 
@@ -153,6 +155,7 @@ class CarriedOut:
         self._lock = threading.Lock()
         self._read = 0
         self._sequences: dict[str, list[int]] = {}
+        self._marks: dict[str, list[str]] = {}
 
     def look(self, done: int) -> None:
         """Take note of the orders up to the `done`th of all: the position of FOLLOWER."""
@@ -161,6 +164,8 @@ class CarriedOut:
                 for one in self._log.stream(STREAM, self._read, min(PAGE, done - self._read)):
                     order = one.event
                     assert isinstance(order, stored.RedriveOrdered)
+                    marks = self._marks.setdefault(order.agency, [])
+                    marks.append(_mark(marks[-1] if marks else "", order))
                     self._sequences.setdefault(order.agency, []).append(order.sequence)
                     self._read = order.originator_version
 
@@ -168,6 +173,17 @@ class CarriedOut:
         """How many there are for this recipient."""
         return len(self._sequences.get(agency, ()))
 
+    def mark(self, agency: str, count: int) -> str:
+        """Of its first `count` orders; "" of none. A hub that was put back and has given as many
+        others since has another."""
+        return self._marks[agency][count - 1] if 0 < count <= self.count(agency) else ""
+
     def after(self, agency: str, count: int, most: int) -> list[int]:
         """Sequences that were ordered after its first `count` orders, `most` of them."""
         return self._sequences.get(agency, [])[count : count + most]
+
+
+def _mark(before: str, order: stored.RedriveOrdered) -> str:
+    """Follows from nothing but the recipient's own orders: what was asked again, and when."""
+    said = f"{before}\n{order.sequence}\n{order.timestamp.isoformat()}"
+    return hashlib.sha256(said.encode()).hexdigest()[:MARK_LETTERS]

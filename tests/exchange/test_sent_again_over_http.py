@@ -10,19 +10,22 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import pytest
 
-from connectors.agency.http import AGAIN, ANSWERED, split_messages
+from connectors.agency.http import AGAIN, AGAIN_MARK, ANSWERED, split_messages
 from connectors.agency.http_auth import sign_request, signed_requests
 from connectors.agency.inbox import HttpInbox, Inbox, TopicInbox
 from connectors.runner import Runner
 from connectors.sink import Sink
 from hub.api.server import ApiServer, serve_api
 from hub.sending import redrives
+from hub.store import events as stored
 from hub.topics import open_topics
 from schemas import wire
 from schemas.registry import Schemas
@@ -318,3 +321,37 @@ def test_a_hub_put_back_to_fewer_orders_sends_what_it_has(site: Shelter) -> None
     answer = site.pull(f"after={last}&again=7")
     assert len(split_messages(answer.content)) == 1
     assert answer.headers[AGAIN] == "1"
+    mine = answer.headers[AGAIN_MARK]
+    assert site.pull(f"after={last}&again=1&again_mark={mine}").status_code == 204
+    # Of a log that was put back, and in which another order is the first now.
+    other = site.pull(f"after={last}&again=1&again_mark={'0' * len(mine)}")
+    assert len(split_messages(other.content)) == 1
+    assert (other.headers[AGAIN], other.headers[AGAIN_MARK]) == ("1", mine)
+
+
+def test_a_mark_follows_from_the_recipients_own_orders() -> None:
+    """Whatever was ordered for others; and from when, so that an order given anew has another."""
+
+    def marks(*given: tuple[str, int]) -> list[str]:
+        orders = [
+            SimpleNamespace(event=stored.RedriveOrdered(
+                originator_id=redrives.STREAM, originator_version=number, agency=agency,
+                timestamp=datetime(2026, 3, day, tzinfo=UTC), sequence=4, by="A. Operator",
+            ))
+            for number, (agency, day) in enumerate(given, start=1)
+        ]  # fmt: skip
+        log: Any = SimpleNamespace(stream=lambda _, after, most: orders[after : after + most])
+        found = redrives.CarriedOut(log)
+        found.look(len(orders))
+        return [found.mark("SH-1", count) for count in range(4)]
+
+    mine = marks(("SH-1", 1), ("POL-1", 2), ("SH-1", 3))
+    assert mine == marks(("SH-1", 1), ("SH-1", 3))
+    anew = marks(("SH-1", 1), ("SH-1", 5))
+    assert [one == other for one, other in zip(mine, anew, strict=True)] == [
+        True,
+        True,
+        False,
+        True,
+    ]
+    assert (mine[0], mine[3]) == ("", "")

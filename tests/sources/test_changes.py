@@ -328,11 +328,28 @@ def test_a_row_whose_key_is_no_number_is_found_again(site: Site, tables: Tables)
     assert site.types()[2:] == ["AccommodationEnded"]
 
 
-def test_a_missing_table_or_column_is_named(tables: Tables) -> None:
-    with pytest.raises(SettingsError, match="a table is missing"):
-        tables.open(MAPPING.replace('table = "stay"', 'table = "stays"'))
-    with pytest.raises(SettingsError, match="a column is missing"):
-        tables.open(MAPPING.replace('changed = "rev"', 'changed = "revision"'))
+def test_everything_that_is_missing_is_named_at_once(tables: Tables) -> None:
+    wrong = MAPPING.replace('table = "stay"', 'table = "stays"', 1)
+    wrong = wrong.replace('changed = "rev"', 'changed = "revision"').replace('"how"', '"haw"')
+    with pytest.raises(SettingsError) as told:
+        tables.open(wrong)
+    for each in (
+        r"client has no column haw (did you mean 'how'?)",
+        r"no table stays (did you mean 'stay'?)",
+        "stay has no column revision",
+    ):
+        assert each in str(told.value)
+
+
+def test_what_somebody_should_look_at_in_the_tables(tables: Tables) -> None:
+    kept = "ENGINE=Aria" if tables.database.dialect == "mariadb" else ""
+    tables.do("DROP TABLE stay", STAY.replace(" PRIMARY KEY", "") + kept)
+    found = [one for one in tables.open().check() if one.level != "ok"]
+    assert {one.level for one in found} == {"warning"}
+    told = " ".join(one.text for one in found)
+    assert "id of stay is not unique" in told
+    assert "stay.id is part of the key and may be NULL" in told
+    assert ("stay is kept by Aria" in told) == bool(kept)
 
 
 @pytest.mark.parametrize(

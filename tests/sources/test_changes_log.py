@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from connectors.errors import SettingsError
+from connectors.sources.captured import CapturedSource
 from connectors.sources.slot.ddl import owner
 from tests.patience import PATIENCE, until
 from tests.sources.followed import Followed
@@ -37,6 +38,11 @@ def client(number: int, case: str = "", age: str = "A") -> str:
 
 def stay(number: int, of: int) -> str:
     return f"INSERT INTO stay VALUES ({number}, {of}, 'safe_house', 'Elm 1', 1)"
+
+
+def levels(source: CapturedSource) -> list[str]:
+    """What is said of following the log."""
+    return [one.level for one in source.check() if one.subject == "log"]
 
 
 def _committed(url: str, statement: str) -> None:
@@ -176,7 +182,7 @@ def test_an_alarm_when_much_log_is_kept(site: Site, agency: Followed) -> None:
         agency.do("CREATE TABLE other AS SELECT repeat('x', 1000) FROM generate_series(1, 2000)")
         runner.run_once()
         assert "end transactions that stand open" in runner.alarms["log_kept"]
-        assert [one.level for one in source.check()] == ["warning", "warning"]
+        assert levels(source) == ["warning", "warning"]
         left_open.rollback()
 
     def noted() -> bool:  # the server, that it has ended
@@ -256,8 +262,7 @@ def test_keys_of_other_types_that_change(site: Site, agency: Followed, identity:
     agency.now += 2000
     site.run(source)
     assert sorted(site.types()[1:]) == ["AccommodationEnded"] * 2 + ["AccommodationPlaced"] * 3
-    levels = [one.level for one in source.check()]
-    assert levels == (["warning"] if identity == "other" else []) + ["ok", "warning"]
+    assert levels(source) == (["warning"] if identity == "other" else []) + ["ok", "warning"]
 
 
 def test_a_slot_that_is_lost_says_how_to_go_on(site: Site, agency: Followed) -> None:
@@ -321,9 +326,7 @@ def test_a_table_that_leaves_the_publication_while_it_runs(site: Site, agency: F
     agency.do("DROP TABLE client", TABLES["postgres"], client(1))
     with pytest.raises(SettingsError, match="does not hold client") as stopped:
         source.read(10)
-    agency.mend(str(stopped.value))
-    with pytest.raises(SettingsError, match="may not read client") as stopped:
-        source.read(10)
+    assert "may not read client" in str(stopped.value), "all at once"
     agency.mend(str(stopped.value))
     assert site.run(source).accepted == 1
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from connectors.errors import SettingsError
 from connectors.sources.captured import CapturedSource
 from connectors.sources.folder.capture import FolderCapture
 from connectors.sources.folder.rows import FileForm
@@ -360,10 +359,10 @@ def test_a_long_file_goes_on_in_the_middle(site: Site, drop: Drop) -> None:
     assert [int(one["row"]) for one in drop.report("done/a.csv")] == list(range(1, 41))
 
 
-def test_a_folder_that_is_not_there_is_named(site: Site, tmp_path: Path) -> None:
-    capture = FolderCapture(tmp_path / "nowhere", FileForm(), b"x" * 32)
-    with pytest.raises(SettingsError, match="there is no folder"):
-        capture.check()
+def test_what_keeps_files_from_being_taken_is_told_at_once(tmp_path: Path) -> None:
+    [only] = FolderCapture(tmp_path / "nowhere", FileForm(), b"x" * 32).findings()
+    assert "there is no folder" in only.text
     (tmp_path / "here").mkdir()
-    with pytest.raises(SettingsError, match="no encoding"):
-        FolderCapture(tmp_path / "here", FileForm(), b"x" * 32, encoding="klingon").check()
+    (tmp_path / "here" / "done").touch()
+    found = FolderCapture(tmp_path / "here", FileForm(), b"x" * 32, encoding="klingon").findings()
+    assert [one.fix.split()[0] for one in found] == ["move", "save"]

@@ -209,12 +209,13 @@ def test_what_is_missing_is_named_with_its_remedy(url: str) -> None:
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).touch()
     source_database = SourceDatabase(url)
-    with pytest.raises(SettingsError, match=r"a table is missing.*source ddl"):
+    with pytest.raises(SettingsError, match=r"no table nrm_outbox: nrm-hub source ddl"):
         outbox(source_database)
     with source_database.writing() as db:
         db.exec_driver_sql("CREATE TABLE nrm_outbox (id INTEGER)")
-    with pytest.raises(SettingsError, match="a column is missing"):
+    with pytest.raises(SettingsError, match="no column row_key") as told:
         outbox(source_database)
+    assert "no column answer_fix" in str(told.value), "all of them"
     source_database.close()
 
 
@@ -228,10 +229,23 @@ def test_a_user_without_rights_is_told_which(new_postgres_database: Callable[[],
     database.close()
     host = url.rpartition("@")[2]
     theirs = SourceDatabase(f"postgresql://reader_{name}:secret-word@{host}")
-    with pytest.raises(SettingsError, match=r"42501.*publish-outbox") as told:
-        outbox(theirs)
+    with pytest.raises(SettingsError, match=r"GRANT UPDATE ON nrm_outbox TO reader") as told:
+        outbox(theirs, after="delete")
+    assert "GRANT DELETE ON" in str(told.value)
     assert "secret-word" not in str(told.value)
     theirs.close()
+
+
+def test_an_outbox_that_takes_nothing_back_is_refused(
+    new_mariadb_database: Callable[[], str],
+) -> None:
+    """What the application rolls back would be sent."""
+    database = make_outbox(new_mariadb_database())
+    with database.writing() as db:
+        db.exec_driver_sql("ALTER TABLE nrm_outbox ENGINE=MyISAM")
+    with pytest.raises(SettingsError, match="ALTER TABLE nrm_outbox ENGINE=InnoDB"):
+        outbox(database)
+    database.close()
 
 
 def test_outages_raise_an_alarm_once_and_it_ends(site: Site, tmp_path: Path) -> None:

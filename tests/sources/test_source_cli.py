@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 
 from connectors.agency.identity import AgencyIdentity
+from connectors.checks.source import look_at_source
 from connectors.errors import SettingsError
 from connectors.source import REASONS, SCHEMA_REASONS
 from connectors.sources.runner import ALARMS
@@ -101,6 +104,41 @@ def test_check_run_status_report_retry(running: Path) -> None:
     assert ran.code == 3  # the row is as it was
 
 
+def test_all_that_is_missing_is_told_at_once(running: Path, tmp_path: Path) -> None:
+    """Of the agency's tables, the mapping and the way to the hub, each with its fix."""
+    home = tmp_path / "NGO-1"
+    shutil.copytree(running / "NGO-1", home)
+    (tmp_path / "changes.toml").write_text(MAPPING.replace('"how"', '"haw"', 1))
+    with sqlite3.connect(tmp_path / "casework.db") as db:
+        db.execute(TABLES["sqlite"])
+    db.close()
+    path = tmp_path / "source.toml"
+    text = f'home = "{home}"\nkind = "changes"\n[database]\nurl = "sqlite:///casework.db"\n'
+    path.write_text(text + 'mapping = "changes.toml"\n[hub]\nurl = "embedded:/nowhere"\n')
+    told = nrm("source", "check", path)
+    assert told.code == 1
+    wrong = re.findall(r"^WRONG (\w+) +(.*)\n +-> .+", told.out, re.MULTILINE)
+    assert {subject for subject, _ in wrong} == {"tables", "hub"}, told.out
+    assert {text for subject, text in wrong if subject == "tables"} == {
+        "client has no column haw (did you mean 'how'?)",
+        "the database has no table stay",
+    }
+    assert not (tmp_path / "source.state.db").exists(), "nothing is made"
+    listed = json.loads(nrm("source", "check", path, "--json").out)
+    assert [one["level"] for one in listed].count("wrong") == len(wrong)
+    (home / "hub.toml").unlink()  # while an answer to the request is waited for
+    (tmp_path / "casework.db").unlink()
+    (tmp_path / "changes.toml").write_text("version = 2")
+    [who, what] = [
+        one
+        for one in look_at_source(path, datetime.now(UTC))
+        if one.subject in ("identity", "source")
+    ]
+    assert "not enrolled" in who.text
+    assert "is not there" in what.text
+    assert "changes.toml:1" in what.text
+
+
 def test_a_folder_run_once_takes_what_settles(running: Path) -> None:
     drop = running / "drop"
     drop.mkdir()
@@ -132,7 +170,7 @@ def test_over_http(running: Path) -> None:
     settings.write_text(text, encoding="utf-8")
     ran = nrm("source", "run", settings, "--once")
     assert (ran.code, ran.out) == (0, "1 accepted, 0 refused\n"), ran.err
-    assert "ok  hub       reached by http" in nrm("source", "check", settings).out
+    assert "ok    hub        reached" in nrm("source", "check", settings).out
 
 
 def test_a_source_of_another_package(
@@ -164,10 +202,16 @@ def test_following_the_log_from_nothing(
     text = f'home = "NGO-1"\nkind = "changes"\n[database]\nurl = "{agency.url}"\n'
     text += f'mapping = "changes.toml"\nslot = "{agency.slot}"\n[hub]\ngive_up_seconds = 20\n'
     settings.write_text(text, encoding="utf-8")
+    settings.chmod(0o600)  # a password stands in it
     checked = nrm("source", "check", settings)
     assert checked.code == 1
-    for missing in ("no publication", "functions", "no slot"):
-        assert re.search(f"^WRONG log .*{missing}", checked.out, re.MULTILINE), checked.out
+    for missing in (
+        "log .*no publication",
+        "log .*functions",
+        "log .*no slot",
+        "tables .*read stay",
+    ):
+        assert re.search(f"^WRONG {missing}", checked.out, re.MULTILINE), checked.out
     refused = nrm("source", "run", settings, "--once")
     assert (refused.code, "no publication" in refused.err) == (1, True)
     agency.do(nrm("source", "ddl", "postgresql", "--slot", settings).out)

@@ -19,7 +19,6 @@ Promises
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -28,22 +27,27 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from connectors.database.check import encryption
 from connectors.findings import Finding
 from connectors.source import RowOutcome
 from connectors.sources.captured import BOX
 from connectors.sources.changes.books import Books
+from connectors.sources.changes.check import table_findings
 from connectors.sources.changes.mapping import ChangesMapping
 from connectors.sources.changes.stated import StatedRows
 from connectors.sources.changes.tables import (
     MappedTable,
     earlier,
+    is_mark,
     kept_value,
+    key_values,
     not_before,
     read_value,
     text_earlier,
 )
-from connectors.sources.database import SourceDatabase
+from connectors.sources.database import SETTING, SourceDatabase
 from connectors.sources.slot.log import ChangeLog
+from connectors.sources.usable import refuse
 
 OVERLAP: Final = 300.0  # seconds, or numbers where `changed` is one
 SWEEP: Final = 6 * 3600.0
@@ -66,6 +70,7 @@ class ChangesCapture:
         """secret: keys digests and row keys; the identity's salt secret. log: in place of the maps'
         `changed`."""
         self._database = database
+        self._mapping = mapping
         self._books = Books(secret)
         self._overlap = overlap
         self._sweep_seconds = sweep_seconds
@@ -82,16 +87,19 @@ class ChangesCapture:
 
     def prepare(self, db: Connection) -> None:
         self._books.prepare(db)
+        if self._log is not None:
+            self._log.prepare(db)
         with self._database.reading() as theirs:
-            if self._log is not None:
-                self._log.prepare(db)
-                self._log.must_be_right(theirs)
-            for table in self._tables:
-                table.check(theirs)
+            refuse(self._missing(theirs))
 
     def findings(self) -> list[Finding]:
-        """What is missing in the agency's database for following its log."""
-        return self._log.findings() if self._log is not None else []
+        """What is missing in the agency's database, and what somebody should look at."""
+        with self._database.reading() as theirs:
+            return [*encryption(theirs, self._database.url, SETTING), *self._missing(theirs)]
+
+    def _missing(self, theirs: Connection) -> list[Finding]:
+        log = self._log.findings(theirs) if self._log is not None else []
+        return [*table_findings(theirs, self._mapping), *log]
 
     def listen(self, db: Connection) -> None:
         if self._log is not None:
@@ -149,7 +157,7 @@ class ChangesCapture:
     def _again(self, db: Connection, theirs: Connection, table: MappedTable, room: int) -> int:
         for kept in self._books.again(db, table.map.label, room):
             self._books.keep(db, table.map.label, replace(kept, again=False))
-            row = table.one(theirs, json.loads(kept.pk))
+            row = table.one(theirs, key_values(kept.pk))
             if row is not None:
                 room -= self._rows.row(db, table.map, row, kept.seen)
             else:
@@ -168,7 +176,7 @@ class ChangesCapture:
         sweep = self._books.mark(db, one.label).sweep
         while room > 0 and (touched := log.waiting(db, one.label, room)):
             for pk, at in touched:
-                row = table.one(theirs, json.loads(pk))
+                row = table.one(theirs, key_values(pk))
                 kept = self._books.row(db, one.label, pk)
                 if row is not None:
                     room -= self._rows.row(db, one, row, sweep, at)
@@ -191,11 +199,11 @@ class ChangesCapture:
             )
         resume = self._scans.pop(one.label, None)
         for row in table.changed(theirs, since, resume):
-            changed = row[str(one.changed)]
+            changed, key = row[str(one.changed)], [row[name] for name in one.key]
             room -= self._rows.row(db, one, row, mark.sweep)
-            highest = changed
-            if room <= 0:
-                self._scans[one.label] = [changed, *(row[name] for name in one.key)]
+            highest = changed if is_mark(changed) else highest
+            if room <= 0 and None not in key:  # behind which nothing is found
+                self._scans[one.label] = [changed, *key]
                 break
         if highest is not None:
             kept = kept_value(highest)
@@ -214,14 +222,15 @@ class ChangesCapture:
             mark = replace(mark, sweep=mark.sweep + 1)
             self._books.set_mark(db, one.label, mark)
         for row in table.all(theirs, resume):
+            key = [row[name] for name in one.key]
             room -= self._rows.row(db, one, row, mark.sweep)
-            if room <= 0:
-                self._sweeps[one.label] = [row[name] for name in one.key]
+            if room <= 0 and None not in key:
+                self._sweeps[one.label] = key
                 return room
         while unseen := self._books.unseen(db, one.label, mark.sweep, max(room, 1)):
             for kept in unseen:
                 self._books.met(db, one.label, kept.pk, mark.sweep)
-                if table.one(theirs, json.loads(kept.pk)) is None:
+                if table.one(theirs, key_values(kept.pk)) is None:
                     room -= self._rows.gone(db, one, replace(kept, seen=mark.sweep))
             if room <= 0:
                 return room

@@ -155,6 +155,16 @@ class ChangesMapping:
     def schema(self, one: EventMap) -> EventSchema:
         return Schemas.load().by_type(one.event)
 
+    def columns_read(self) -> dict[str, list[str]]:
+        """Of each table the columns that are read, also of those that only hold the case."""
+        found: dict[str, dict[str, None]] = {}
+        for one in self.maps:
+            found.setdefault(one.table, {}).update(dict.fromkeys(one.columns))
+            if one.case.table is not None and one.case.key is not None:
+                more = dict.fromkeys((one.case.key, one.case.column))
+                found.setdefault(one.case.table, {}).update(more)
+        return {table: list(columns) for table, columns in found.items()}
+
 
 def load_changes_mapping(path: Path) -> ChangesMapping:
     """The mapping in this file. SettingsError lists everything that is wrong with it."""

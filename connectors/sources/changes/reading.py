@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from connectors.source import SCHEMA_REASONS, Fault
@@ -18,7 +19,7 @@ def wanted(one: EventMap, row: Mapping[str, Any]) -> bool:
     """Whether the map's `when` and `present` let it state something."""
     for name, value in one.when.items():
         good = value if isinstance(value, list) else [value]
-        if row[name] is None or str(row[name]) not in [_said(each) for each in good]:
+        if row[name] is None or _said(row[name]) not in [_said(each) for each in good]:
             return False
     return all(row[name] not in (None, "") for name in one.present)
 
@@ -45,6 +46,8 @@ def read_row(
     """The event's data, or why the row states none."""
     if not case:
         return Fault("missing_column", one.case.column, "give the row its case")
+    if one.at and row.get(one.at) not in (None, "") and moment(mapping, row, one.at) is None:
+        return Fault("not_an_instant", one.at, SCHEMA_REASONS["not_an_instant"])
     schema = mapping.schema(one)
     data: dict[str, Any] = {}
     for name, where in one.fields.items():
@@ -72,4 +75,11 @@ def _translated(mapping: ChangesMapping, where: FieldFrom, cell: Any) -> Any:
 
 
 def _said(value: Any) -> str:
-    return str(int(value)) if isinstance(value, bool) else str(value)
+    """As a mapping writes it, whatever type the column has: 1 for true, no padding, no 1.00."""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, Decimal) and value.is_finite():
+        return (
+            f"{value:f}".rstrip("0").rstrip(".") if value != value.to_integral() else f"{value:.0f}"
+        )
+    return str(value).strip()

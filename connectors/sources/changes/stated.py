@@ -20,7 +20,7 @@ from connectors.sources.captured import BOX, Found, write
 from connectors.sources.changes.books import Books, Kept
 from connectors.sources.changes.mapping import ChangesMapping, EventMap
 from connectors.sources.changes.reading import cells, moment, read_row, wanted
-from connectors.sources.changes.tables import CASE
+from connectors.sources.changes.tables import CASE, case_text, key_text, key_values
 from schemas.compartments import SchemaError
 
 
@@ -45,24 +45,28 @@ class StatedRows:
     ) -> int:
         """How many rows it put into the outbox. at: when it was touched, if that is known."""
         key = [row[name] for name in one.key]
-        if any(value is None for value in key):
-            return 0
-        pk = json.dumps(key, default=str)
+        pk = key_text(key)
         kept = self._books.row(db, one.label, pk)
         if kept is not None and kept.seen < sweep:
             self._books.met(db, one.label, pk, sweep)
             kept = replace(kept, seen=sweep)
-        case = str(row[CASE]) if row[CASE] not in (None, "") else ""
+        case = case_text(row[CASE])
         if one.on == "delete":
-            if kept is None or kept.state == "gone" or kept.case != case:
+            if None not in key and (kept is None or kept.state == "gone" or kept.case != case):
                 version = kept.version + 1 if kept is not None else 0
                 watched = Kept(pk, case, "present", version=version, seen=sweep)
                 self._books.keep(db, one.label, watched)
             return 0
         if not wanted(one, row):
             return 0
-        read = read_row(self._mapping, one, row, case)
-        digest = self._books.digest(case, read if isinstance(read, dict) else cells(one, row))
+        read: Mapping[str, Any] | Fault
+        if None in key:  # all such rows are one: none can be told from another, or found again
+            read = Fault("missing_column", one.key[key.index(None)], "give each row its key")
+            digest = self._books.digest(read.field)
+        else:
+            read = read_row(self._mapping, one, row, case)
+            said = cells(one, row) if isinstance(read, Fault) else read
+            digest = self._books.digest(case, said)
         if kept is not None and kept.digest == digest and kept.state != "gone":
             return 0
         if kept is not None and kept.state == "pending":
@@ -136,7 +140,7 @@ class StatedRows:
     def gone(self, db: Connection, one: EventMap, kept: Kept, at: datetime | None = None) -> int:
         """The same of a row that is there no more."""
         self._drop_refused(db, one, kept.pk, None)
-        key = dict(zip(one.key, json.loads(kept.pk), strict=True))
+        key = dict(zip(one.key, key_values(kept.pk), strict=True))
         self._books.keep(db, one.label, replace(kept, state="gone", digest=""))
         if one.on != "delete":
             return 0

@@ -5,6 +5,7 @@ Only SELECT is needed. What is read in one `reading()` of the database is one vi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -15,6 +16,7 @@ from sqlalchemy import Connection
 
 from connectors.errors import SettingsError
 from connectors.sources.changes.mapping import EventMap
+from connectors.sources.usable import table_of
 
 CASE: Final = "nrm_case_ref"  # label of the case's reference among a row's cells
 _PAGE: Final = 500
@@ -25,7 +27,7 @@ class MappedTable:
 
     def __init__(self, one: EventMap) -> None:
         self.map = one
-        self._table = _table(one.table, one.columns)
+        self._table = table_of(one.table, one.columns)
         self._changed = self._table.c[one.changed] if one.changed else None
         self._key = [self._table.c[name] for name in one.key]
         case = one.case
@@ -35,7 +37,7 @@ class MappedTable:
         else:
             assert case.table is not None
             assert case.key is not None
-            other = _table(case.table, (case.key, case.column)).alias("nrm_case_of")
+            other = table_of(case.table, (case.key, case.column)).alias("nrm_case_of")
             from_ = sa.outerjoin(self._table, other, self._table.c[case.via] == other.c[case.key])
             shown = other.c[case.column]
         self._query = sa.select(*self._table.c, shown.label(CASE)).select_from(from_)
@@ -72,10 +74,6 @@ class MappedTable:
         )
         return next(self._rows(db, query.limit(1)), None)
 
-    def check(self, db: Connection) -> None:
-        """SettingsError if the table, a column or a right is missing."""
-        db.execute(self._query.limit(1)).all()
-
     @staticmethod
     def _rows(db: Connection, query: sa.Select[Any]) -> Iterator[dict[str, Any]]:
         found = db.execution_options(yield_per=_PAGE).execute(query)
@@ -84,6 +82,45 @@ class MappedTable:
                 yield dict(row)
         finally:
             found.close()
+
+
+def case_text(cell: Any) -> str:
+    """A case's reference as text; "" where there is none, or bytes that are no text."""
+    if isinstance(cell, bytes | bytearray | memoryview):
+        try:
+            return bytes(cell).decode()
+        except UnicodeDecodeError:
+            return ""
+    return "" if cell is None else str(cell)
+
+
+def key_text(key: Sequence[Any]) -> str:
+    """A row's key as the books keep it: bytes by their digits, what JSON does not have as text."""
+    return json.dumps(key, default=_told)
+
+
+def key_values(pk: str) -> list[Any]:
+    """The key again, as a database can be asked for it."""
+    return [bytes.fromhex(one["bytes"]) if isinstance(one, dict) else one for one in json.loads(pk)]
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return {"bytes": bytes(value).hex()}
+    return str(value)
+
+
+def is_mark(value: Any) -> bool:
+    """Whether a change's value can tell how far one has read: not infinity, NaN, or a date of
+    zeros. A row with such a value is read all the same."""
+    if isinstance(value, Decimal):
+        return value.is_finite()
+    if isinstance(value, str):
+        try:
+            datetime.fromisoformat(value)
+        except ValueError:
+            return False
+    return True
 
 
 def earlier(value: Any, overlap: float) -> Any:
@@ -148,11 +185,6 @@ def text_earlier(value: str, overlap: float) -> str:
     if value.endswith("Z"):
         shown = shown.replace("+00:00", "Z")
     return shown if "T" in value else shown.replace("T", " ")
-
-
-def _table(name: str, columns: Sequence[str]) -> sa.TableClause:
-    schema, _, table = name.rpartition(".")
-    return sa.table(table, *(sa.column(one) for one in columns), schema=schema or None)
 
 
 def _after(columns: Sequence[sa.ColumnElement[Any]], values: Sequence[Any]) -> Any:

@@ -33,18 +33,19 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from connectors import crash
-from connectors.errors import SettingsError, SourceDownError
+from connectors.errors import SourceDownError
 from connectors.findings import Finding
 from connectors.source import Fault, RowOutcome
 from connectors.sources.captured import BOX, Found, write
-from connectors.sources.folder.dropped import MARKER, SUFFIXES, DroppedFiles
+from connectors.sources.folder.check import folder_findings
+from connectors.sources.folder.dropped import MARKER, SUFFIXES, WITHIN, DroppedFiles
 from connectors.sources.folder.reading import MOST_ENTRIES, FileFault, head, kind_of, records
 from connectors.sources.folder.report import report, rest
 from connectors.sources.folder.rows import FileForm, RowReader
+from connectors.sources.usable import refuse
 
 log = logging.getLogger(__name__)
 
-_PLAIN: Final = b'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789,;"|-:+.\t\r\n'
 _UNREADABLE: Final = Fault(
     "file_unreadable", "", "give the file read access for this program, then drop it again"
 )
@@ -97,22 +98,13 @@ class FolderCapture:
         self.unread = 0
 
     def prepare(self, db: Connection) -> None:
-        self.check()
+        refuse(self.findings())
         self._files.make_folders()
         _META.create_all(db)
 
-    def check(self) -> None:
-        """SettingsError if the folder is not there or may not be written."""
-        self._files.check()
-        try:
-            read = _PLAIN.decode(self._encoding)
-        except (LookupError, ValueError):
-            read = ""
-        if read != _PLAIN.decode("ascii"):
-            raise SettingsError(
-                f"folder.encoding: {self._encoding[:40]!r} is no encoding in which lines and "
-                "commas are found byte by byte: save files as utf-8, or name one such as cp1252"
-            )
+    def findings(self) -> list[Finding]:
+        """What keeps files from being taken."""
+        return list(folder_findings(self._folder, WITHIN, self._encoding))
 
     def listen(self, db: Connection) -> None:
         """Files wait where they are."""
@@ -147,9 +139,6 @@ class FolderCapture:
 
     def release(self, db: Connection) -> None:
         """Nothing: what was refused is in the rest file, to be dropped again."""
-
-    def findings(self) -> list[Finding]:
-        return []
 
     def alarms(self) -> Mapping[str, str]:
         return {}

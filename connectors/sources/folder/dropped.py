@@ -18,6 +18,7 @@ from connectors.sources.folder.report import rest_name
 
 SUFFIXES: Final = (".csv", ".json", ".jsonl")
 MARKER: Final = ".done"
+WITHIN: Final = ("work", "done", "refused")
 _LONGEST_STEM: Final = 200  # bytes: a name has 255, and reports are named after their file
 
 
@@ -38,30 +39,15 @@ class DroppedFiles:
         self._seen: dict[str, tuple[int, int, float]] = {}
         self.unsettled = False
 
-    def check(self) -> None:
-        """SettingsError if the folder is not there or may not be written."""
-        if not self._folder.is_dir():
-            raise SettingsError(f"folder.path: there is no folder {self._folder}; make it")
-        if not os.access(self._folder, os.W_OK | os.X_OK):
-            raise SettingsError(
-                f"folder.path: {self._folder} may not be written; files are moved inside it"
-            )
-
     def make_folders(self) -> None:
-        """`work`, `done` and `refused`; SettingsError where something else has such a name."""
-        for name in ("work", "done", "refused"):
+        """This program's own folders, once nothing else has their names (`check.py`)."""
+        for name in WITHIN:
             try:
                 (self._folder / name).mkdir(mode=0o700, exist_ok=True)
             except OSError as wrong:
                 raise SettingsError(
-                    f"folder.path: {self._folder / name} is to be a folder of this program's "
-                    f"({wrong.strerror}): move away what is there"
+                    f"folder.path: {self._folder / name} cannot be made ({wrong.strerror})"
                 ) from None
-            if (self._folder / name).is_symlink():
-                raise SettingsError(
-                    f"folder.path: {self._folder / name} is a link: files would be moved where it "
-                    "leads; take it away"
-                )
 
     def in_work(self) -> str | None:
         """The file being read; the next that is whole, if there is none."""

@@ -20,9 +20,13 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from connectors.database.check import encryption
+from connectors.findings import Finding
 from connectors.source import Fault, RowOutcome, SourceRow, SourceStatus
-from connectors.sources.database import SourceDatabase
+from connectors.sources.database import SETTING, SourceDatabase
+from connectors.sources.outbox.check import outbox_findings
 from connectors.sources.outbox.ddl import TABLE
+from connectors.sources.usable import refuse
 from connectors.strict_json import read_json
 from connectors.submit import Event
 
@@ -73,11 +77,18 @@ class OutboxSource:
     def prepare(self) -> None:
         """The table is the agency's to make: SettingsError if it is not there, or may not be used.
         Nothing is changed."""
-        with self._database.reading() as db:
-            db.execute(sa.select(*self._table.c).limit(1))
         with self._database.writing() as db:
-            nothing = sa.update(self._table).where(sa.literal(1) == 0)
-            db.execute(nothing.values(status="ready"))
+            refuse(self._missing(db))
+
+    def check(self) -> list[Finding]:
+        """What is missing in the agency's database, each with its fix. Changes nothing."""
+        with self._database.writing() as db:
+            url = self._database.url
+            return [*encryption(db, url, SETTING), *self._missing(db)]
+
+    def _missing(self, db: Connection) -> list[Finding]:
+        name, deletes = self._table.fullname, self._after == "delete"
+        return list(outbox_findings(db, name, self._table.c.keys(), deletes=deletes))
 
     def read(self, limit: int) -> Sequence[SourceRow]:
         with self._database.reading() as db:
@@ -136,7 +147,7 @@ class OutboxSource:
             held=counts.get("ready", 0) - ready,
             accepted=counts.get("accepted", 0),
             refused=counts.get("refused", 0),
-            oldest_ready=_instant(oldest) if oldest is not None else None,
+            oldest_ready=_known_instant(oldest),
         )
 
     def report(self, limit: int) -> Sequence[RowOutcome]:
@@ -185,7 +196,7 @@ class OutboxSource:
 def source_row(row: Mapping[str, Any]) -> SourceRow:
     """One row of an outbox as the runner takes it."""
     key, place, attempt = str(row["row_key"]), _place(row), int(row["attempt"])
-    case = str(row["case_ref"] or "") or None
+    case = None if isinstance(row["case_ref"], bytes) else str(row["case_ref"] or "") or None
 
     def faulty(reason: str, field: str, fix: str) -> SourceRow:
         return SourceRow(key, place, fault=Fault(reason, field, fix), attempt=attempt, case=case)
@@ -193,6 +204,9 @@ def source_row(row: Mapping[str, Any]) -> SourceRow:
     for name in ("event_type", "case_ref"):
         if not row[name]:
             return faulty("missing_column", name, f"give the row its {name}")
+    for name in ("event_type", "case_ref", "subject_ref", "corrects_type"):
+        if isinstance(row[name], bytes):
+            return faulty("not_a_text", name, "its bytes are not UTF-8: write it anew")
     data = row["data"]
     if isinstance(data, str | bytes):
         try:
@@ -231,6 +245,13 @@ def _instant(value: Any) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("no zone")
     return moment
+
+
+def _known_instant(value: Any) -> datetime | None:
+    try:
+        return None if value is None else _instant(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def _told(row: Mapping[str, Any]) -> RowOutcome:

@@ -13,9 +13,7 @@ from connectors.sources.changes.mapping import ChangesMapping
 from connectors.sources.slot.ddl import (
     KEEP,
     WAL_LEVEL,
-    columns_read,
     create_publication,
-    grant_select,
     published,
     quoted,
 )
@@ -39,10 +37,6 @@ _WHOLE: Final = sa.text("""
     SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate FROM pg_publication
     WHERE pubname = :slot
 """)
-_READABLE: Final = sa.text("""
-    SELECT bool_and(has_column_privilege(:table, name, 'SELECT'))
-    FROM unnest(CAST(:columns AS text[])) AS name
-""")
 _FUNCTIONS: Final = sa.text("""
     SELECT p.proname AS name, r.rolreplication OR r.rolsuper AS able, p.prosecdef AS as_owner,
            has_schema_privilege(n.oid, 'USAGE') AND has_function_privilege(p.oid, 'EXECUTE') AS may
@@ -63,7 +57,6 @@ def slot_findings(
     yield from _publication(db, slot.name, mapping)
     for table in published(mapping):
         yield from _identity(db, table, mapping)
-    yield from _readable(db, mapping)
     found = {row["name"]: row for row in db.execute(_FUNCTIONS, {"slot": slot.name}).mappings()}
     missing = [one for one in ("peek", "advance") if one not in found]
     if missing:
@@ -129,15 +122,6 @@ def _identity(db: Connection, table: str, mapping: ChangesMapping) -> Iterator[F
             f"is {', '.join(sorted(keys))}: each deletion makes all its rows be compared",
             f"take those columns as key, or: {full}",
         )
-
-
-def _readable(db: Connection, mapping: ChangesMapping) -> Iterator[Finding]:
-    user = str(db.execute(sa.text("SELECT current_user")).scalar_one())
-    for table, columns in columns_read(mapping).items():
-        named = {"table": quoted(table), "columns": columns}
-        if not db.execute(_READABLE, named).scalar_one():
-            told = f"this user may not read {table}"
-            yield Finding("wrong", "log", told, f"{grant_select(table, columns, user)};")
 
 
 def _kept(db: Connection, slot: str, found: Standing, most: int) -> Iterator[Finding]:

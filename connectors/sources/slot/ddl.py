@@ -115,24 +115,13 @@ def anew(slot: str) -> str:
 def grants(mapping: ChangesMapping, slot: str, user: str) -> list[str]:
     """To read the columns that the mapping names, and to call the two functions."""
     to = _PREPARER.quote(user)
-    columns = columns_read(mapping)
+    columns = mapping.columns_read()
     schemas = sorted({name.rpartition(".")[0] for name in columns} - {"", "public"} | {slot})
     return [
         *(f"GRANT USAGE ON SCHEMA {_PREPARER.quote(one)} TO {to}" for one in schemas),
         *(grant_select(name, named, user) for name, named in columns.items()),
         f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {slot} TO {to}",
     ]
-
-
-def columns_read(mapping: ChangesMapping) -> dict[str, list[str]]:
-    """Of each table the columns that are read, also of those that only hold the case."""
-    found: dict[str, dict[str, None]] = {}
-    for one in mapping.maps:
-        found.setdefault(one.table, {}).update(dict.fromkeys(one.columns))
-        if one.case.table is not None and one.case.key is not None:
-            more = dict.fromkeys((one.case.key, one.case.column))
-            found.setdefault(one.case.table, {}).update(more)
-    return {table: list(columns) for table, columns in found.items()}
 
 
 def grant_select(table: str, columns: Iterable[str], user: str) -> str:

@@ -20,7 +20,6 @@ Promises
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -32,14 +31,16 @@ from psycopg.pq import Format
 from sqlalchemy import Connection
 
 from connectors import crash
-from connectors.errors import SettingsError
 from connectors.findings import Finding
+from connectors.sources.changes.check import table_findings
 from connectors.sources.changes.mapping import ChangesMapping, EventMap
+from connectors.sources.changes.tables import key_text
 from connectors.sources.database import SourceDatabase
 from connectors.sources.slot.check import KEPT_FIX, MIB, kept_text, slot_findings, too_much
 from connectors.sources.slot.ddl import quoted
 from connectors.sources.slot.messages import Begun, Committed, Emptied, Touched, changes
 from connectors.sources.slot.slot import Slot, Standing
+from connectors.sources.usable import refuse
 
 log = logging.getLogger(__name__)
 
@@ -94,17 +95,8 @@ class ChangeLog:
     def prepare(db: Connection) -> None:
         _META.create_all(db)
 
-    def findings(self) -> list[Finding]:
-        with self._database.reading() as theirs:
-            return self._findings(theirs)
-
-    def must_be_right(self, theirs: Connection) -> None:
-        """SettingsError with the first thing that is missing."""
-        for one in self._findings(theirs):
-            if one.level == "wrong":
-                raise SettingsError(f"{one.text}: {one.fix}")
-
-    def _findings(self, theirs: Connection) -> list[Finding]:
+    def findings(self, theirs: Connection) -> list[Finding]:
+        """What is missing for following the log, and what somebody should look at."""
         return list(slot_findings(theirs, self._slot, self._mapping, self._most_kept))
 
     def advance(self, db: Connection) -> None:
@@ -125,7 +117,7 @@ class ChangeLog:
         if tells != standing.tells or not standing.confirmed <= taken <= standing.flushed:
             if tells:
                 log.warning("%s is not as it was left: all rows are compared", self._slot.name)
-                self.must_be_right(theirs)
+                refuse([*table_findings(theirs, self._mapping), *self.findings(theirs)])
             compare.update(one.label for one in self._mapping.maps)
             taken = standing.confirmed
             self._keep_place(db, taken, standing.tells)
@@ -230,7 +222,7 @@ class _Reading:
                 self.compare.add(one.label)
                 return
             key.append(self._types.get_loader(kind, Format.TEXT).load(text))
-        self._keys[one.label, json.dumps(key, default=str)] = at
+        self._keys[one.label, key_text(key)] = at
         if len(self._keys) >= _BATCH:
             self._write()
 

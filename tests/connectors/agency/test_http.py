@@ -73,7 +73,7 @@ def test_it_knows_what_it_was_sent_again_and_goes_no_way_back(messages: list[byt
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         asked.append(str(request.url).partition("?")[2])
-        told = {"nrm-again": "3", "nrm-answered": "2"}
+        told = {"nrm-again": "3", "nrm-again-mark": "5f1c", "nrm-answered": "2"}
         return httpx2.Response(200, content=join_messages(messages[:1]), headers=told)
 
     box = inbox(answer)
@@ -86,8 +86,8 @@ def test_it_knows_what_it_was_sent_again_and_goes_no_way_back(messages: list[byt
     box.read(10, 0)
     assert [one.replace("&limit=10&wait=0", "") for one in asked] == [
         "after=2&again=2",
-        "after=2&again=3",
-        "after=2&again=3",
+        "after=2&again=3&again_mark=5f1c",
+        "after=2&again=3&again_mark=5f1c",
         "after=2&again=0",
     ]
 
@@ -110,7 +110,9 @@ def test_a_hub_that_lacks_receipts_is_asked_from_there_once(messages: list[bytes
     assert asked == ["after=2", "after=1", "after=2"] * 2
 
 
-@pytest.mark.parametrize("said", [{}, {"nrm-again": "x", "nrm-answered": "-1"}])
+@pytest.mark.parametrize(
+    "said", [{}, {"nrm-again": "x", "nrm-again-mark": "&x", "nrm-answered": "-1"}]
+)
 def test_a_hub_that_is_older_or_nonsense_on_the_way_changes_nothing(said: dict[str, str]) -> None:
     asked: list[str] = []
 

@@ -134,6 +134,18 @@ def test_rotation(hub: MiniHub, tmp_path: Path) -> None:
     assert identity.rotate() != request, "the next rotation has keys of its own"
 
 
+def test_an_older_approval_undoes_no_newer_one(hub: MiniHub, tmp_path: Path) -> None:
+    """It is signed by the hub all the same, and would put back its keys and addresses."""
+    identity = AgencyIdentity.create(tmp_path, "SH-1", "Shelter", "shelter")
+    request = identity.enrolment_request()
+    older, newer = hub.approve(request), hub.approve(request)
+    identity.install_approval(older)
+    identity.install_approval(newer)
+    with pytest.raises(UntrustedError, match="older than what is installed"):
+        AgencyIdentity.load(tmp_path).install_approval(older)
+    AgencyIdentity.load(tmp_path).install_approval(newer)  # the same again
+
+
 def test_a_rotation_not_signed_by_the_old_key_is_refused(hub: MiniHub, tmp_path: Path) -> None:
     identity = hub.enrol(tmp_path, "SH-1", "shelter")
     thief = AgencyIdentity.create(tmp_path / "thief", "SH-1", "Shelter", "shelter")

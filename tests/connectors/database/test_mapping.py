@@ -405,3 +405,96 @@ def test_without_its_mapping_nothing_is_recalled_that_stays(bench: MappedBench) 
     later = SqlSink(bench.url, "POL-1", "test-hub")
     later.prepare()  # nothing that deliveries filled is left
     later.close()
+
+
+IGNORED = {"sqlite": "SELECT RAISE(IGNORE);", "postgresql": "RETURN NULL;"}
+
+
+def trigger(bench: MappedBench, when: str, does: str) -> None:
+    made = f"CREATE TRIGGER kept {when} FOR EACH ROW "
+    if bench.engine.dialect.name == "postgresql":
+        function = "CREATE OR REPLACE FUNCTION kept() RETURNS trigger LANGUAGE plpgsql AS"
+        bench.execute(f"{function} $$ BEGIN {does} END $$")
+        made += "EXECUTE FUNCTION kept()"
+    elif bench.engine.dialect.name == "sqlite":
+        made += f"BEGIN {does} END"
+    else:
+        made += does
+    bench.execute(made)
+
+
+def test_what_a_trigger_keeps_away_or_keeps_there_is_not_answered_as_done(
+    bench: MappedBench,
+) -> None:
+    """No error is heard: the row is not there, or under another key, or its content stays."""
+    kind = bench.engine.dialect.name
+    ignored = IGNORED.get(kind)
+    sink = claimed(bench)
+    trigger(bench, "BEFORE INSERT ON client", ignored or "SET NEW.nrm_case = 'x'")
+    with pytest.raises(SinkRefusedError, match="does not hold the row after it was written"):
+        sink.apply(batch(opened_case(1)))
+    assert sink.position().sequence == 0
+    bench.execute("DROP TRIGGER kept" + (" ON client" if kind == "postgresql" else ""))
+    sink.apply(batch(opened_case(1), identity(2)))
+    when = "BEFORE DELETE ON client" if ignored else "BEFORE UPDATE ON client"
+    trigger(bench, when, ignored or "SET NEW.born = OLD.born")
+    every = ("e-0", ["case_management"]) if ignored else ("e-1", ["identity"])
+    with pytest.raises(SinkRefusedError, match="still holds what was taken out of it"):
+        sink.apply(batch(recalled(3, ("e-1", ["identity"]), every)))
+    assert sink.position().sequence == 2
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        ("postgres", "RAISE EXCEPTION 'no' USING ERRCODE = 'NR001';"),
+        ("postgres", "ASSERT false;"),
+        ("mariadb", "SIGNAL SQLSTATE '99001' SET MYSQL_ERRNO = 30001, MESSAGE_TEXT = 'no'"),
+    ],
+    indirect=True,
+)
+def test_an_error_of_the_partners_own_parks_its_delivery(raised: tuple[MappedBench, str]) -> None:
+    """It was taken for an outage: everything waited for one row."""
+    bench, does = raised
+    sink = claimed(bench)
+    trigger(bench, "BEFORE INSERT ON client", does)
+    with pytest.raises(SinkRefusedError, match="a trigger refused it"):
+        sink.apply(batch(opened_case(1)))
+
+
+@pytest.fixture
+def raised(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[MappedBench, str]]:
+    kind, does = request.param
+    bench = MappedBench(request.getfixturevalue(f"new_{kind}_database")(), tmp_path)
+    yield bench, does
+    bench.close()
+
+
+def test_row_security_and_computed_columns(
+    new_postgres_database: Callable[[], str], tmp_path: Path
+) -> None:
+    """A row that a policy refuses is set aside alone; a computed column is told beforehand."""
+    bench = MappedBench(new_postgres_database(), tmp_path)
+    name = bench.url.rpartition("/")[2]
+    user = f"nrm_rows_{name}"
+    sink = claimed(bench)
+    for one in (
+        f"CREATE ROLE {user} LOGIN PASSWORD 'x'",
+        f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {user}",
+        f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {user}",
+        "ALTER TABLE client ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY seen ON client FOR SELECT USING (true)",
+    ):
+        bench.execute(one)
+    sink.apply(batch(of_case(opened_case(1))))
+    bench.url = f"postgresql://{user}:x@{bench.url.rpartition('@')[2]}"
+    theirs = claimed(bench)
+    with pytest.raises(SinkRefusedError, match="a policy of row security refused it"):
+        theirs.apply(batch(replace(opened_case(2), case_ref="nc-2")))
+    with pytest.raises(SinkRefusedError, match="does not hold the row"):  # updates none, silently
+        theirs.apply(batch(of_case(identity(2))))
+    bench.execute("ALTER TABLE client DROP COLUMN source")
+    bench.execute("ALTER TABLE client ADD source TEXT GENERATED ALWAYS AS (channel) STORED")
+    with pytest.raises(SettingsError, match=r"client\.source is computed by the database"):
+        bench.open()
+    bench.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -17,10 +18,12 @@ from connectors.conformance import (
     recalled,
     released,
 )
-from connectors.errors import SinkDownError, SinkRefusedError
+from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
+from connectors.mapping import load_mapping
 from connectors.sql import SqlSink
 from connectors.tables.layout import PROVENANCE
 from schemas.registry import Schemas
+from tests.connectors.database.test_mapping import GOOD, TABLE
 from tests.connectors.test_sql import rows
 from tests.mariadb import MariadbServer
 
@@ -47,6 +50,31 @@ def test_every_table_can_be_made(sink: SqlSink) -> None:
         "information_schema.tables WHERE table_schema = DATABASE()",
     )
     assert (engines, collations) == (1, "utf8mb4_nopad_bin")
+
+
+def test_tables_that_take_nothing_back_are_refused(sink: SqlSink, tmp_path: Path) -> None:
+    """A row, the position and the receipt stand or fall together: not in Aria, nor in MyISAM."""
+    path = tmp_path / "mapping.toml"
+    path.write_text(GOOD, encoding="utf-8")
+    with sink.database.writing() as db:
+        db.execute(sa.text(TABLE.format(serial="BIGINT AUTO_INCREMENT PRIMARY KEY")))
+        db.execute(sa.text("ALTER TABLE client ENGINE=Aria TRANSACTIONAL=1"))
+        db.execute(sa.text("ALTER TABLE nrm_holding ENGINE=MyISAM"))
+    url = str(sink.database.url.render_as_string(hide_password=False))
+    mapped = SqlSink(url, "POL-1", "test-hub", mapping=load_mapping(path))
+    told = [f"{one.text} {one.fix}" for one in mapped.check() if one.level == "wrong"]
+    assert len(told) == 2
+    for text, statement in zip(
+        told, ("ALTER TABLE nrm_holding ENGINE=InnoDB", "ALTER TABLE client ENGINE=InnoDB"),
+        strict=True,
+    ):  # fmt: skip
+        assert statement in text
+        with pytest.raises(SettingsError, match=statement):
+            mapped.prepare()
+        with mapped.database.writing() as db:
+            db.execute(sa.text(statement))
+    mapped.prepare()
+    mapped.close()
 
 
 def test_any_text_comes_back_as_it_was(sink: SqlSink) -> None:
