@@ -11,14 +11,14 @@ One error, `AvroError`, for anything wrong; its text never holds a value.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any, Final
 
 import fastavro
 from fastavro.schema import to_parsing_canonical_form
 
-from schemas.reading import reader
+from schemas.reading import Read, reader
 from schemas.safe import UnsafeSchema, check
 from schemas.scan import ScanError, scanner
 from schemas.writing import UnsupportedSchema, writer
@@ -40,6 +40,7 @@ class Codec:
     """
 
     __slots__ = (
+        "_document",
         "_max_bytes",
         "_max_items",
         "_parsed",
@@ -65,6 +66,7 @@ class Codec:
             canonical = to_parsing_canonical_form(document)
             self._write = writer(document)
             self._read = reader(document)
+            self._document = document
         except (UnsafeSchema, UnsupportedSchema) as unsafe:
             raise AvroError(f"not a usable schema: {unsafe}") from None
         except Exception as wrong:
@@ -91,10 +93,7 @@ class Codec:
         if len(data) > self._max_bytes:
             raise AvroError(f"{self.name}: over the limit of {self._max_bytes} bytes")
         if trusted:
-            try:
-                return self._read(data)
-            except Exception as wrong:
-                raise AvroError(f"{self.name}: the bytes do not decode ({_kind(wrong)})") from None
+            return self._read_whole(data, 0, self._read)
         if len(data) > self._max_items:  # an item takes a byte or more
             try:
                 self._scan(data, self._max_items)
@@ -115,15 +114,40 @@ class Codec:
             raise AvroError(f"{self.name}: not the one proper encoding of its value")
         return value
 
+    def converting(self, converted: Mapping[str, Callable[[Any], Any]]) -> Callable[[bytes], Any]:
+        """As `decode` of what is trusted; of the record's fields named here, unless they are null,
+        what these make of their values."""
+        read: list[Read] = []  # made when it is first needed: most types never are
+
+        def told(data: bytes) -> Any:
+            if not read:
+                read.append(reader(self._document, converted))
+            return self._read_whole(data, 0, read[0])
+
+        return told
+
+    def _read_whole(self, data: bytes, start: int, read: Read) -> Any:
+        if len(data) - start > self._max_bytes:
+            raise AvroError(f"{self.name}: over the limit of {self._max_bytes} bytes")
+        try:
+            value, end = read(data, start)
+        except Exception as wrong:
+            raise AvroError(f"{self.name}: the bytes do not decode ({_kind(wrong)})") from None
+        if end != len(data):
+            raise AvroError(f"{self.name}: truncated, or bytes are left over")
+        return value
+
     def single(self, value: Any) -> bytes:
         """Single-object encoding: magic, fingerprint, body."""
         return self.prefix + self.encode(value)
 
     def unsingle(self, data: bytes, *, trusted: bool = False) -> Any:
         """The value of a single-object encoding of this very schema."""
-        if data[:10] != self.prefix:
+        if not data.startswith(self.prefix):
             raise AvroError(f"{self.name}: another format or version")
-        return self.decode(data[10:], trusted=trusted)
+        if trusted:
+            return self._read_whole(data, len(self.prefix), self._read)
+        return self.decode(data[len(self.prefix) :])
 
 
 def _fingerprint(canonical: bytes) -> bytes:
