@@ -15,6 +15,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, exc
@@ -26,13 +27,15 @@ from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.findings import Finding
 from connectors.landing import LandingSink, Projection, Work
 from connectors.ledger import Ledger
-from connectors.mapping import Mapping
 from connectors.reconciliation.log import ReconciliationLog
 from connectors.sink import RecallPolicy
 from connectors.tables.default import DefaultTables
-from connectors.tables.mapped import MappedTables
 from connectors.tables.writers import unnamed
 from schemas.registry import Schemas
+
+if TYPE_CHECKING:
+    from connectors.mapping import Mapping
+    from connectors.tables.mapped import MappedTables
 
 
 class SqlDatabase:
@@ -106,6 +109,8 @@ class SqlSink(LandingSink):
         projections.append(self.tables)
         self.mapped: MappedTables | None = None
         if mapping is not None:
+            from connectors.tables.mapped import MappedTables
+
             self.mapped = MappedTables(self.database, self._metadata, mapping, schemas)
             projections.append(self.mapped)
         self.ledger = Ledger(agency, hub, self._metadata)

@@ -15,9 +15,6 @@ from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any, Final
 
-import fastavro
-from fastavro.schema import to_parsing_canonical_form
-
 from schemas.reading import Read, reader
 from schemas.safe import UnsafeSchema, check
 from schemas.scan import ScanError, scanner
@@ -39,6 +36,14 @@ class Codec:
     untrusted body together; bodies too short to hold more are not scanned.
     """
 
+    _parsed: Any
+    _read: Read
+    _strictly: Callable[..., Any]
+    _scan: Callable[[bytes, int], None]
+    _write: Callable[[Any], bytes]
+    fingerprint: bytes
+    prefix: bytes
+
     __slots__ = (
         "_document",
         "_max_bytes",
@@ -46,6 +51,7 @@ class Codec:
         "_parsed",
         "_read",
         "_scan",
+        "_strictly",
         "_write",
         "fingerprint",
         "name",
@@ -58,25 +64,47 @@ class Codec:
         *,
         max_bytes: int = DEFAULT_LIMIT,
         max_items: int = DEFAULT_ITEMS,
+        known_good: bool = False,
     ) -> None:
+        """AvroError if the schema cannot be used; of one known to be good that is not tried now,
+        but when something is first asked of it."""
         try:
             document = json.loads(schema if isinstance(schema, str) else json.dumps(schema))
+        except Exception as wrong:
+            raise AvroError(f"not a usable schema: {type(wrong).__name__}") from None
+        self.name = str(document.get("name", "")) if isinstance(document, dict) else ""
+        self._document = document
+        self._max_bytes = max_bytes
+        self._max_items = max_items
+        if not known_good:
+            self._make()
+
+    def _make(self) -> None:
+        import fastavro
+        from fastavro.schema import to_parsing_canonical_form
+
+        document = self._document
+        try:
             check(document)
             self._parsed = fastavro.parse_schema(document)
+            self._strictly = fastavro.schemaless_reader
             canonical = to_parsing_canonical_form(document)
             self._write = writer(document)
             self._read = reader(document)
-            self._document = document
+            self._scan = scanner(document)
         except (UnsafeSchema, UnsupportedSchema) as unsafe:
             raise AvroError(f"not a usable schema: {unsafe}") from None
         except Exception as wrong:
             raise AvroError(f"not a usable schema: {type(wrong).__name__}") from None
-        self.name = str(document.get("name", "")) if isinstance(document, dict) else ""
         self.fingerprint = _fingerprint(canonical.encode())
         self.prefix = MAGIC + self.fingerprint
-        self._max_bytes = max_bytes
-        self._max_items = max_items
-        self._scan = scanner(document)
+
+    def __getattr__(self, name: str) -> Any:
+        """What is not there yet: made once, all of it."""
+        if name not in Codec.__slots__:
+            raise AttributeError(name)
+        self._make()
+        return object.__getattribute__(self, name)
 
     def encode(self, value: Any) -> bytes:
         """Binary Avro. Extra or missing fields, wrong types and naive times are errors."""
@@ -101,7 +129,7 @@ class Codec:
                 raise AvroError(f"{self.name}: {wrong}") from None
         buffer = BytesIO(data)
         try:
-            value = fastavro.schemaless_reader(buffer, self._parsed, None)
+            value = self._strictly(buffer, self._parsed, None)
         except Exception as wrong:
             raise AvroError(f"{self.name}: the bytes do not decode ({_kind(wrong)})") from None
         if buffer.tell() != len(data):

@@ -17,7 +17,6 @@ from typing import Any, Final, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, exc
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Dialect
 
 _IN: Final = 400  # parameters of one IN list; SQLite takes 999 in old builds
@@ -140,7 +139,7 @@ def among(
     if db.dialect.name == "postgresql":
         for at in range(0, len(wanted), _ANY):
             listed = sa.bindparam(None, _array(wanted[at : at + _ANY]), type_=sa.types.NullType())
-            yield column == sa.any_(sa.cast(listed, ARRAY(sa.String)))
+            yield column == sa.any_(sa.cast(listed, sa.ARRAY(sa.String)))
         return
     for at in range(0, len(wanted), _IN):
         yield column.in_(wanted[at : at + _IN])

@@ -34,11 +34,12 @@ from connectors.conformance.made import recalled as recall_of
 from connectors.delivery import Arrived, Opened, Poison
 from connectors.errors import FencedError, RetryError, SinkDownError, SinkRefusedError
 from connectors.opening.evidence import EVIDENCE
+from connectors.pace import Pace
 from connectors.redriving import redrive
 from connectors.remote.copies import CaseChange, Copies
 from connectors.remote.messages import Message, Messages
 from connectors.remote.sink import RemoteSink
-from connectors.runner import Pace, Runner
+from connectors.runner import Runner
 from connectors.sink import RecallPolicy
 from connectors.sql import SqlSink
 from schemas import wire
