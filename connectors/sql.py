@@ -1,8 +1,9 @@
 """The SQL sink: deliveries become rows of the partner's database, in its own transaction.
 
 The last stop but one on the road of an event. What happens in the transaction is told in
-`connectors/landing.py`; what the rows look like in `connectors/tables/default.py` (nothing
-configured) and `connectors/tables/mapped.py` (a mapping file); this file brings the database.
+`connectors/landing.py` and `connectors/effects.py`; what the rows look like in
+`connectors/tables/default.py` (nothing configured) and `connectors/tables/mapped.py` (a mapping
+file); this file brings the database.
 
 Works on SQLite, PostgreSQL and MariaDB (`database/engines.py`). Outages are SinkDownError and
 are waited out; a row the database will never take (constraint, type, length) is SinkRefusedError
@@ -23,9 +24,10 @@ from sqlalchemy import Connection, exc
 from connectors.database.ddl import ensure
 from connectors.database.engines import open_engine, translated
 from connectors.delivery import Arrived, Poison
+from connectors.effects import Projection, Work
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.findings import Finding
-from connectors.landing import LandingSink, Projection, Work
+from connectors.landing import LandingSink
 from connectors.ledger import Ledger
 from connectors.reconciliation.log import ReconciliationLog
 from connectors.sink import RecallPolicy

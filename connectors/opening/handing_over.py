@@ -28,7 +28,7 @@ def handed_over(position: int, result: Result) -> bytes:
     return marshal.dumps((position, told))
 
 
-def taken_over(data: bytes) -> tuple[int, Result]:
+def taken_over(data: bytes | bytearray) -> tuple[int, Result]:
     """What `handed_over` was given."""
     position, told = marshal.loads(data)  # noqa: S302 - of our own process
     if told is None:
