@@ -62,32 +62,9 @@ class Recall:
     items: tuple[tuple[str, tuple[str, ...]], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Disclosed:
-    """One compartment with its proof: anybody can check it against the header's root."""
-
-    name: str
-    salt: bytes
-    body: bytes
-    index: int
-    path: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """That this agency said it, checkable without the hub: verified when it stands here."""
-
-    header: bytes
-    head: bytes
-    signature: bytes
-    index: int
-    path: tuple[bytes, ...]
-    disclosed: tuple[Disclosed, ...]
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Arrived:
-    """One delivery, verified and opened.
+    """One delivery, verified and opened; nobody changes one.
 
     kind: "release" or "recall" (then `recall` is set and all about an event is empty).
     case_ref, subject_ref: this recipient's own pseudonyms; the same case, the same text, always.
@@ -95,6 +72,8 @@ class Arrived:
     categories: those delivered now; an event may get further ones in a later delivery.
     fields: category → field → value, JSON-ready: dates and times as ISO 8601, None where empty.
     bases: category → basis of the release.
+    evidence: that this agency said it, as it is kept (connectors/opening/evidence.py), with a proof
+        for each category; verified when it stands here. None when the hub attests it.
     decision: position of the hub's decision in its log; quote it when asking "why".
     raw: the Delivery as received, for the quarantine.
     """
@@ -112,7 +91,7 @@ class Arrived:
     categories: tuple[str, ...] = ()
     fields: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     bases: Mapping[str, str] = field(default_factory=dict)
-    evidence: Evidence | None = None
+    evidence: bytes | None = None
     recall: Recall | None = None
     raw: bytes = b""
 

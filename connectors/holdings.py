@@ -15,10 +15,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from connectors.opening.evidence import statement, without
+from connectors.delivery import Arrived
+from connectors.opening.evidence import without
 from connectors.sink import Addition
 from connectors.tables.as_written import as_written
-from connectors.tables.bulk import among, insert_all
+from connectors.tables.bulk import among, insert_columns
 from connectors.tables.ledger_tables import LedgerTables, instant
 
 
@@ -30,6 +31,13 @@ class Held:
     case_ref: str = ""
     bases: dict[str, str] = field(default_factory=dict)
     since: dict[str, int] = field(default_factory=dict)
+
+
+def _kept(event: Arrived, categories: Sequence[str]) -> bytes | None:
+    """What is kept of its evidence, when these of its categories are written."""
+    if event.evidence is None or len(categories) == len(event.categories):
+        return event.evidence
+    return without(event.evidence, set(event.categories) - set(categories))
 
 
 class Holdings:
@@ -75,36 +83,37 @@ class Holdings:
 
     def add(self, db: Connection, additions: Sequence[Addition]) -> None:
         """Holdings and evidence of what was just written."""
-        new: list[dict[str, Any]] = []
-        again: list[dict[str, Any]] = []
-        statements: dict[tuple[str, int], dict[str, Any]] = {}
+        new: list[tuple[Any, ...]] = []
+        again: list[tuple[Any, ...]] = []
+        statements: dict[tuple[str, int], bytes] = {}
         for addition in additions:
-            event = addition.event
+            event, before = addition.event, addition.before
+            ref, kind, case, sequence = (
+                event.event_ref,
+                event.event_type,
+                event.case_ref,
+                event.sequence,
+            )
             for category in addition.categories:
-                row = {
-                    "event_ref": event.event_ref,
-                    "category": category,
-                    "basis": event.bases[category],
-                    "event_type": event.event_type,
-                    "case_ref": event.case_ref,
-                    "sequence": event.sequence,
-                }
-                (again if category in addition.before else new).append(row)
-            if event.evidence is not None:
-                statements[event.event_ref, event.sequence] = {
-                    "event_ref": event.event_ref,
-                    "sequence": event.sequence,
-                    "statement": statement(event.evidence, addition.categories),
-                }
-        insert_all(db, self._holding, new)
+                row = (ref, category, event.bases[category], kind, case, sequence)
+                (again if category in before else new).append(row)
+            if (kept := _kept(event, addition.categories)) is not None:
+                statements[ref, sequence] = kept
+        if new:
+            names = (column.name for column in self._holding.columns)
+            columns = zip(*new, strict=True)
+            insert_columns(db, self._holding, dict(zip(names, columns, strict=True)))
         h = self._holding.c
-        for row in again:
+        for ref, category, basis, _, _, sequence in again:
             db.execute(
                 self._holding.update()
-                .where(h.event_ref == row["event_ref"], h.category == row["category"])
-                .values(basis=row["basis"], sequence=row["sequence"])
+                .where(h.event_ref == ref, h.category == category)
+                .values(basis=basis, sequence=sequence)
             )
-        insert_all(db, self._evidence, list(statements.values()))
+        if statements:
+            refs, sequences = zip(*statements, strict=True)
+            told = {"event_ref": refs, "sequence": sequences, "statement": [*statements.values()]}
+            insert_columns(db, self._evidence, told)
 
     def set_basis(self, db: Connection, event_ref: str, category: str, basis: str) -> None:
         h = self._holding.c

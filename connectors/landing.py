@@ -1,63 +1,36 @@
-"""Landing: what a batch of deliveries does to a partner, whatever the partner's tables are.
+"""Landing: a batch of deliveries in one transaction of the partner's system.
 
-    releases  → tombstones asked → projections add → holdings and evidence
-    recall    → own basis kept, the rest removed from projections, holdings, evidence, quarantine
-    correction→ kept as an event of its own, and applied to the event it corrects, if that is held
+    fence and position → effects of what is fresh → strangers aside → receipts owed → position
 
-All in the one transaction the caller opened, with the sequence fence first and the receipt last.
-A `Projection` is where content goes: default tables, mapped tables or a file. It is told what to
-add, remove and correct; it decides nothing.
+What a delivery does is told in `connectors/effects.py`. The sequence fence comes first, the
+receipt last; what lies in quarantine is redriven or discarded in transactions of the same kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from sqlalchemy import Connection
 
 from connectors import crash
-from connectors.corrections import correction_parts
 from connectors.dead_letters import a_recall
-from connectors.delivery import Arrived, Poison, Recall
-from connectors.errors import FencedError
-from connectors.holdings import Held
+from connectors.delivery import Arrived, Poison
+from connectors.effects import Effects, Projection, Work
+from connectors.errors import FencedError, SinkDownError, SinkRefusedError
 from connectors.ledger import Ledger
 from connectors.sink import (
-    Addition,
     Aside,
     Batch,
-    Correction,
     OwedReceipt,
     Position,
     Quarantined,
     RecallPolicy,
     ReceiptException,
-    Removal,
 )
 from schemas import wire
-
-
-class Projection(Protocol):
-    """One form in which content is stored. All calls are inside the sink's transaction.
-
-    ready() is called before it, with the schemas of the events to come, to create what is missing.
-    add() must be idempotent; a category that is not in an addition must be left as it is.
-    read() gives back the content of categories about to be removed, as far as it can.
-    """
-
-    def ready(self, schemas: Iterable[tuple[str, bytes]]) -> None: ...
-
-    def add(self, db: Connection, additions: Sequence[Addition]) -> None: ...
-
-    def remove(self, db: Connection, removal: Removal) -> None: ...
-
-    def read(self, db: Connection, removal: Removal) -> Mapping[str, Mapping[str, Any]]: ...
-
-    def correct(self, db: Connection, correction: Correction) -> None: ...
 
 
 class Database(Protocol):
@@ -68,20 +41,7 @@ class Database(Protocol):
     def reading(self) -> AbstractContextManager[Connection]: ...
 
 
-@dataclass
-class Work:
-    """State of one transaction: what is held and buried, and what waits to be written."""
-
-    at: datetime
-    held: dict[str, Held]
-    buried: dict[tuple[str, str], int]
-    waiting: list[Addition] = field(default_factory=list)
-    poison: list[Poison] = field(default_factory=list)
-    exceptions: list[ReceiptException] = field(default_factory=list)
-    recalled: bool = False
-
-
-class LandingSink:
+class LandingSink(Effects):
     """A Sink over a ledger and projections. Subclasses bring the database and the projections."""
 
     def __init__(
@@ -91,15 +51,16 @@ class LandingSink:
         projections: Sequence[Projection],
         recalls: RecallPolicy | None = None,
     ) -> None:
+        super().__init__(ledger, projections, recalls)
         self._database = database
-        self._ledger = ledger
-        self._projections = projections
-        self._recalls = recalls or RecallPolicy()
         self._generation: int | None = None
 
     def claim(self) -> int:
-        with self._database.writing() as db:
-            generation = self._ledger.claim(db, datetime.now(UTC))
+        try:
+            with self._database.writing() as db:
+                generation = self._ledger.claim(db, datetime.now(UTC))
+        except SinkRefusedError:  # two who claim at once what nobody has claimed before
+            raise SinkDownError("another connector claims these books just now: wait") from None
         self._generation = generation
         return generation
 
@@ -236,185 +197,3 @@ class LandingSink:
         if last != position.sequence or batch.cursor != position.cursor:
             self._ledger.advance(db, Position(last, batch.cursor), work.at)
         return work
-
-    def _work(self, db: Connection, items: Sequence[Arrived | Poison], at: datetime) -> Work:
-        refs = {item.event_ref for item in items if item.event_ref}
-        for item in items:
-            if isinstance(item, Arrived) and item.recall is not None:
-                refs.update(ref for ref, _ in item.recall.items)
-        holdings = self._ledger.holdings
-        return Work(at, holdings.held(db, refs), holdings.tombstones(db, refs))
-
-    def _take(self, db: Connection, work: Work, items: Sequence[Arrived | Poison]) -> None:
-        for item in items:
-            if isinstance(item, Poison):
-                work.poison.append(item)
-                work.exceptions.append(
-                    ReceiptException(item.sequence, "quarantined", detail=item.reason)
-                )
-            elif item.recall is not None:
-                self._flush(db, work)  # a recall reaches what stands before it, in quarantine too
-                self._recall(db, work, item, item.recall)
-            else:
-                self._release(work, item)
-        self._flush(db, work)
-
-    # -- releases --------------------------------------------------------------------------
-
-    @staticmethod
-    def _release(work: Work, event: Arrived) -> None:
-        since = work.held.get(event.event_ref, _NOTHING).since
-        categories = tuple(
-            category
-            for category in event.categories
-            if work.buried.get((event.event_ref, category), -1) < event.sequence
-            and since.get(category, -1) <= event.sequence
-        )
-        if not categories:
-            return  # all of it recalled or released anew since, or the person erased
-        held = work.held.setdefault(event.event_ref, Held(event.event_type, event.case_ref))
-        work.waiting.append(Addition(event, categories, dict(held.bases), work.at))
-        for category in categories:
-            held.bases[category] = event.bases[category]
-            held.since[category] = event.sequence
-
-    def _flush(self, db: Connection, work: Work) -> None:
-        self._ledger.set_aside.park(db, work.poison, work.at, work.buried)
-        work.poison = []
-        additions, work.waiting = work.waiting, []
-        if not additions:
-            return
-        for projection in self._projections:
-            projection.add(db, additions)
-        self._ledger.holdings.add(db, additions)
-        self._corrections(db, work, additions)
-
-    def _corrections(self, db: Connection, work: Work, additions: Sequence[Addition]) -> None:
-        """Apply corrections that came now to events held, and earlier ones to events new now."""
-        affected: dict[str, set[str]] = {}
-        for addition in additions:
-            affected.setdefault(addition.event.event_ref, set()).update(addition.categories)
-        parts = [part for addition in additions for part in correction_parts(addition)]
-        if parts:
-            complete = self._ledger.corrections.keep(db, parts)
-            work.held.update(self._ledger.holdings.held(db, set(complete) - set(work.held)))
-            for corrects, categories in complete.items():
-                present = categories & set(work.held.get(corrects, _NOTHING).bases)
-                if present:
-                    affected.setdefault(corrects, set()).update(present)
-        for correction in self._ledger.corrections.told_of(db, work.held, affected):
-            for projection in self._projections:
-                projection.correct(db, correction)
-
-    # -- recalls ---------------------------------------------------------------------------
-
-    def _recall(self, db: Connection, work: Work, item: Arrived, recall: Recall) -> None:
-        """Every item is answered for: `<event_ref> <categories>`, and the law if it is kept."""
-        work.recalled = True
-        outcomes: dict[tuple[str, str], None] = {}
-        for event_ref, categories in recall.items:
-            held = work.held.get(event_ref, _NOTHING)
-            # What was released since stands on that release, and no law of ours has to keep it.
-            kept = {
-                category: basis
-                for category in categories
-                if held.since.get(category, item.sequence) < item.sequence
-                and (basis := self._recalls.own_basis.get(category)) is not None
-            }
-            for category, basis in kept.items():
-                self._ledger.holdings.set_basis(db, event_ref, category, f"own:{basis}"[:200])
-                held.bases[category] = f"own:{basis}"
-                outcomes["kept_own_basis", f"{event_ref} {category}: {basis}"] = None
-            gone = tuple(category for category in categories if category not in kept)
-            if gone:
-                outcome = self._remove(db, work, item, (event_ref, gone))
-                outcomes[outcome, f"{event_ref} {', '.join(gone)}"] = None
-            self._bury(db, work, item, (event_ref, categories))
-        told: list[tuple[str, str | None]] = [*outcomes] or [("deleted", None)]
-        work.exceptions += [
-            ReceiptException(item.sequence, outcome, recall.recall_ref, detail)
-            for outcome, detail in told
-        ]
-
-    def _remove(
-        self,
-        db: Connection,
-        work: Work,
-        item: Arrived,
-        about: tuple[str, tuple[str, ...]],
-    ) -> str:
-        """Take these categories of one event away; returns the outcome to tell."""
-        assert item.recall is not None
-        event_ref, gone = about
-        holdings, action = self._ledger.holdings, item.recall.action
-        restrict = action == "restrict" or (
-            action == "delete_or_restrict" and self._recalls.prefer == "restrict"
-        )
-        outcome = "deleted"
-        held = work.held.get(event_ref)
-        # A recall that was quarantined and redriven late must not take what was released since.
-        present = tuple(
-            c
-            for c in gone
-            if held is not None and c in held.bases and held.since[c] < item.sequence
-        )
-        if held is not None and present:
-            for category in present:
-                del held.bases[category]
-            removal = Removal(event_ref, held.event_type, held.case_ref, present, dict(held.bases))
-            if restrict:
-                content: dict[str, Mapping[str, Any]] = {}
-                for projection in self._projections:
-                    content.update(projection.read(db, removal))
-                if content:
-                    holdings.restrict(db, event_ref, content, item.sequence)
-                    outcome = "restricted"
-            for projection in self._projections:
-                projection.remove(db, removal)
-        # Nor what it told of others.
-        since = () if held is None else held.bases
-        taken = tuple(category for category in gone if category not in since)
-        holdings.remove(db, event_ref, taken)
-        if not restrict:
-            holdings.forget_restricted(db, event_ref, gone)
-        self._uncorrect(db, work, item.sequence, (event_ref, taken))
-        return outcome
-
-    def _bury(
-        self, db: Connection, work: Work, item: Arrived, about: tuple[str, tuple[str, ...]]
-    ) -> None:
-        """No earlier delivery brings these back, also of what is kept: that is as it was held."""
-        assert item.recall is not None
-        event_ref, categories = about
-        self._ledger.set_aside.purge(db, event_ref, before=item.sequence)
-        self._ledger.holdings.bury(
-            db,
-            event_ref,
-            categories,
-            sequence=item.sequence,
-            recall_ref=item.recall.recall_ref,
-            at=work.at,
-        )
-        for category in categories:
-            place = (event_ref, category)
-            work.buried[place] = max(work.buried.get(place, -1), item.sequence)
-
-    def _uncorrect(
-        self, db: Connection, work: Work, sequence: int, about: tuple[str, tuple[str, ...]]
-    ) -> None:
-        """If what was recalled is a correction, the corrected value goes too."""
-        dropped = self._ledger.corrections.drop(db, *about)
-        if dropped is None:
-            return
-        corrects, category, name = dropped
-        self._ledger.holdings.uncorrect_restricted(db, corrects, category, name)
-        if corrects not in work.held:
-            work.held.update(self._ledger.holdings.held(db, [corrects]))
-        corrected = work.held.get(corrects, _NOTHING)
-        if category in corrected.bases:
-            correction = Correction(corrects, corrected.event_type, name, None, sequence)
-            for projection in self._projections:
-                projection.correct(db, correction)
-
-
-_NOTHING = Held()

@@ -41,8 +41,7 @@ from connectors.agency.inbox import HttpInbox, Inbox, TopicInbox
 from connectors.errors import SettingsError
 from connectors.given import Count, Seconds, beside, filled, settings_of
 from connectors.kinds import KINDS, Place, mistakes, open_kind
-from connectors.mapping import load_mapping
-from connectors.runner import Pace
+from connectors.pace import Pace
 from connectors.secret import warn_if_open
 from connectors.sink import RecallPolicy, Sink
 from connectors.telling.notice import Notices, NoticeSettings
@@ -267,7 +266,11 @@ def open_sink(settings: PartnerSettings, identity: AgencyIdentity) -> Sink:
         from connectors.sql import SqlSink
 
         assert given.url is not None
-        mapping = load_mapping(given.mapping) if given.mapping else None
+        mapping = None
+        if given.mapping:
+            from connectors.mapping import load_mapping
+
+            mapping = load_mapping(given.mapping)
         return SqlSink(
             given.url, agency, hub, mapping=mapping, recalls=recalls, db_schema=given.db_schema
         )

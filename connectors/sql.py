@@ -1,8 +1,9 @@
 """The SQL sink: deliveries become rows of the partner's database, in its own transaction.
 
 The last stop but one on the road of an event. What happens in the transaction is told in
-`connectors/landing.py`; what the rows look like in `connectors/tables/default.py` (nothing
-configured) and `connectors/tables/mapped.py` (a mapping file); this file brings the database.
+`connectors/landing.py` and `connectors/effects.py`; what the rows look like in
+`connectors/tables/default.py` (nothing configured) and `connectors/tables/mapped.py` (a mapping
+file); this file brings the database.
 
 Works on SQLite, PostgreSQL and MariaDB (`database/engines.py`). Outages are SinkDownError and
 are waited out; a row the database will never take (constraint, type, length) is SinkRefusedError
@@ -15,6 +16,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, exc
@@ -23,17 +25,20 @@ from connectors.database.ddl import ensure
 from connectors.database.engines import open_engine, translated
 from connectors.database.transactional import to_innodb, without_transactions
 from connectors.delivery import Arrived, Poison
+from connectors.effects import Projection, Work
 from connectors.errors import SettingsError, SinkDownError, SinkRefusedError
 from connectors.findings import Finding
-from connectors.landing import LandingSink, Projection, Work
+from connectors.landing import LandingSink
 from connectors.ledger import Ledger
-from connectors.mapping import Mapping
 from connectors.reconciliation.log import ReconciliationLog
 from connectors.sink import RecallPolicy
 from connectors.tables.default import DefaultTables
-from connectors.tables.mapped import MappedTables
 from connectors.tables.writers import unnamed
 from schemas.registry import Schemas
+
+if TYPE_CHECKING:
+    from connectors.mapping import Mapping
+    from connectors.tables.mapped import MappedTables
 
 
 class SqlDatabase:
@@ -107,6 +112,8 @@ class SqlSink(LandingSink):
         projections.append(self.tables)
         self.mapped: MappedTables | None = None
         if mapping is not None:
+            from connectors.tables.mapped import MappedTables
+
             self.mapped = MappedTables(self.database, self._metadata, mapping, schemas)
             projections.append(self.mapped)
         self.ledger = Ledger(agency, hub, self._metadata)

@@ -13,13 +13,12 @@ corrected field may be of that category. `docs/formats.md` tells the same for ou
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from schemas.avro import AvroError, Codec
 from schemas.safe import PRIMITIVES, full_name, scope
-from schemas.texts import Convert
 from schemas.values import Converters, converters, same
 
 INHERIT: Final = "inherit"
@@ -72,22 +71,13 @@ class Compartment:
     codec: Codec
     members: tuple[Field, ...]
     blank: Mapping[str, None]
-    converted: tuple[tuple[str, Convert], ...]
-    """Fields whose values in JSON are not those in Avro, with how they become so."""
+    told: Callable[[bytes], dict[str, Any]]
+    """Every member as its JSON value, None where it is empty, of a body that was read strictly
+    before. AvroError if it does not decode."""
 
     def encode(self, values: Mapping[str, Any]) -> bytes:
         """Of values that their fields' `inward` returned; those of other members are null."""
         return self.codec.encode({**self.blank, **values})
-
-    def told(self, body: bytes) -> dict[str, Any]:
-        """Every member as its JSON value, None where it is empty, of a body that was read strictly
-        before. AvroError if it does not decode."""
-        record: dict[str, Any] = self.codec.decode(body, trusted=True)
-        for name, convert in self.converted:
-            value = record[name]
-            if value is not None:
-                record[name] = convert(value)
-        return record
 
 
 def read_field(document: Mapping[str, Any]) -> Field:
@@ -157,7 +147,9 @@ def _compartment(
         codec,
         tuple(members),
         {member.name: None for member in members},
-        tuple((m.name, m.values.outward) for m in members if m.values.outward is not same),
+        codec.converting(
+            {m.name: m.values.outward for m in members if m.values.outward is not same}
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Final
 
 from schemas.avro import AvroError, Codec
@@ -39,7 +40,9 @@ def canonical_text(document: Any) -> bytes:
 class EventSchema:
     """One version of one event type's schema."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
+    def __init__(self, document: Mapping[str, Any], *, known_good: bool = False) -> None:
+        """AvroError if it is none that can be used; of one known to be good that is not tried
+        now: its records are derived when one of its events comes."""
         self.document = document
         self.type: str = document["name"]
         self.doc: str = document.get("doc", "")
@@ -52,10 +55,10 @@ class EventSchema:
             raise AvroError(f"{self.type}: not a usable schema: {problem}") from None
         self._by_name = {field.name: field for field in self.fields}
         self.categories = tuple(sorted({f.category for f in self.fields} - {INHERIT}))
-        self._compartments = derive(document, self.fields)
         self._required = tuple(f.name for f in self.fields if f.required)
         self._own = frozenset(self.categories)
-        self._plain = self._read_alone()
+        if not known_good:
+            _ = self._compartments
 
     def __getitem__(self, name: str) -> Field:
         return self._by_name[name]
@@ -85,7 +88,12 @@ class EventSchema:
             return self._compartments[INHERIT], ""
         raise AvroError(f"{self.type} has no such compartment")
 
-    def _read_alone(self) -> dict[str, Compartment]:
+    @cached_property
+    def _compartments(self) -> dict[str, Compartment]:
+        return derive(self.document, self.fields)
+
+    @cached_property
+    def _plain(self) -> dict[str, Compartment]:
         """The compartments that tell every field of their category, and of no other."""
         if any(field.copies or field.category == INHERIT for field in self.fields):
             return {}

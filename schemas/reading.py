@@ -13,9 +13,10 @@ does not; bytes from a stranger are therefore never read with this alone.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 from schemas.safe import PRIMITIVES, full_name, scope
@@ -25,17 +26,12 @@ from schemas.writing import EPOCH, EPOCH_DAY
 Read = Callable[[bytes, int], tuple[Any, int]]
 
 
-def reader(schema: Any) -> Callable[[bytes], Any]:
-    """A function from the bytes of one value to the value."""
-    read = _of(schema, "", {})
+def reader(schema: Any, converted: Mapping[str, Callable[[Any], Any]] | None = None) -> Read:
+    """A function that reads one value; whoever calls it sees to it that it ends where it should.
 
-    def value(data: bytes) -> Any:
-        found, end = read(data, 0)
-        if end != len(data):
-            raise ValueError("truncated, or bytes are left over")
-        return found
-
-    return value
+    converted: of a record, how values of some fields are turned into others, unless they are null.
+    """
+    return _of(schema, "", {}, converted or {})
 
 
 # -- plain values ------------------------------------------------------------------------------
@@ -45,16 +41,19 @@ def _long(data: bytes, at: int) -> tuple[int, int]:
     raw = data[at]
     at += 1
     if raw >= 0x80:
-        raw &= 0x7F
-        shift = 7
-        while (byte := data[at]) >= 0x80:
-            raw |= (byte & 0x7F) << shift
-            shift += 7
-            at += 1
-            if shift > 63:
-                raise ValueError("an over-long number")
-        raw |= byte << shift
+        raw = raw & 0x7F | (byte := data[at]) << 7
         at += 1
+        if byte >= 0x80:
+            raw ^= 0x4000
+            shift = 14
+            while (byte := data[at]) >= 0x80:
+                raw |= (byte & 0x7F) << shift
+                shift += 7
+                at += 1
+                if shift > 63:
+                    raise ValueError("an over-long number")
+            raw |= byte << shift
+            at += 1
     return (raw >> 1) ^ -(raw & 1), at
 
 
@@ -98,18 +97,21 @@ def _number(form: str) -> Read:
     return read
 
 
-def _instant(data: bytes, at: int) -> tuple[datetime, int]:
-    since, at = _long(data, at)
-    return EPOCH + timedelta(microseconds=since), at
+def _instant(since: int) -> datetime:
+    return EPOCH + timedelta(microseconds=since)
 
 
-def _date(data: bytes, at: int) -> tuple[date, int]:
-    since, at = _long(data, at)
-    return date.fromordinal(since + EPOCH_DAY), at
+def _date(since: int) -> date:
+    return date.fromordinal(since + EPOCH_DAY)
 
 
-def _fixed(size: int) -> Read:
-    return lambda data, at: (data[at : at + size], at + size)
+class _Fixed:
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __call__(self, data: bytes, at: int) -> tuple[bytes, int]:
+        end = at + self.size
+        return data[at:end], end
 
 
 def _decimal(size: int, scale: int) -> Read:
@@ -121,14 +123,15 @@ def _decimal(size: int, scale: int) -> Read:
     return read
 
 
-def _enum(symbols: Sequence[str]) -> Read:
-    def read(data: bytes, at: int) -> tuple[str, int]:
+class _Enum:
+    def __init__(self, symbols: Sequence[str]) -> None:
+        self.symbols = symbols
+
+    def __call__(self, data: bytes, at: int) -> tuple[str, int]:
         number, at = _long(data, at)
         if number < 0:
             raise ValueError("no such symbol")
-        return symbols[number], at
-
-    return read
+        return self.symbols[number], at
 
 
 # -- structures --------------------------------------------------------------------------------
@@ -166,15 +169,51 @@ def _inline(one: Read, value: str, name: str) -> list[str]:
             "else:",
             "    no_branch()",
         ]
+    if isinstance(one, _Converted):
+        return [
+            *_inline(one.value, value, f"{name}.value"),
+            f"{value} = {name}.convert({value})",
+        ]
+    if isinstance(one, _Fixed):
+        return [f"end = at + {one.size}", f"{value} = data[at:end]", "at = end"]
+    if one is _boolean:
+        return [f"{value} = data[at] != 0", "at += 1"]
+    if one is _long:
+        return [
+            f"{value} = data[at]",
+            f"if not {value} & 0x81:",
+            f"    {value} >>= 1",
+            "    at += 1",
+            f"elif {value} & 1 or (more := data[at + 1]) & 0x80:",
+            f"    {value}, at = {name}(data, at)",
+            "else:",
+            f"    {value} = ({value} & 0x7F | more << 7) >> 1",
+            "    at += 2",
+        ]
+    if isinstance(one, _Enum):
+        return [
+            "symbol = data[at]",
+            "if symbol & 0x81:",
+            f"    {value}, at = {name}(data, at)",
+            "else:",
+            f"    {value} = {name}.symbols[symbol >> 1]",
+            "    at += 1",
+        ]
     if one is _string or one is _bytes:
         decode = ".decode()" if one is _string else ""
         return [
             "size = data[at]",
-            "if size & 0x81:",
+            "if not size & 0x81:",
+            "    at += 1",
+            "    end = at + (size >> 1)",
+            f"    {value} = data[at:end]{decode}",
+            "    at = end",
+            "elif size & 1 or (more := data[at + 1]) & 0x80:",
             f"    {value}, at = {name}(data, at)",
             "else:",
-            "    end = at + 1 + (size >> 1)",
-            f"    {value} = data[at + 1 : end]{decode}",
+            "    at += 2",
+            "    end = at + ((size & 0x7F | more << 7) >> 1)",
+            f"    {value} = data[at:end]{decode}",
             "    at = end",
         ]
     return [f"{value}, at = {name}(data, at)"]
@@ -196,6 +235,25 @@ class _Nullable:
         return None, at + 1
 
 
+class _Converted:
+    """A value that is not null, turned into another."""
+
+    def __init__(self, value: Read, convert: Callable[[Any], Any]) -> None:
+        self.value, self.convert = value, convert
+
+    def __call__(self, data: bytes, at: int) -> tuple[Any, int]:
+        found, at = self.value(data, at)
+        return self.convert(found), at
+
+
+def _convert(one: Read, convert: Callable[[Any], Any] | None) -> Read:
+    if convert is None:
+        return one
+    if isinstance(one, _Nullable):
+        return _Nullable(_Converted(one.value, convert), one.nothing // 2)
+    return _Converted(one, convert)
+
+
 def _no_branch() -> NoReturn:
     raise ValueError("no such branch of a union")
 
@@ -213,7 +271,7 @@ def _union(branches: Sequence[Read]) -> Read:
 def _array(item: Read) -> Read:
     def read(data: bytes, at: int) -> tuple[list[Any], int]:
         found: list[Any] = []
-        count, at = _count(data, at)
+        count, at = _count(data, at) if data[at] & 0x81 else (data[at] >> 1, at + 1)
         if count:
             for _ in range(count):
                 one, at = item(data, at)
@@ -263,10 +321,18 @@ _PLAIN: Final[dict[str, Read]] = {
     "bytes": _bytes,
     "string": _string,
 }
-_LOGICAL: Final[dict[str, Read]] = {"timestamp-micros": _instant, "date": _date}
+_LOGICAL: Final[dict[str, Read]] = {
+    "timestamp-micros": _Converted(_long, _instant),
+    "date": _Converted(_long, _date),
+}
 
 
-def _of(schema: Any, namespace: str, known: dict[str, Read]) -> Read:
+def _of(
+    schema: Any,
+    namespace: str,
+    known: dict[str, Read],
+    converted: Mapping[str, Callable[[Any], Any]] = MappingProxyType({}),
+) -> Read:
     if isinstance(schema, str):
         return _PLAIN[schema] if schema in PRIMITIVES else known[full_name(schema, namespace)]
     if isinstance(schema, list):
@@ -283,17 +349,24 @@ def _of(schema: Any, namespace: str, known: dict[str, Read]) -> Read:
         return _map(_of(schema["values"], namespace, known))
     if kind in {"record", "enum", "fixed"}:
         inside = scope(schema, namespace)
-        read = known[full_name(schema["name"], inside)] = _named(schema, kind, inside, known)
+        read = _named(schema, kind, inside, known, converted)
+        known[full_name(schema["name"], inside)] = read
         return read
     return _of(kind, namespace, known)
 
 
-def _named(schema: Any, kind: str, inside: str, known: dict[str, Read]) -> Read:
+def _named(
+    schema: Any,
+    kind: str,
+    inside: str,
+    known: dict[str, Read],
+    converted: Mapping[str, Callable[[Any], Any]],
+) -> Read:
     if kind == "record":
-        fields = schema["fields"]
-        return _record([(field["name"], _of(field["type"], inside, known)) for field in fields])
+        fields = [(one["name"], _of(one["type"], inside, known)) for one in schema["fields"]]
+        return _record([(name, _convert(read, converted.get(name))) for name, read in fields])
     if kind == "enum":
-        return _enum(schema["symbols"])
+        return _Enum(schema["symbols"])
     if schema.get("logicalType") == "decimal":
         return _decimal(schema["size"], schema.get("scale", 0))
-    return _fixed(schema["size"])
+    return _Fixed(schema["size"])

@@ -45,29 +45,32 @@ class UnreleasableFieldWarning(UserWarning):
 class Schemas:
     """All registered event schemas: the current one of each type, and any ever published by id."""
 
-    def __init__(self, documents: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(self, documents: Iterable[Mapping[str, Any]], *, known_good: bool = False) -> None:
+        """known_good: they are not tried now (EventSchema)."""
         self._by_type: dict[str, EventSchema] = {}
         self._by_id: dict[bytes, EventSchema] = {}
         self._versions: dict[str, list[EventSchema]] = {}
         for document in documents:
-            self.register(document)
+            self._add(EventSchema(document, known_good=known_good))
 
     @classmethod
     @lru_cache(maxsize=1)
     def load(cls) -> Schemas:
         """The schemas shipped: `schemas/history/`, oldest first, then `schemas/case/`."""
-        return cls(shipped())
+        return cls(shipped(), known_good=True)
 
     def register(self, document: Mapping[str, Any]) -> EventSchema:
         """Add a schema; a later version of a type becomes the current one."""
-        schema = EventSchema(document)
+        return self._add(EventSchema(document))
+
+    def _add(self, schema: EventSchema) -> EventSchema:
         known = codelists.load("nrm.category").labels
         for field in schema.fields:
             if field.category not in known and field.category != INHERIT:
                 warnings.warn(
                     f"{schema.type}.{field.name}: category {field.category} reaches nobody",
                     UnreleasableFieldWarning,
-                    stacklevel=2,
+                    stacklevel=3,
                 )
         self._by_type[schema.type] = schema
         self._by_id[schema.schema_id] = schema

@@ -27,7 +27,7 @@ def _text(name: str) -> str:
 
 
 def _codec(name: str, max_bytes: int = BATCH_LIMIT, max_items: int = DEFAULT_ITEMS) -> Codec:
-    return Codec(_text(name), max_bytes=max_bytes, max_items=max_items)
+    return Codec(_text(name), max_bytes=max_bytes, max_items=max_items, known_good=True)
 
 
 def _parts(name: str, *starts: str) -> tuple[Codec, ...]:
@@ -40,7 +40,10 @@ def _parts(name: str, *starts: str) -> tuple[Codec, ...]:
     fields = [field["name"] for field in schema["fields"]]
     cuts = [0, *map(fields.index, starts), len(fields)]
     return tuple(
-        Codec({**schema, "name": f"{name}{cut}", "fields": schema["fields"][cut:end]})
+        Codec(
+            {**schema, "name": f"{name}{cut}", "fields": schema["fields"][cut:end]},
+            known_good=True,
+        )
         for cut, end in pairwise(cuts)
     )
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
-
-import httpx2
 
 from connectors.errors import StopError, TransportDownError
 from connectors.tls import certificate_refused
+
+if TYPE_CHECKING:
+    import httpx2  # where it is needed: a tenth of a command's start, and topics need none
 
 HUB_MESSAGE: Final = "application/vnd.nrm.message.v1"
 """One message, single-object encoded Avro."""
@@ -65,6 +66,8 @@ class HubCalls:
         self._base = base_url.rstrip("/")
         self._auth = auth
         self._timeout = timeout
+        import httpx2
+
         self._client = client or httpx2.Client(timeout=timeout, trust_env=False)
 
     def _request(self, method: str, path: str, body: bytes = b"") -> httpx2.Response:
@@ -88,6 +91,8 @@ def ask(
     Whoever answers may not be the hub: no more than MOST_BYTES are kept, nothing is unpacked, and
     the whole answer has to come in the time of ten waits. TransportDownError, StopError.
     """
+    import httpx2
+
     sent = {"accept-encoding": "identity", **(headers or {})}
     until = time.monotonic() + _WAITS * (client.timeout.read or 60.0)
     found = bytearray()

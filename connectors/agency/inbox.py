@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
-
-import httpx2
+from typing import TYPE_CHECKING, Protocol
 
 from connectors.agency.http import AGAIN, AGAIN_MARK, ANSWERED, HubCalls, split_messages
 from connectors.agency.identity import AgencyIdentity
@@ -18,6 +16,9 @@ from connectors.errors import StopError, TransportDownError
 from hub.topics import Message, TopicError, Topics, TopicUnavailable
 from schemas import wire
 from schemas.avro import AvroError
+
+if TYPE_CHECKING:
+    import httpx2
 
 DELIVERIES_PATH = "/v1/deliveries"
 RECEIPTS_PATH = "/v1/receipts"

@@ -16,11 +16,11 @@ from sqlalchemy import Connection
 
 from connectors.case_systems.places import Places
 from connectors.delivery import Arrived
+from connectors.effects import Work
 from connectors.errors import ConnectorError, SettingsError
 from connectors.findings import Finding
 from connectors.kinds import Place
 from connectors.landed import Landed
-from connectors.landing import Work
 from connectors.remote.copies import CaseSystem, Copies
 from connectors.remote.sink import RemoteSink
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from connectors.delivery import Arrived, Disclosed, Evidence, Poison, Recall
+from connectors.delivery import Arrived, Poison, Recall
+from connectors.opening.evidence import Disclosed, statement
 from connectors.sink import Batch
 from schemas.registry import Schemas
 
@@ -35,10 +36,8 @@ def released(
         for category, given in fields.items()
     }
     text = repr(sorted(fields.items())).encode()
-    disclosed = tuple(
-        Disclosed(category, bytes(16), text if category in fields else b"", 0, ())
-        for category in fields
-    )
+    stated = {"header": b"header", "head": b"head", "signature": bytes(64), "index": 0, "path": b""}
+    shown = [Disclosed(category, bytes(16), text, 0, b"") for category in fields]
     return Arrived(
         sequence=sequence,
         kind="release",
@@ -53,7 +52,7 @@ def released(
         categories=tuple(sorted(fields)),
         fields=complete,
         bases=dict.fromkeys(fields, basis),
-        evidence=Evidence(b"header", b"head", bytes(64), 0, (), disclosed),
+        evidence=statement(stated, shown),
         raw=b"delivery %d" % sequence,
     )
 

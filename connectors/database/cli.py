@@ -17,7 +17,7 @@ from connectors.commands.ending import reported
 from connectors.commands.printed import console, table
 
 if TYPE_CHECKING:
-    from connectors.sink import Quarantined, Sink
+    from connectors.sink import Aside, Sink
 
 File = Annotated[Path, typer.Argument(help="Settings of the connector: partner.toml.")]
 Via = Annotated[
@@ -199,7 +199,7 @@ def status(
     identity = AgencyIdentity.load(loaded.home)
     sink = open_sink(loaded, identity)
     position, rows, owed, when = looked(sink, lambda: _books(sink))
-    waiting = len([row for row in rows if row.sequence is not None])
+    waiting = sum(row.state == "waiting" and row.sequence is not None for row in rows)
     since = None
     if when is not None:
         since = (datetime.now(UTC) - when).total_seconds()
@@ -231,12 +231,12 @@ def status(
         raise typer.Exit(3)
 
 
-def _books(sink: Sink) -> tuple[int, list[Quarantined], int, datetime | None]:
-    """Last sequence, what waits, how many receipts are owed, and when something was applied."""
+def _books(sink: Sink) -> tuple[int, list[Aside], int, datetime | None]:
+    """Last sequence, what is aside, how many receipts are owed, and when something was applied."""
     from connectors.landing import LandingSink
 
     last = sink.last_success() if isinstance(sink, LandingSink) else None
-    return sink.position().sequence, sink.quarantine(), len(sink.owed(1_000)), last
+    return sink.position().sequence, sink.aside(), len(sink.owed(1_000)), last
 
 
 @contextmanager

@@ -8,7 +8,6 @@ Answers come in the order of sending. The process ends when its pipe does, so it
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import queue
@@ -18,13 +17,13 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
+from connectors.opening.pipes import pipe, receive, send
+
 WINDOW: Final = 4 << 20  # bytes of messages that wait for their answer
 STUCK: Final = 30.0  # seconds without the next answer; a message takes thousandths of one
-_PIPE: Final = 1 << 20  # bytes a pipe holds; what anybody may ask of Linux
 _TURN: Final = 0.001  # seconds; how long one of our threads may make the others wait
 _KEPT: Final = re.compile(
     r"PATH|LANG|LC_\w+|TZ|TMPDIR|SYSTEMROOT|PYTHON\w+|LD_LIBRARY_PATH|OPENSSL_\w+|NRM_CRASH_AT"
@@ -38,8 +37,8 @@ class Beside:
         """home: of the identity. documents: event schemas, if not those shipped."""
         self._turn = sys.getswitchinterval()
         sys.setswitchinterval(_TURN)  # else a message waits for its reader at every part of it
-        coming, self._to_it = _pipe()
-        self._from_it, going = _pipe()
+        coming, self._to_it = pipe()
+        self._from_it, going = pipe()
         fds = (coming.fileno(), going.fileno())
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "connectors.opening.process", str(home), *map(str, fds)],
@@ -57,7 +56,7 @@ class Beside:
         self._waiting = 0  # bytes of them
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._outgoing.put(json.dumps(documents).encode())
-        self._results: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[bytearray | None] = queue.SimpleQueue()
         self._receiver = threading.Thread(target=self._receive, daemon=True)
         self._sender = threading.Thread(target=self._send, daemon=True)
         self._receiver.start()
@@ -82,7 +81,7 @@ class Beside:
         """Whether this was sent and its answer not taken."""
         return key in self._keys
 
-    def result(self, key: int) -> bytes | None:
+    def result(self, key: int) -> bytearray | None:
         """The answer to this, which was sent; those to what was sent before it and not taken go.
 
         None if the process is gone, or stuck: end it.
@@ -120,14 +119,14 @@ class Beside:
     def _send(self) -> None:
         with contextlib.suppress(OSError):
             while (value := self._outgoing.get()) is not None:
-                self._to_it.send_bytes(value)
+                send(self._to_it, value)
 
     def _receive(self) -> None:
         with contextlib.suppress(OSError, EOFError):
-            self._from_it.recv_bytes()
+            receive(self._from_it)
             self.ready = True
             while True:
-                self._results.put(self._from_it.recv_bytes())
+                self._results.put(receive(self._from_it))
         self.gone = True
         self._results.put(None)
 
@@ -137,11 +136,3 @@ def _environment() -> dict[str, str]:
     what reads bytes of others is given none of them."""
     kept = {name: told for name, told in os.environ.items() if _KEPT.fullmatch(name)}
     return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-
-
-def _pipe() -> tuple[Connection, Connection]:
-    """Where to read and where to write, with room for a message or two."""
-    reads, writes = os.pipe()
-    with contextlib.suppress(OSError, AttributeError):  # not on every system; it is only slower
-        fcntl.fcntl(writes, fcntl.F_SETPIPE_SZ, _PIPE)
-    return Connection(reads, writable=False), Connection(writes, readable=False)

@@ -7,10 +7,10 @@ the agency signed; then values, by the schema the header names.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from struct import Struct
 from typing import Any
 
-from connectors.delivery import Disclosed
-from connectors.opening.stated import hashes
+from connectors.opening.evidence import Disclosed
 from connectors.opening.unreadable import Unreadable
 from hub.crypto.compartment import ATTESTED_ID, CompartmentError, open_compartment
 from hub.crypto.disclosure import verify_disclosed
@@ -19,6 +19,7 @@ from schemas.avro import AvroError
 from schemas.registry import EventSchema
 
 _INHERIT = "inherit"
+_CUTS = {32 * hashes: Struct("32s" * hashes).unpack for hashes in range(17)}
 
 
 def disclosed(
@@ -26,7 +27,7 @@ def disclosed(
     header: dict[str, Any] | None,
     bases: dict[str, str],
     signed: bool,
-) -> tuple[Disclosed, ...]:
+) -> list[Disclosed]:
     """(7) Released, open, and under the signed root."""
     event_id = ATTESTED_ID if header is None else header["event_id"]
     opened: list[Disclosed] = []
@@ -50,13 +51,13 @@ def disclosed(
             )
         except (CompartmentError, ValueError):
             raise Unreadable("compartment_unopenable") from None
-        path = hashes(part["path"])
+        path = part["path"]
         if header is not None and not verify_disclosed(
-            header["disclosure_root"], name, salt, body, part["index"], path
+            header["disclosure_root"], name, salt, body, part["index"], _hashes(path)
         ):
             raise Unreadable("not_disclosed")
         opened.append(Disclosed(name, salt, body, part["index"], path))
-    return tuple(opened)
+    return opened
 
 
 def content(
@@ -85,6 +86,12 @@ def content(
                 value = values.get(known.copies)
             found[category][known.name] = value
     return found
+
+
+def _hashes(path: bytes) -> tuple[bytes, ...]:
+    """A path as it travels, cut into its hashes; what is left over makes it no path."""
+    cut = _CUTS.get(len(path))
+    return cut(path) if cut else tuple(path[at : at + 32] for at in range(0, len(path), 32))
 
 
 def _category(name: str) -> str:

@@ -6,11 +6,11 @@ that this agency said this; of a recalled part nothing is left in it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
-from connectors.delivery import Evidence
-from schemas.avro import DEFAULT_LIMIT, AvroError, Codec
+from schemas.avro import Codec
+from schemas.wire import BATCH_LIMIT
 from schemas.writing import long
 
 EVIDENCE: Final = Codec(
@@ -43,31 +43,41 @@ EVIDENCE: Final = Codec(
                 },
             },
         ],
-    }
+    },
+    max_bytes=BATCH_LIMIT,  # no statement is larger than the message it came in
 )
 
 
-def statement(evidence: Evidence, categories: Sequence[str]) -> bytes:
-    """The evidence of these categories only, written field by field as EVIDENCE would."""
-    shown = [one for one in evidence.disclosed if one.name.partition("/")[0] in categories]
-    header, head, signature = evidence.header, evidence.head, evidence.signature
-    path = b"".join(evidence.path)
+class Disclosed(NamedTuple):
+    """One compartment with its proof: anybody can check it against the header's root."""
+
+    name: str
+    salt: bytes
+    body: bytes
+    place: int
+    path: bytes
+
+
+def statement(evidence: Mapping[str, Any], shown: Sequence[Disclosed]) -> bytes:
+    """The agency's statement about an event and what is shown of it, written as EVIDENCE would.
+
+    evidence: fields of an AgencyEvidence, whose names and order these are.
+    """
+    header, head, signature = evidence["header"], evidence["head"], evidence["signature"]
+    index, path = evidence["index"], evidence["path"]
     out = [long(len(header)), header, long(len(head)), head, long(len(signature)), signature]
-    out += (long(evidence.index), long(len(path)), path)
+    out += (long(index), long(len(path)), path)
     if shown:
         out.append(long(len(shown)))
-        for one in shown:
-            name, path = one.name.encode(), b"".join(one.path)
-            out += (long(len(name)), name, long(len(one.salt)), one.salt)
-            out += (long(len(one.body)), one.body, long(one.index), long(len(path)), path)
+        for name, salt, body, place, path in shown:
+            label = name.encode()
+            out += (long(len(label)), label, long(len(salt)), salt, long(len(body)), body)
+            out += (long(place), long(len(path)), path)
     out.append(b"\x00")
-    data = b"".join(out)
-    if len(data) > DEFAULT_LIMIT:
-        raise AvroError(f"{EVIDENCE.name}: over the limit of {DEFAULT_LIMIT} bytes")
-    return data
+    return b"".join(out)
 
 
-def without(kept: bytes, categories: Sequence[str]) -> bytes | None:
+def without(kept: bytes, categories: Collection[str]) -> bytes | None:
     """The statement less these categories; None if nothing is left to prove."""
     value = EVIDENCE.decode(kept, trusted=True)
     value["disclosed"] = [

@@ -12,7 +12,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from connectors.delivery import Arrived, BadMessage, Disclosed, Evidence, Opened, Poison, Recall
+from connectors.delivery import Arrived, BadMessage, Opened, Poison, Recall
 
 Result = Opened | BadMessage | None
 """None: the process that opens cannot say."""
@@ -28,7 +28,7 @@ def handed_over(position: int, result: Result) -> bytes:
     return marshal.dumps((position, told))
 
 
-def taken_over(data: bytes) -> tuple[int, Result]:
+def taken_over(data: bytes | bytearray) -> tuple[int, Result]:
     """What `handed_over` was given."""
     position, told = marshal.loads(data)  # noqa: S302 - of our own process
     if told is None:
@@ -41,25 +41,16 @@ def taken_over(data: bytes) -> tuple[int, Result]:
 
 _FIELDS = attrgetter(*(one.name for one in fields(Arrived)))
 _NAMES = [one.name for one in fields(Arrived)]
-_AT, _EVIDENCE, _RECALL = map(_NAMES.index, ("occurred_at", "evidence", "recall"))
+_AT, _RECALL = map(_NAMES.index, ("occurred_at", "recall"))
 
 
 def _told(item: Arrived | Poison) -> tuple[Any, ...] | list[Any]:
     if isinstance(item, Poison):
         return (item.sequence, item.reason, item.detail, item.raw, item.event_ref)
     told = [*_FIELDS(item)]
-    evidence, recall, at = item.evidence, item.recall, item.occurred_at
+    recall, at = item.recall, item.occurred_at
     if at is not None:
         told[_AT] = at.isoformat()
-    if evidence is not None:
-        told[_EVIDENCE] = (
-            evidence.header,
-            evidence.head,
-            evidence.signature,
-            evidence.index,
-            evidence.path,
-            [(d.name, d.salt, d.body, d.index, d.path) for d in evidence.disclosed],
-        )
     if recall is not None:
         told[_RECALL] = (recall.recall_ref, recall.action, recall.due.isoformat(), recall.items)
     return told
@@ -70,10 +61,6 @@ def _item(told: Any) -> Arrived | Poison:
         return Poison(*told)
     if told[_AT] is not None:
         told[_AT] = datetime.fromisoformat(told[_AT])
-    if told[_EVIDENCE] is not None:
-        header, batch, signature, index, path, disclosed = told[_EVIDENCE]
-        parts = tuple(Disclosed(*one) for one in disclosed)
-        told[_EVIDENCE] = Evidence(header, batch, signature, index, path, parts)
     if told[_RECALL] is not None:
         ref, action, due, items = told[_RECALL]
         told[_RECALL] = Recall(ref, action, datetime.fromisoformat(due), items)

@@ -8,7 +8,8 @@ Numbered steps; each names the reason codes it can end with (`connectors/deliver
               7 compartments: released, open, under the signed root
               8 content decodes under the schema the header names
 
-Step 6 is `connectors/opening/stated.py`, steps 7 and 8 are `connectors/opening/disclosed.py`.
+Here are the steps of a message and its box; those of a delivery are in
+`connectors/opening/deliveries.py`.
 
 Pure but for the registry, which may be asked to fetch a newer one when a key is not known.
 What is not the hub's raises `NotOurs`; everything after step 2 ends in `Arrived` or `Poison`.
@@ -27,15 +28,15 @@ from typing import Any
 from connectors.agency.enrolment import HubKey
 from connectors.agency.identity import AgencyIdentity
 from connectors.agency.registry_cache import RegistryCache
-from connectors.delivery import Arrived, BadMessage, Evidence, Opened, Poison, Recall
-from connectors.opening.disclosed import content, disclosed
-from connectors.opening.stated import Statements, evidence_in, hashes, valid_at
+from connectors.delivery import Arrived, BadMessage, Opened, Poison
+from connectors.opening.deliveries import Deliveries
+from connectors.opening.stated import Statements
 from connectors.opening.unreadable import Unreadable
 from hub.crypto import signing
 from hub.crypto.sealing import SealError
 from schemas import wire
 from schemas.avro import AvroError
-from schemas.registry import SchemaError, Schemas
+from schemas.registry import Schemas
 
 
 class NotOurs(Exception):
@@ -68,9 +69,10 @@ class Opener:
         self._hub = identity.hub
         self._sealing = identity.sealing_keys
         self._registry = registry
-        self._schemas = schemas or Schemas.load()
         self._refresh = refresh
-        self._statements = Statements(self._hub.hub, registry, refresh)
+        self._deliveries = Deliveries(
+            Statements(self._hub.hub, registry, refresh), schemas or Schemas.load()
+        )
 
     def open(self, raw: bytes, expected: int | None = None) -> Opened | BadMessage:
         """Never raises on what was sent; RetryError when the registry is needed and away.
@@ -95,14 +97,7 @@ class Opener:
                 for sequence in range(first, last + 1)
             ]
             return Opened(first, last, tuple(items))
-        return Opened(
-            first,
-            last,
-            tuple(
-                self._item(first + index, delivery, hub_key)
-                for index, delivery in enumerate(deliveries)
-            ),
-        )
+        return Opened(first, last, tuple(self._deliveries.read(first, deliveries, hub_key)))
 
     def reopen(self, raw: bytes, sequence: int) -> list[Arrived | Poison]:
         """What a quarantine row holds, tried again: a delivery, or a message that did not open."""
@@ -111,7 +106,7 @@ class Opener:
             if isinstance(opened, BadMessage):
                 return [Poison(sequence, opened.reason, raw=raw)]
             return list(opened.items)
-        return [self._item(sequence, raw, None)]
+        return self._deliveries.read(sequence, [raw], None)
 
     def _authentic(self, raw: bytes) -> tuple[dict[str, Any], HubKey]:
         # (1) Framing, addressed to us.
@@ -167,89 +162,3 @@ class Opener:
         if len(deliveries) != last - first + 1:
             raise Unreadable("batch_incomplete", f"{len(deliveries)} deliveries")
         return deliveries
-
-    def _item(self, sequence: int, raw: bytes, hub_key: HubKey | None) -> Arrived | Poison:
-        event_ref = ""
-        try:
-            # (5) Decodes, complete.
-            signed = hub_key is not None
-            try:
-                delivery = wire.DELIVERY.unsingle(raw, trusted=signed)
-            except AvroError:
-                raise Unreadable("delivery_malformed") from None
-            event_ref = delivery["event_ref"] or ""
-            if delivery["sequence"] != sequence:
-                raise Unreadable("wrong_sequence", f"it says {delivery['sequence']}")
-            if hub_key is not None and not valid_at(hub_key, delivery["decision"]):
-                raise Unreadable("hub_key_not_valid")
-            if delivery["kind"] == "recall":
-                return self._recall(delivery, raw)
-            return self._release(delivery, raw, signed)
-        except Unreadable as wrong:
-            return Poison(sequence, wrong.reason, wrong.detail, raw, event_ref)
-
-    @staticmethod
-    def _recall(delivery: dict[str, Any], raw: bytes) -> Arrived:
-        recall = delivery["recall"]
-        if recall is None or delivery["compartments"] or delivery["event_ref"] is not None:
-            raise Unreadable("delivery_incomplete", "a recall without its items")
-        return Arrived(
-            sequence=delivery["sequence"],
-            kind="recall",
-            case_ref=delivery["case_ref"],
-            subject_ref=delivery["subject_ref"],
-            decision=delivery["decision"],
-            recall=Recall(
-                recall["recall_ref"],
-                recall["action"],
-                recall["due"],
-                tuple((i["event_ref"], tuple(i["categories"])) for i in recall["items"]),
-            ),
-            raw=raw,
-        )
-
-    def _release(self, delivery: dict[str, Any], raw: bytes, signed: bool) -> Arrived:
-        needed = ("event_ref", "event_type", "schema", "occurred_at")
-        if delivery["recall"] is not None or any(delivery[name] is None for name in needed):
-            raise Unreadable("delivery_incomplete", "a release without its event")
-        if (delivery["evidence"] is None) != (delivery["agency"] is None):
-            raise Unreadable("delivery_incomplete", "an agency without evidence, or the reverse")
-        schema = self._schemas.by_id(delivery["schema"])
-        if schema is None or schema.type != delivery["event_type"]:
-            raise Unreadable("unknown_schema", f"{delivery['event_type']}")
-        given = evidence_in(delivery, signed)
-        header = None
-        path: tuple[bytes, ...] = ()
-        if given is not None:
-            path = hashes(given["path"])
-            header = self._statements.header(delivery, given, path, signed)
-        bases = {entry["category"]: entry["basis"] for entry in delivery["bases"]}
-        parts = disclosed(delivery, header, bases, signed)
-        evidence = None
-        if given is not None:
-            evidence = Evidence(
-                given["header"], given["head"], given["signature"], given["index"], path, parts
-            )
-        # Content that stands under an agency's signed root was read strictly at admission.
-        bodies = {part.name: part.body for part in parts}
-        try:
-            fields = content(schema, bodies, trusted=signed and header is not None)
-        except (AvroError, SchemaError, ValueError):
-            raise Unreadable("content_malformed") from None
-        return Arrived(
-            sequence=delivery["sequence"],
-            kind="release",
-            case_ref=delivery["case_ref"],
-            subject_ref=delivery["subject_ref"],
-            decision=delivery["decision"],
-            event_ref=delivery["event_ref"],
-            event_type=delivery["event_type"],
-            schema_id=delivery["schema"],
-            agency=delivery["agency"],
-            occurred_at=delivery["occurred_at"],
-            categories=tuple(fields),
-            fields=fields,
-            bases=bases,
-            evidence=evidence,
-            raw=raw,
-        )

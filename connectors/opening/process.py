@@ -13,7 +13,7 @@ import contextlib
 import json
 import signal
 import sys
-from multiprocessing.connection import Connection
+from io import FileIO
 from pathlib import Path
 
 from connectors import collector
@@ -21,12 +21,13 @@ from connectors.agency.identity import AgencyIdentity
 from connectors.agency.registry_cache import RegistryCache
 from connectors.opening.handing_over import Result, handed_over
 from connectors.opening.opener import Opener
+from connectors.opening.pipes import receive, send
 from schemas.registry import Schemas
 
 
-def opens(home: Path, coming: Connection, going: Connection) -> None:
+def opens(home: Path, coming: FileIO, going: FileIO) -> None:
     """Open what comes, in order, until nothing comes any more."""
-    documents = json.loads(coming.recv_bytes())
+    documents = json.loads(receive(coming))
     identity = AgencyIdentity.load(home)
     schemas = Schemas.load() if documents is None else Schemas(documents)
     unknown = [False]
@@ -38,23 +39,19 @@ def opens(home: Path, coming: Connection, going: Connection) -> None:
     registry = RegistryCache(identity)
     opener = Opener(identity, registry, schemas, refresh=refresh)
     collector.rest()
-    going.send_bytes(b"")
-    while raw := coming.recv_bytes():
+    send(going, b"")
+    while raw := bytes(receive(coming)):
         position = int.from_bytes(raw[:8], "big", signed=True)
         if registry.position != position:  # written before the runner's own was changed
             registry = RegistryCache(identity)
             opener = Opener(identity, registry, schemas, refresh=refresh)
         unknown[0] = False
         result: Result = opener.open(raw[8:])
-        going.send_bytes(handed_over(registry.position, None if unknown[0] else result))
+        send(going, handed_over(registry.position, None if unknown[0] else result))
 
 
 if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM):  # meant for the connector, which ends it
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(OSError, EOFError):
-        opens(
-            Path(sys.argv[1]),
-            Connection(int(sys.argv[2]), writable=False),
-            Connection(int(sys.argv[3]), readable=False),
-        )
+        opens(Path(sys.argv[1]), FileIO(int(sys.argv[2]), "r"), FileIO(int(sys.argv[3]), "w"))

@@ -10,7 +10,7 @@ One signature is verified for a whole batch, and again once the registry has cha
 from __future__ import annotations
 
 from collections.abc import Callable
-from struct import Struct
+from dataclasses import dataclass
 from typing import Any
 
 from connectors.agency.enrolment import HubKey
@@ -22,7 +22,15 @@ from schemas import wire
 from schemas.avro import AvroError
 
 _KNOWN_BATCHES = 1024
-_CUTS = {32 * hashes: Struct("32s" * hashes).unpack for hashes in range(17)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """A batch head whose signature stands. told: its fields. key: of the agency that signed it."""
+
+    told: dict[str, Any]
+    key: HubKey
+    leaves: merkle.Leaves
 
 
 class Statements:
@@ -33,14 +41,13 @@ class Statements:
         self._hub = hub
         self._registry = registry
         self._refresh = refresh
-        self._standing: dict[tuple[bytes, bytes], tuple[dict[str, Any], HubKey]] = {}
+        self._standing: dict[tuple[bytes, bytes], _Head] = {}
         self._position = registry.position
 
     def header(
         self,
         delivery: dict[str, Any],
         given: dict[str, Any],
-        path: tuple[bytes, ...],
         signed: bool,
     ) -> dict[str, Any]:
         """The header this delivery is about; Unreadable if its agency did not say it.
@@ -51,13 +58,8 @@ class Statements:
         except AvroError:
             raise Unreadable("evidence_malformed") from None
         head = self._standing_head(given["head"], given["signature"], delivery)
-        if not merkle.verify_inclusion(
-            merkle.leaf_hash(given["header"]),
-            given["index"],
-            head["size"],
-            path,
-            head["root"],
-        ):
+        leaf = merkle.leaf_hash(given["header"])
+        if not head.leaves.verify(leaf, given["index"], given["path"]):
             raise Unreadable("bad_batch_path")
         told = (
             _text(header["event_id"]),
@@ -72,23 +74,21 @@ class Statements:
             delivery["event_type"],
             delivery["schema"],
             delivery["agency"],
-            head["agency"],
+            head.told["agency"],
             delivery["occurred_at"],
         )
         if told != expected:
             raise Unreadable("evidence_mismatch")
         return header
 
-    def _standing_head(
-        self, raw: bytes, signature: bytes, delivery: dict[str, Any]
-    ) -> dict[str, Any]:
+    def _standing_head(self, raw: bytes, signature: bytes, delivery: dict[str, Any]) -> _Head:
         """A batch head whose signature stands. One verification serves its whole batch."""
         if self._registry.position != self._position:  # a key may have been revoked since
             self._standing.clear()
             self._position = self._registry.position
         known = self._standing.get((raw, signature))
         if known is not None:
-            return _signed_in_time(*known, delivery)
+            return _signed_in_time(known, delivery)
         try:
             head: dict[str, Any] = wire.BATCH_HEAD.unsingle(raw)
         except AvroError:
@@ -106,8 +106,9 @@ class Statements:
             raise Unreadable("bad_agency_signature") from None
         if len(self._standing) >= _KNOWN_BATCHES:
             self._standing.clear()
-        self._standing[raw, signature] = head, key
-        return _signed_in_time(head, key, delivery)
+        standing = _Head(head, key, merkle.Leaves(head["size"], head["root"]))
+        self._standing[raw, signature] = standing
+        return _signed_in_time(standing, delivery)
 
 
 def evidence_in(delivery: dict[str, Any], signed: bool) -> dict[str, Any] | None:
@@ -121,21 +122,15 @@ def evidence_in(delivery: dict[str, Any], signed: bool) -> dict[str, Any] | None
     return given
 
 
-def hashes(path: bytes) -> tuple[bytes, ...]:
-    """A path as it travels, cut into its hashes; what is left over makes it no path."""
-    cut = _CUTS.get(len(path))
-    return cut(path) if cut else tuple(path[at : at + 32] for at in range(0, len(path), 32))
-
-
 def valid_at(key: HubKey, position: int) -> bool:
     """Whether the key was valid at this change of the register."""
     return key.valid_from <= position and (key.valid_to is None or position < key.valid_to)
 
 
-def _signed_in_time(head: dict[str, Any], key: HubKey, delivery: dict[str, Any]) -> dict[str, Any]:
+def _signed_in_time(head: _Head, delivery: dict[str, Any]) -> _Head:
     """The head, if its key was valid when the event was recorded, by change of the register."""
-    if not valid_at(key, delivery["recorded"]):
-        raise Unreadable("unknown_agency_key", f"{head['agency']}: not valid when recorded")
+    if not valid_at(head.key, delivery["recorded"]):
+        raise Unreadable("unknown_agency_key", f"{head.told['agency']}: not valid when recorded")
     return head
 
 

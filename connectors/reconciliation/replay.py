@@ -28,7 +28,8 @@ from connectors.delivery import Arrived, Poison
 from connectors.errors import StopError
 from connectors.landing import Work
 from connectors.mapping import Mapping
-from connectors.runner import Pace, Runner
+from connectors.pace import Pace
+from connectors.runner import Runner
 from connectors.sink import Batch, RecallPolicy
 from connectors.sql import SqlSink
 from connectors.tables.bulk import among

@@ -28,8 +28,9 @@ from sqlalchemy import Connection
 from connectors import crash
 from connectors.agency.identity import for_its_owner
 from connectors.delivery import Arrived, Poison
+from connectors.effects import Projection, Work
 from connectors.errors import SinkDownError, SinkRefusedError
-from connectors.landing import LandingSink, Projection, Work
+from connectors.landing import LandingSink
 from connectors.ledger import Ledger
 from connectors.sink import RecallPolicy
 from connectors.sql import SqlDatabase

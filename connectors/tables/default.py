@@ -26,7 +26,7 @@ from connectors.errors import SinkRefusedError
 from connectors.holdings import Held
 from connectors.landing import Database
 from connectors.sink import Addition, Correction, Removal
-from connectors.tables.bulk import insert_all
+from connectors.tables.bulk import insert_columns
 from connectors.tables.columns import JSON
 from connectors.tables.layout import Layout, extended, table_name
 from connectors.tables.timeline import Timeline, shown_by
@@ -126,62 +126,40 @@ class DefaultTables:
     # -- adding ----------------------------------------------------------------------------
 
     def add(self, db: Connection, additions: Sequence[Addition]) -> None:
-        new: dict[str, dict[str, Any]] = {}
-        types: dict[str, str] = {}
-        first: dict[str, int] = {}  # the timeline's place of an event: its first delivery
+        new: dict[str, Addition] = {}
         fills: list[Addition] = []
         for addition in additions:
-            event = addition.event
-            if event.event_ref in new:
-                self._merge(new[event.event_ref], addition)
-            elif addition.before:
+            ref = addition.event.event_ref
+            if addition.before or ref in new:
                 fills.append(addition)
             else:
-                new[event.event_ref] = self._row(addition)
-                types[event.event_ref] = event.event_type
-                first[event.event_ref] = event.sequence
-        by_type: dict[str, list[dict[str, Any]]] = {}
-        for ref, row in new.items():
-            by_type.setdefault(types[ref], []).append(row)
-        for event_type, rows in by_type.items():
+                new[ref] = addition
+        by_type: dict[str, dict[tuple[str, ...], list[Addition]]] = {}
+        for addition in new.values():
+            alike = by_type.setdefault(addition.event.event_type, {})
+            alike.setdefault(addition.categories, []).append(addition)
+        for event_type, groups in by_type.items():
             if event_type not in self._leave_out:
-                insert_all(db, self._layout(event_type).table, rows)
+                layout = self._layout(event_type)
+                insert_columns(db, layout.table, layout.columns_of_new(groups))
         if new:
-            self.entries.enter(db, new, types, first)
+            self.entries.enter(db, list(new.values()))
         if fills:
             self._fill(db, fills)
             self.entries.fill(db, fills)
-
-    def _row(self, addition: Addition) -> dict[str, Any]:
-        event = addition.event
-        layout = self._layout(event.event_type)
-        row: dict[str, Any] = {
-            **layout.blank,
-            "event_ref": event.event_ref,
-            "case_ref": event.case_ref,
-            "subject_ref": event.subject_ref,
-            "agency": event.agency,
-            "occurred_at": event.occurred_at,
-            "received_at": addition.received_at,
-        }
-        self._merge(row, addition)
-        return row
-
-    def _merge(self, row: dict[str, Any], addition: Addition) -> None:
-        layout = self._layout(addition.event.event_type)
-        for category in addition.categories:
-            row.update(layout.values(addition, category))
-        row["sequence"] = addition.event.sequence
-        row["bases"] = bases = addition.bases
-        row["categories"] = sorted(bases)
 
     def _fill(self, db: Connection, fills: Sequence[Addition]) -> None:
         """Further categories of events already there: their columns and nothing else."""
         alike: dict[tuple[str, ...], tuple[sa.Table, list[dict[str, Any]]]] = {}
         for addition in fills:
             layout = self._layout(addition.event.event_type)
-            row: dict[str, Any] = {}
-            self._merge(row, addition)
+            row: dict[str, Any] = {
+                "sequence": addition.event.sequence,
+                "bases": addition.bases,
+                "categories": sorted(addition.bases),
+            }
+            for category in addition.categories:
+                row |= layout.values(addition, category)
             key = (addition.event.event_type, *sorted(row))
             rows = alike.setdefault(key, (layout.table, []))[1]
             rows.append({"_ref": addition.event.event_ref, **{f"_{k}": row[k] for k in row}})

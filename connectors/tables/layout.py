@@ -6,9 +6,12 @@ from. A later schema of the type adds its columns. A category fills its own colu
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
+from types import NoneType
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -51,20 +54,51 @@ class Layout:
 
     def values(self, addition: Addition, category: str) -> dict[str, Any]:
         """Column values of one delivered category. SinkRefusedError if one does not fit."""
-        row: dict[str, Any] = {}
-        plan, name, none = self.plan, "", ()
-        try:
-            for name, value in addition.event.fields[category].items():
-                for column, ready, take in plan.get(name, none):  # none of one that copies another
-                    as_is = value is None or type(value) is ready
-                    row[column] = value if as_is else take(value)
-        except (ValueError, TypeError, KeyError):
-            raise SinkRefusedError(
-                "value_unsuitable",
-                f"{addition.event.event_type}.{name} does not fit its column",
-                addition.event.sequence,
-            ) from None
-        return row
+        columns = self._taken([addition], category)
+        return {column: values[0] for column, values in columns.items()}
+
+    def columns_of_new(
+        self, groups: Mapping[tuple[str, ...], Sequence[Addition]]
+    ) -> dict[str, list[Any]]:
+        """Rows of events that are new here, by column. groups: by the categories they come with.
+
+        SinkRefusedError if a value does not fit.
+        """
+        columns: dict[str, list[Any]] = {name: [] for name in (*PROVENANCE, *self.blank)}
+        for categories, group in groups.items():
+            for name, values in provenance(group).items():
+                columns[name] += values
+            columns["bases"] += [addition.bases for addition in group]
+            taken: dict[str, list[Any]] = {}
+            for category in categories:
+                taken |= self._taken(group, category)
+            nothing = [None] * len(group)
+            for name in self.blank:
+                columns[name] += taken.get(name, nothing)
+        return columns
+
+    def _taken(self, group: Sequence[Addition], category: str) -> dict[str, list[Any]]:
+        """Column → values of a category that all of these come with. SinkRefusedError as above."""
+        taken: dict[str, list[Any]] = {}
+        parts = [addition.event.fields[category] for addition in group]
+        for name, told in _transposed(parts).items():
+            for column, ready, take in self.plan.get(name, ()):  # none of one that copies another
+                if {*map(type, told)} <= {ready, NoneType}:
+                    taken[column] = told
+                    continue
+                values = taken[column] = []
+                try:
+                    for value in told:
+                        as_is = value is None or type(value) is ready
+                        values.append(value if as_is else take(value))
+                except (ValueError, TypeError, KeyError):
+                    event = group[len(values)].event
+                    raise SinkRefusedError(
+                        "value_unsuitable",
+                        f"{event.event_type}.{name} does not fit its column",
+                        event.sequence,
+                    ) from None
+        return taken
 
     def columns_of(
         self, categories: Iterable[str], left: Iterable[str]
@@ -80,6 +114,32 @@ class Layout:
             if category in gone
             or (category == _INHERIT and (gone - declared or not inherited_stays))
         }
+
+
+def provenance(group: Sequence[Addition]) -> dict[str, list[Any]]:
+    """Where new rows come from, by column: an event's own row and the timeline's share it."""
+    events = [addition.event for addition in group]
+    return {
+        "event_ref": [event.event_ref for event in events],
+        "case_ref": [event.case_ref for event in events],
+        "subject_ref": [event.subject_ref for event in events],
+        "agency": [event.agency for event in events],
+        "occurred_at": [event.occurred_at for event in events],
+        "received_at": [addition.received_at for addition in group],
+        "sequence": [event.sequence for event in events],
+        "categories": [sorted(addition.categories) for addition in group],
+    }
+
+
+def _transposed(parts: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Field → its values, of one category of several events; None where one has no such field."""
+    names = list(parts[0])
+    if len(names) > 1 and {*map(len, parts)} == {len(names)}:
+        with contextlib.suppress(KeyError):
+            rows = map(itemgetter(*names), parts)
+            return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    names = sorted({name for part in parts for name in part})
+    return {name: [part.get(name) for part in parts] for name in names}
 
 
 def extended(known: Layout | None, schema: EventSchema, db_schema: str | None = None) -> Layout:

@@ -15,19 +15,20 @@ from sqlalchemy import Connection
 
 from connectors.holdings import Held
 from connectors.sink import Addition, Removal
-from connectors.tables.bulk import among, insert_all
+from connectors.tables.bulk import among, insert_all, insert_columns
 from connectors.tables.columns import JSON, Instant
+from connectors.tables.layout import provenance
 from connectors.tables.ledger_tables import TABLE
 
 _STATUS: Final = {"CaseOpened": "open", "CaseReopened": "open", "CaseClosed": "closed"}
-# What a row of an event's own table and its row of the timeline have in common.
-_SHARED: Final = (
+# What of an entry the state of its case follows from.
+_OF_CASE: Final = (
     "case_ref",
     "subject_ref",
-    "agency",
+    "event_ref",
+    "event_type",
     "occurred_at",
-    "received_at",
-    "categories",
+    "sequence",
 )
 
 
@@ -65,26 +66,15 @@ class Timeline:
             **TABLE,
         )
 
-    def enter(
-        self,
-        db: Connection,
-        new: Mapping[str, Mapping[str, Any]],
-        types: Mapping[str, str],
-        first: Mapping[str, int],
-    ) -> None:
+    def enter(self, db: Connection, new: Sequence[Addition]) -> None:
         """Timeline and case state of events that are new here."""
-        entries = [
-            {
-                "event_ref": ref,
-                "event_type": types[ref],
-                "sequence": first[ref],
-                **{name: row[name] for name in _SHARED},
-            }
-            for ref, row in new.items()
-        ]
-        insert_all(db, self.timeline, entries)
+        columns = provenance(new)
+        columns["event_type"] = [addition.event.event_type for addition in new]
+        insert_columns(db, self.timeline, columns)
+        told = zip(*(columns[name] for name in _OF_CASE), strict=True)
+        entries = [dict(zip(_OF_CASE, one, strict=True)) for one in told]
         states: dict[str, dict[str, Any]] = {}
-        for these in among(db, self.case.c.case_ref, (entry["case_ref"] for entry in entries)):
+        for these in among(db, self.case.c.case_ref, columns["case_ref"]):
             query = sa.select(self.case).where(these)
             states.update({row.case_ref: dict(row._mapping) for row in db.execute(query)})
         there = set(states)
@@ -161,17 +151,17 @@ def state_after(state: dict[str, Any] | None, entry: Mapping[str, Any]) -> dict[
             "status_at": None,
             "events": 0,
         }
-    state = {**state, "events": state["events"] + 1}
+    else:
+        state = state.copy()
+    state["events"] += 1
     if "last_sequence" not in state or (at, entry["sequence"]) >= (
         state["last_occurred_at"],
         state["last_sequence"],
     ):
-        state.update(
-            last_event_ref=entry["event_ref"],
-            last_event_type=entry["event_type"],
-            last_occurred_at=at,
-            last_sequence=entry["sequence"],
-        )
+        state["last_event_ref"] = entry["event_ref"]
+        state["last_event_type"] = entry["event_type"]
+        state["last_occurred_at"] = at
+        state["last_sequence"] = entry["sequence"]
     status = _STATUS.get(entry["event_type"])
     if status is not None and (state["status_at"] is None or at >= state["status_at"]):
         state.update(status=status, status_at=at)

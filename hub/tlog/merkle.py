@@ -158,10 +158,16 @@ def _all_hashes(hashes: Sequence[bytes]) -> bool:
 def implied_root(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:
     """The root that a leaf hash has with this path; ProofError if the path does not
     fit the place (RFC 9162 §2.1.3.2). The caller compares it with a root it trusts."""
+    return _climbed(leaf, index, size, path)[-1]
+
+
+def _climbed(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> list[bytes]:
+    """The nodes from the leaf up to the root that this path implies, or ProofError."""
     if not 0 <= index < size or not _all_hashes((leaf, *path)):
         raise ProofError("the inclusion path does not fit the tree")
     at, last = index, size - 1
     node = leaf
+    nodes = [node]
     for sibling in path:
         if last == 0:
             raise ProofError("the inclusion path is too long")
@@ -174,9 +180,10 @@ def implied_root(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> b
             node = sha256(b"\x01" + node + sibling).digest()
         at >>= 1
         last >>= 1
+        nodes.append(node)
     if last != 0:
         raise ProofError("the inclusion path is too short")
-    return node
+    return nodes
 
 
 def verify_inclusion(
@@ -187,6 +194,66 @@ def verify_inclusion(
         return implied_root(leaf, index, size, path) == expected_root
     except ProofError:
         return False
+
+
+class Leaves:
+    """Checks leaves of one tree, quickest in their order: what the path of the last one has shown
+    needs no hashing for the next. Two neighbours cost two hashes each instead of a whole path.
+    """
+
+    __slots__ = ("_index", "_nodes", "_path", "_root", "_size")
+
+    def __init__(self, size: int, root: bytes) -> None:
+        self._size = size
+        self._root = root
+        self._index = -1  # of the leaf that stood last
+        self._path = b""
+        self._nodes: list[bytes] = []  # from that leaf upwards
+
+    def verify(self, leaf: bytes, index: int, path: bytes) -> bool:
+        """Whether the leaf hash stands at `index`. path: its hashes joined, lowest first."""
+        if self._beside(leaf, index, path):
+            return True
+        hashes = [path[at : at + HASH_BYTES] for at in range(0, len(path), HASH_BYTES)]
+        try:
+            nodes = _climbed(leaf, index, self._size, hashes)
+        except ProofError:
+            return False
+        if nodes[-1] != self._root:
+            return False
+        self._index, self._path, self._nodes = index, path, nodes
+        return True
+
+    def _beside(self, leaf: bytes, index: int, path: bytes) -> bool:
+        """Whether it stands under what the last one has shown; False says nothing.
+
+        Both leaves lie in one perfect subtree, in different halves of it. There the last leaf's
+        path has this half's root, and its own nodes have this one's sibling; above, they share
+        their paths. Hashes of the same sizes, for they are compared with such as stood.
+        """
+        height = (index ^ self._index).bit_length()  # of the smallest perfect subtree of both
+        above = height * HASH_BYTES
+        if (
+            self._index < 0
+            or index < 0
+            or not height
+            or (index >> height) + 1 << height > self._size
+            or len(path) != len(self._path)
+            or path[above:] != self._path[above:]
+        ):
+            return False
+        nodes = [node := leaf]
+        at = 0
+        for level in range(height - 1):
+            sibling = path[at : at + HASH_BYTES]
+            pair = sibling + node if index >> level & 1 else node + sibling
+            nodes.append(node := sha256(b"\x01" + pair).digest())
+            at += HASH_BYTES
+        if node != self._path[at:above] or path[at:above] != self._nodes[height - 1]:
+            return False
+        self._nodes[:height] = nodes
+        self._index, self._path = index, path
+        return True
 
 
 def verify_consistency(

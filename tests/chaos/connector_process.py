@@ -19,7 +19,8 @@ from connectors.agency.http_auth import signed_requests
 from connectors.agency.identity import AgencyIdentity
 from connectors.agency.inbox import HttpInbox, Inbox, TopicInbox
 from connectors.errors import StopError
-from connectors.runner import Pace, Runner
+from connectors.pace import Pace
+from connectors.runner import Runner
 from connectors.sql import SqlSink
 from hub.topics import TopicUnavailable, open_topics
 from hub.topics.port import Topics

@@ -32,7 +32,8 @@ from connectors.agency.inbox import TopicInbox
 from connectors.agency.registry_cache import RegistryCache
 from connectors.database.engines import open_engine
 from connectors.opening.ahead import Ahead
-from connectors.runner import Pace, Progress, Runner
+from connectors.pace import Pace
+from connectors.runner import Progress, Runner
 from connectors.sql import SqlSink
 from connectors.submit import Event
 from hub.topics import Message, open_topics

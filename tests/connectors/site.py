@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from connectors.agency.identity import AgencyIdentity
 from connectors.agency.inbox import TopicInbox
-from connectors.runner import Pace, Runner
+from connectors.pace import Pace
+from connectors.runner import Runner
 from connectors.sql import SqlSink
 from hub.topics import Message, Topics, open_topics
 from tests.connectors.builder import MiniHub, Recorded, case_opened

@@ -28,7 +28,8 @@ from connectors.agency.inbox import Sealed, TopicInbox
 from connectors.agency.registry_cache import RegistryCache
 from connectors.errors import SinkDownError
 from connectors.opening.ahead import IDLE, Ahead, processors
-from connectors.runner import Pace, Progress, Runner
+from connectors.pace import Pace
+from connectors.runner import Progress, Runner
 from connectors.sql import SqlSink
 from hub.topics import Message, open_topics
 from tests.connectors.builder import MiniHub, case_opened

@@ -31,13 +31,15 @@ from connectors.agency.inbox import Sealed
 from connectors.agency.registry_cache import RegistryCache
 from connectors.conformance.made import NOW, released
 from connectors.conformance.made import recalled as recall_of
-from connectors.delivery import Arrived, Disclosed, Opened, Poison
+from connectors.delivery import Arrived, Opened, Poison
 from connectors.errors import FencedError, RetryError, SinkDownError, SinkRefusedError
+from connectors.opening.evidence import EVIDENCE
+from connectors.pace import Pace
 from connectors.redriving import redrive
 from connectors.remote.copies import CaseChange, Copies
 from connectors.remote.messages import Message, Messages
 from connectors.remote.sink import RemoteSink
-from connectors.runner import Pace, Runner
+from connectors.runner import Runner
 from connectors.sink import RecallPolicy
 from connectors.sql import SqlSink
 from schemas import wire
@@ -293,10 +295,10 @@ class Model(RuleBasedStateMachine):
         told = {c: {FIELD[c]: canary(ref, c)} for c in sorted(categories)}
         item = released(self._next(), ref, "IdentityRecorded", told, minutes=1)
         assert item.evidence is not None
-        shown = [
-            Disclosed(c, bytes(16), canary(ref, c).encode(), 0, ()) for c in sorted(categories)
-        ]
-        item = replace(item, evidence=replace(item.evidence, disclosed=tuple(shown)))
+        kept = EVIDENCE.decode(item.evidence)
+        for part in kept["disclosed"]:
+            part["body"] = canary(ref, part["name"]).encode()
+        item = replace(item, evidence=EVIDENCE.encode(kept))
         raw = " ".join(canary(ref, c) for c in sorted(categories)).encode()
         self.hub.send(replace(item, raw=raw))
 

@@ -39,7 +39,7 @@ from connectors.conformance import (
 from connectors.delivery import Arrived, Poison
 from connectors.errors import SinkDownError, SinkRefusedError, TransportDownError
 from connectors.mapping import load_mapping
-from connectors.runner import Pace
+from connectors.pace import Pace
 from connectors.sql import SqlSink
 from connectors.submit import Publisher
 from schemas.event import EventSchema, SchemaError

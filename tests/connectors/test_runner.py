@@ -17,8 +17,9 @@ from connectors.agency.registry_cache import RegistryCache
 from connectors.delivery import Arrived
 from connectors.errors import FencedError, RetryError, SinkDownError, SinkRefusedError
 from connectors.opening.opener import Opener
+from connectors.pace import Pace
 from connectors.redriving import redrive
-from connectors.runner import Pace, Runner
+from connectors.runner import Runner
 from connectors.sink import Batch
 from connectors.sql import SqlSink
 from connectors.telling.alarms import ALARMS, Alarm

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 from connectors.conformance import (
+    CANARY,
     batch,
+    demographics,
     identity,
     opened_case,
     recalled,
@@ -46,6 +50,35 @@ def sink(tmp_path: Path) -> Iterator[SqlSink]:
 def rows(sink: SqlSink, query: str) -> list[tuple[Any, ...]]:
     with sink.database.reading() as db:
         return [tuple(row) for row in db.execute(sa.text(query))]
+
+
+def test_of_two_who_claim_new_books_at_once_one_waits(
+    sink: SqlSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(_db: sa.Connection, _at: datetime) -> int:
+        raise sa.exc.IntegrityError("", None, Exception("the row is there already"))
+
+    monkeypatch.setattr(sink.ledger, "claim", taken)
+    with pytest.raises(SinkDownError, match="just now"):
+        sink.claim()
+
+
+def test_an_event_told_in_two_deliveries_of_one_batch_is_one_row(sink: SqlSink) -> None:
+    sink.apply(batch(identity(1), demographics(2), opened_case(3, "e-2")))
+    told = rows(sink, "SELECT given_name, gender, sequence, categories FROM identity_recorded")
+    assert told == [(CANARY, "f", 2, '["demographics","identity"]')]
+    assert rows(sink, "SELECT event_ref, sequence, categories FROM nrm_timeline ORDER BY 1") == [
+        ("e-1", 1, '["demographics","identity"]'),
+        ("e-2", 3, '["case_management"]'),
+    ]
+
+
+def test_events_with_other_fields_than_their_neighbours_keep_each_its_own(sink: SqlSink) -> None:
+    first, second = identity(1), identity(2, "e-2", given_name="Other")
+    short = {"identity": {"date_of_birth": "2002-02-03"}}
+    sink.apply(batch(first, second, replace(identity(3, "e-3"), fields=short)))
+    told = rows(sink, "SELECT given_name, date_of_birth FROM identity_recorded ORDER BY event_ref")
+    assert told == [(CANARY, "2001-02-03"), ("Other", "2001-02-03"), (None, "2002-02-03")]
 
 
 def test_table_names() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hub.tlog.merkle import (
     EMPTY_ROOT,
     Frontier,
+    Leaves,
     ProofError,
     Tree,
     consistency_proof,
@@ -181,6 +182,30 @@ def test_every_inclusion_path_verifies_and_no_flipped_bit_does(
     bit = draw.draw(st.integers(0, 8 * 32 * (2 + len(path)) - 1))
     leaf, top, *siblings = _flip([hashes[index], tree.root, *path], bit)
     assert not verify_inclusion(leaf, index, tree.size, siblings, top)
+
+
+@given(entries, st.data())
+def test_leaves_checked_in_turn_are_told_as_each_alone(
+    data: list[bytes], draw: st.DataObject
+) -> None:
+    hashes = [leaf_hash(entry) for entry in data]
+    tree = Tree(hashes)
+    leaves = Leaves(tree.size, tree.root)
+    places = st.integers(0, len(data) - 1)
+    asked = draw.draw(st.lists(st.tuples(places, st.sampled_from("gggbsi"), places), max_size=12))
+    for index, kind, other in [*((n, "g", n) for n in range(len(data))), *asked]:
+        leaf, path, place = hashes[index], b"".join(tree.path(index)), index
+        if kind == "b":  # a bit is flipped
+            bit = draw.draw(st.integers(0, 8 * 32 * (1 + len(tree.path(index))) - 1))
+            leaf, *siblings = _flip([leaf, *tree.path(index)], bit)
+            path = b"".join(siblings)
+        elif kind == "s":  # cut, or with more than is proper
+            path = draw.draw(st.sampled_from([path[:-32], path[:-1], path + bytes(32), path[32:]]))
+        elif kind == "i":  # told of another place
+            place = draw.draw(st.sampled_from([other, -1, len(data), index ^ 1]))
+        cut = [path[at : at + 32] for at in range(0, len(path), 32)]
+        alone = verify_inclusion(leaf, place, tree.size, cut, tree.root)
+        assert leaves.verify(leaf, place, path) == alone
 
 
 @given(entries, st.data())

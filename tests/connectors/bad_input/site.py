@@ -17,8 +17,9 @@ from connectors.agency.inbox import TopicInbox
 from connectors.agency.registry_cache import RegistryCache
 from connectors.errors import RetryError
 from connectors.opening.opener import Opener
+from connectors.pace import Pace
 from connectors.redriving import redrive
-from connectors.runner import Pace, Runner
+from connectors.runner import Runner
 from connectors.sink import Sink
 from hub.topics import Message, open_topics
 from tests.connectors.builder import NOW, MiniHub, case_opened

@@ -227,7 +227,8 @@ def test_while_the_partner_is_down_nothing_more_is_read(
     from connectors.agency.identity import AgencyIdentity
     from connectors.agency.inbox import TopicInbox
     from connectors.errors import RetryError, SinkDownError
-    from connectors.runner import Pace, Runner
+    from connectors.pace import Pace
+    from connectors.runner import Runner
     from connectors.sql import SqlSink
     from tests.connectors.site import Flaky
 

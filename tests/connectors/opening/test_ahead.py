@@ -19,7 +19,8 @@ from connectors.errors import RetryError, SinkDownError
 from connectors.opening import ahead as module
 from connectors.opening import beside
 from connectors.opening.ahead import MESSAGES, Ahead, processors
-from connectors.runner import Pace, Runner
+from connectors.pace import Pace
+from connectors.runner import Runner
 from tests.connectors.builder import identity_recorded
 from tests.connectors.site import TO, Flaky, Site
 from tests.patience import until

@@ -12,6 +12,7 @@ from connectors.agency.identity import AgencyIdentity
 from connectors.agency.registry_cache import RegistryCache
 from connectors.delivery import REASONS, Arrived, BadMessage, Opened, Poison
 from connectors.errors import UntrustedError
+from connectors.opening.evidence import EVIDENCE
 from connectors.opening.opener import Opener
 from connectors.submit import Event
 from hub.crypto.sealing import SealingKey
@@ -84,7 +85,8 @@ def test_a_release_with_evidence(hub: MiniHub, opener: Opener, event: Recorded) 
         }
     }
     assert item.evidence is not None
-    assert [part.name for part in item.evidence.disclosed] == ["identity"]
+    kept = EVIDENCE.decode(item.evidence)
+    assert [part["name"] for part in kept["disclosed"]] == ["identity"]
 
 
 def test_what_was_not_released_is_not_there(hub: MiniHub, opener: Opener, event: Recorded) -> None:

@@ -23,7 +23,8 @@ from pydantic import ValidationError
 from connectors.agency.inbox import TopicInbox
 from connectors.checks import look
 from connectors.errors import SettingsError
-from connectors.runner import Pace, Runner
+from connectors.pace import Pace
+from connectors.runner import Runner
 from connectors.settings import load_settings, open_notices
 from connectors.telling.mail import MailError, MailServer
 from connectors.telling.notice import Notices, NoticeSettings
