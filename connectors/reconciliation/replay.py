@@ -25,8 +25,8 @@ from connectors.agency.identity import AgencyIdentity
 from connectors.agency.inbox import Inbox, Sealed
 from connectors.agency.registry_cache import RegistryCache
 from connectors.delivery import Arrived, Poison
+from connectors.effects import Work
 from connectors.errors import StopError
-from connectors.landing import Work
 from connectors.mapping import Mapping
 from connectors.pace import Pace
 from connectors.runner import Runner
