@@ -16,6 +16,7 @@ Two steps, each resumable:
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
@@ -24,15 +25,16 @@ import structlog
 from hub import crash
 from hub.crypto.signing import SigningKey
 from hub.exchange import Exchange
+from hub.membership.agencies import Agency
 from hub.recalling.in_flight import MARKED
 from hub.recalling.recalled import Item, Recalled
 from hub.recording.draft import Draft, Fresh
 from hub.recording.draft import delivery_stream as delivery_stream  # noqa: PLC0414 - also read from here
 from hub.sending import marking, redrives
 from hub.sending.parts import PartsCache
-from hub.sending.sealed import Sealed
+from hub.sending.sealed import SEND_BYTES, Sealed
 from hub.sending.sealed import told_basis as told_basis  # noqa: PLC0414 - also read from here
-from hub.sending.served import LOOK_AT, Served, progress
+from hub.sending.served import LOOK_AT, Batch, Served, progress
 from hub.sending.waiting import SEND_BATCH, Waiting
 from hub.spans import span
 from hub.store import events as stored
@@ -103,14 +105,14 @@ class Publisher:
         if epoch != self._epoch:
             self._epoch = epoch
             self._parts.forget()
-            self._exchange.forget_fresh()
+            self._exchange.fresh.forget()
 
     # -- mark ------------------------------------------------------------------------------
 
     def mark(self) -> int:
         """Mark owed deliveries as sending. Returns the number of log rows followed."""
         start = self._marked_to
-        rows = self._exchange.fresh_after(start, MARK_BATCH) or [
+        rows = self._exchange.fresh.after(FOLLOWER, start, MARK_BATCH) or [
             Fresh(one.position, one.event) for one in self._exchange.log.read(start, MARK_BATCH)
         ]
         if not rows:
@@ -156,35 +158,70 @@ class Publisher:
         sent: dict[str, int] = {}
         count = 0
         # Those that failed last come last, so that one recipient's topic keeps nobody waiting.
-        for agency in sorted(self._exchange.agencies, key=lambda a: a.agency in self._failing):
-            name = agency.agency
-            try:
-                if self._waits(name, agency.shut_out):
+        turn = deque(sorted(self._exchange.agencies, key=lambda a: a.agency in self._failing))
+        stop = False
+        while turn and not stop:
+            batches, stop = self._next(turn)
+            if not batches:
+                continue
+            with span("nrm.publish.send", deliveries=sum(one.count for one in batches.values())):
+                done = self._served.append_each(batches)
+            for name, became in done.items():
+                if isinstance(became, TopicUnavailable):
+                    stop |= self._failed(name, became)
                     continue
-                while batch := self._waiting.next(name):
-                    follower = self._served.follower(name)
-                    with span("nrm.publish.send", deliveries=len(batch)):
-                        self._append(name, agency.sealing_public, batch)
-                    sent[f"sent/{name}"] = sent[follower] = self._waiting.note(name, batch)
-                    count += len(batch)
+                batch = batches[name]
+                count += self._waiting.note(name, batch.last)
+                sent[f"sent/{name}"] = sent[self._served.follower(name)] = batch.last
                 self._failing.discard(name)
-            except TopicUnavailable as away:
-                # Unknown whether stored: sent again on the next step, to the topic it then has.
-                self._failing.add(name)
-                self._again(name)
-                if not isinstance(away, UnknownTopicError):
-                    break  # it took long to find out, and is likely so for all
+                turn.append(batch.recipient)  # it may have more
         if sent:
             crash.point("after_send")
             self._note(sent)
         return count
 
-    def _append(self, agency: str, sealing_public: bytes, batch: Sequence[stored.Sending]) -> None:
-        first, last = batch[0].originator_version, batch[-1].originator_version
-        marked = self._exchange.last_version(delivery_stream(agency))
-        recalled = self._recalled.since(agency, first, marked)
-        messages = self._sealed.messages(agency, sealing_public, batch, recalled)
-        self._served.append(agency, messages, last)
+    def _next(self, turn: deque[Agency]) -> tuple[dict[str, Batch], bool]:
+        """What is appended at once: the next batch of each in turn that has one, as many as fit.
+
+        True: the topics are away, there is no use in going on.
+        """
+        batches: dict[str, Batch] = {}
+        size = 0
+        while turn and size < SEND_BYTES:
+            agency = turn.popleft()
+            try:
+                batch = None if self._waits(agency.agency, agency.shut_out) else self._batch(agency)
+            except TopicUnavailable as away:
+                if self._failed(agency.agency, away):
+                    return batches, True
+                continue
+            if batch is not None:
+                batches[agency.agency] = batch
+                size += batch.size
+        return batches, False
+
+    def _batch(self, agency: Agency) -> Batch | None:
+        """The next deliveries that wait for this recipient, sealed."""
+        name = agency.agency
+        waiting = self._waiting.next(name)
+        if not waiting:
+            return None
+        self._served.follower(name)  # of the life that these go to
+        self._served.ready(name)
+        first, last = waiting[0].originator_version, waiting[-1].originator_version
+        marked = self._exchange.last_version(delivery_stream(name))
+        recalled = self._recalled.since(name, first, marked)
+        sealed = self._sealed.messages(name, agency.sealing_public, waiting, recalled)
+        return Batch(agency, sealed, last, len(waiting))
+
+    def _failed(self, agency: str, away: TopicUnavailable) -> bool:
+        """Unknown whether stored: sent again on the next step, to the topic it then has.
+
+        Whether it took long to find out, and is likely so for all.
+        """
+        self._failing.add(agency)
+        self._again(agency)
+        return not isinstance(away, UnknownTopicError)
 
     def _waits(self, agency: str, shut_out: bool) -> bool:
         """Whether nothing is sealed to this recipient: somebody else may hold its keys.
@@ -203,16 +240,14 @@ class Publisher:
 
     def _note(self, sent: Mapping[str, int]) -> None:
         """Record how far each recipient was sent. Another process may have sent as far."""
-        followers = self._exchange.log.counts
+        followers = self._exchange.log.followers
         with suppress(StoreConflict):
-            self._exchange.commit(
-                lambda draft: draft.tracking.update(progress(followers().followers, sent))
-            )
+            self._exchange.commit(lambda draft: draft.tracking.update(progress(followers(), sent)))
 
     def look(self) -> None:
         """Find out whose topic was lost; what was not acknowledged is sent again from the log."""
         self._looked_at = time.monotonic()
-        followers = self._exchange.log.counts().followers
+        followers = self._exchange.log.followers()
         waiting = [
             agency
             for agency, sent in self._waiting.sent.items()

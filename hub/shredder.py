@@ -32,7 +32,7 @@ class Shredder:
     def step(self) -> int:
         if self._exchange.position == self._to:
             return 0
-        recorded = self._exchange.fresh_after(self._to, BATCH) or self._exchange.log.read(
+        recorded = self._exchange.fresh.after(FOLLOWER, self._to, BATCH) or self._exchange.log.read(
             self._to, BATCH
         )
         if recorded and recorded[-1].position > self._exchange.position:

@@ -14,11 +14,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import TypeVar
 from uuid import UUID
 
@@ -31,7 +29,8 @@ from hub.errors import Inconsistent, RetryLater
 from hub.membership.agencies import Agencies
 from hub.recording.accepted import ERASING, orders_erasure
 from hub.recording.cases import Cases
-from hub.recording.draft import Draft, Fresh
+from hub.recording.draft import Draft
+from hub.recording.fresh import FreshRows
 from hub.spans import span
 from hub.store import events as stored
 from hub.store.errors import HeadMoved
@@ -41,7 +40,6 @@ from hub.store.log import HubLog
 
 T = TypeVar("T")
 
-KEPT_ROWS = 30_000  # rows just recorded that followers need not read back
 TRIES = 50  # times a draft is made again because another process was quicker
 WITHDRAWN = "ConsentWithdrawn"
 
@@ -79,7 +77,7 @@ class Writer:
         self.withdrawals: list[WithdrawalNoted] = []  # in log order
         self._after_erasure: dict[UUID, UUID] = {}  # subject → secret since the last erasure
         self._followed = 0
-        self._fresh: deque[Fresh] = deque(maxlen=KEPT_ROWS)
+        self.fresh = FreshRows()
         self.catch_up()
 
     def commit(self, work: Callable[[Draft], T]) -> T:
@@ -116,7 +114,7 @@ class Writer:
                 self._apply(row.position, row.event)
             elif isinstance(row.event, stored.EventAccepted):
                 self._note(row.position, row.event)
-        self._fresh.extend(draft.fresh)
+        self.fresh.add(draft.fresh)
         self._followed = draft.head + len(draft.events)
         self._cases.trim(len(draft.events))
         with self.committed:
@@ -131,7 +129,7 @@ class Writer:
         """Fold what other processes recorded since we last looked."""
         with self._writer:
             while recorded := self.log.read(self._followed, 5_000):
-                self._fresh.clear()
+                self.fresh.forget()
                 for one in recorded:
                     event = one.event
                     self._versions.pop(event.originator_id, None)
@@ -171,20 +169,6 @@ class Writer:
     def since_erasure(self, subject: UUID) -> UUID | None:
         """The person's first secret after the last erasure on record; None without one."""
         return self._after_erasure.get(subject)
-
-    def fresh_after(self, position: int, limit: int) -> list[Fresh]:
-        """Rows this process recorded next after `position`; empty if they must be read back."""
-        with self._writer:
-            while self._fresh and self._fresh[0].position <= position:
-                self._fresh.popleft()
-            if not self._fresh or self._fresh[0].position != position + 1:
-                return []
-            return list(islice(self._fresh, limit))
-
-    def forget_fresh(self) -> None:
-        """Followers read back from the log from here on: what is kept may hold a gone secret."""
-        with self._writer:
-            self._fresh.clear()
 
     @property
     def position(self) -> int:

@@ -215,7 +215,7 @@ class HubLog(Application[UUID]):
 
     def tracking(self, name: str) -> int:
         """How far this follower has handled the log; 0 if never seen."""
-        return self._tables.followers().get(name, 0)
+        return self._tables.follower(name)
 
     def followers(self) -> dict[str, int]:
         """How far each follower has handled the log."""

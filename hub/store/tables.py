@@ -126,8 +126,8 @@ class LogTables(ApplicationRecorder):
                     " VALUES (?, ?, ?, ?)",
                     [(a.agency, a.event_id, a.digest, a.position) for a in append.admissions],
                 )
-            for name, position in append.tracking.items():
-                self._follow(c, name, position)
+            if append.tracking:
+                self._follow(c, append.tracking)
         return range(first, first + len(stored_events))
 
     @staticmethod
@@ -149,15 +149,23 @@ class LogTables(ApplicationRecorder):
         )
 
     @staticmethod
-    def _follow(c: Cursor, name: str, position: int, *, again: bool = False) -> None:
-        c.execute("SELECT position FROM followers WHERE name = ?", (name,))
-        found = [row["position"] for row in c.fetchall()]
-        if found and (position < found[0] or (position == found[0] and not again)):
-            raise StoreConflict(f"follower {name} is at {found[0]} already, asked for {position}")
-        c.execute(
+    def _follow(c: Cursor, tracking: Mapping[str, int], *, again: bool = False) -> None:
+        names = sorted(tracking)
+        for start in range(0, len(names), 500):
+            some = names[start : start + 500]
+            c.execute(
+                "SELECT name, position FROM followers"  # noqa: S608 - only marks added
+                f" WHERE name IN ({', '.join('?' * len(some))})",
+                some,
+            )
+            for row in c.fetchall():
+                name, found, asked = row["name"], row["position"], tracking[row["name"]]
+                if asked < found or (asked == found and not again):
+                    raise StoreConflict(f"follower {name} is at {found} already, asked for {asked}")
+        c.executemany(
             "INSERT INTO followers (name, position) VALUES (?, ?)"
             " ON CONFLICT (name) DO UPDATE SET position = excluded.position",
-            (name, position),
+            [(name, tracking[name]) for name in names],
         )
 
     def check_open(self) -> None:
@@ -198,6 +206,10 @@ class LogTables(ApplicationRecorder):
                     agency, event_id, bytes(row["digest"]), row["position"]
                 )
         return found
+
+    def follower(self, name: str) -> int:
+        rows = self.query("SELECT position FROM followers WHERE name = ?", (name,))
+        return int(rows[0]["position"]) if rows else 0
 
     def followers(self) -> dict[str, int]:
         rows = self.query("SELECT name, position FROM followers ORDER BY name")
@@ -242,7 +254,7 @@ class LogTables(ApplicationRecorder):
 
     def follow(self, name: str, position: int) -> None:
         with self.write() as c:
-            self._follow(c, name, position, again=True)
+            self._follow(c, {name: position}, again=True)
 
     def put_checkpoint(
         self, size: int, note: str, tiles: Mapping[str, bytes], dropped: Iterable[str]
