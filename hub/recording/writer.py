@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import TypeVar, cast
 from uuid import UUID
 
 from hub.clock import Clock
@@ -27,6 +27,7 @@ from hub.domain.case import Case
 from hub.domain.policy import PolicyProfile
 from hub.errors import Inconsistent, RetryLater
 from hub.membership.agencies import Agencies
+from hub.recording import bearing
 from hub.recording.accepted import ERASING, orders_erasure
 from hub.recording.cases import Cases
 from hub.recording.draft import Draft
@@ -41,10 +42,9 @@ from hub.store.log import HubLog
 T = TypeVar("T")
 
 TRIES = 50  # times a draft is made again because another process was quicker
-WITHDRAWN = "ConsentWithdrawn"
 
 _HOT = (stored.EventAccepted, stored.Settled, stored.Sending, stored.Refused, stored.Received)
-_CASE_ROWS = (stored.EventAccepted, stored.Settled, stored.HeldBack)
+_CASE_ROWS = {one.TOPIC for one in (stored.EventAccepted, stored.Settled, stored.HeldBack)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Writer:
         self._after_erasure: dict[UUID, UUID] = {}  # subject → secret since the last erasure
         self._followed = 0
         self.fresh = FreshRows()
-        self.catch_up()
+        self._begin()
 
     def commit(self, work: Callable[[Draft], T]) -> T:
         """Run `work` on the state at the log's head and store what it drafts, all or nothing."""
@@ -125,18 +125,26 @@ class Writer:
         self._cases.clear()
         self._versions.clear()
 
+    def _begin(self) -> None:
+        """Fold what bears on the hub as a whole; nothing else is read."""
+        head = self.log.head
+        for one in self.log.saying(bearing.TOPICS, bearing.TYPES, until=head):
+            self._apply(one.position, one.event)
+        self._followed = head
+
     def catch_up(self) -> None:
         """Fold what other processes recorded since we last looked."""
         with self._writer:
-            while recorded := self.log.read(self._followed, 5_000):
+            while rows := self.log.rows(self._followed, 5_000):
                 self.fresh.forget()
-                for one in recorded:
-                    event = one.event
-                    self._versions.pop(event.originator_id, None)
-                    if isinstance(event, _CASE_ROWS):
-                        self._cases.drop(event.originator_id)
-                    self._apply(one.position, event)
-                self._followed = recorded[-1].position
+                for row in rows:
+                    stream = cast(UUID, row.originator_id)
+                    self._versions.pop(stream, None)
+                    if row.topic in _CASE_ROWS:
+                        self._cases.drop(stream)
+                    if bearing.bears(row):
+                        self._apply(row.id, self.log.decoded(row))
+                self._followed = rows[-1].id
 
     def _apply(self, position: int, event: StoreEvent) -> None:
         self.agencies.apply(position, event)
@@ -152,7 +160,7 @@ class Writer:
         """
         if event.event_type == ERASING and orders_erasure(ERASING, json.loads(event.facts)):
             self._after_erasure[UUID(bytes=event.subject_id)] = UUID(bytes=event.secret_id)
-        elif event.event_type == WITHDRAWN:
+        elif event.event_type == bearing.WITHDRAWN:
             self.withdrawals.append(
                 WithdrawalNoted(position, event.originator_id, event.emitter, event.timestamp)
             )

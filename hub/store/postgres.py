@@ -146,6 +146,7 @@ class PostgresLogTables(LogTables, PostgresApplicationRecorder):
     """The recorder. The library's own reads run unchanged over the same table."""
 
     numbering = "notification_id"
+    contains = "position(? in state) > 0"
 
     def __init__(self, datastore: PostgresDatastore) -> None:
         super().__init__(datastore)
@@ -264,6 +265,10 @@ class PostgresLogTables(LogTables, PostgresApplicationRecorder):
                 (stream, after_version, limit),
             )
         ]
+
+    @staticmethod
+    def stream_of(row: Row) -> UUID:
+        return cast(UUID, row["originator_id"])
 
 
 class _ConnectionLost(StoreUnavailable):

@@ -72,6 +72,9 @@ class LogTables(ApplicationRecorder):
     numbering: ClassVar[str]
     """The column of stored_events that holds the position."""
 
+    contains: ClassVar[str]
+    """SQL: whether a row's state contains the bytes that are marked."""
+
     failed: str | None = None
 
     # -- what each database gives -----------------------------------------------------------------
@@ -186,6 +189,41 @@ class LogTables(ApplicationRecorder):
     @abstractmethod
     def select_stream(self, stream: UUID, after_version: int, limit: int) -> Sequence[Notification]:
         """Rows of one stream, in order, with their positions."""
+
+    def select_saying(
+        self,
+        topics: Sequence[str],
+        topic: str,
+        words: Sequence[bytes],
+        after: int,
+        until: int,
+        limit: int,
+    ) -> Sequence[Notification]:
+        """Rows of these topics, and of one topic those whose state contains one of these words."""
+        asked = [f"topic IN ({', '.join('?' * len(topics))})"] if topics else []
+        asked += [f"(topic = ? AND ({' OR '.join([self.contains] * len(words))}))"] if words else []
+        rows = self.query(
+            f"SELECT {self.numbering} AS place, * FROM stored_events"  # noqa: S608 - constants
+            f" WHERE {self.numbering} > ? AND {self.numbering} <= ?"
+            f" AND ({' OR '.join(asked)})"
+            f" ORDER BY {self.numbering} LIMIT ?",
+            (after, until, *topics, *([topic] if words else []), *words, limit),
+        )
+        return [
+            Notification(
+                self.stream_of(row),
+                row["originator_version"],
+                row["topic"],
+                bytes(row["state"]),
+                row["place"],
+            )
+            for row in rows
+        ]
+
+    @staticmethod
+    @abstractmethod
+    def stream_of(row: Row) -> UUID:
+        """Whose row of stored_events this is."""
 
     def last_version(self, stream: UUID) -> int:
         newest = self.select_events(stream, desc=True, limit=1)
