@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 from uuid import UUID
@@ -99,6 +99,10 @@ class LogTables(ApplicationRecorder):
     def insert_leaves(self, c: Cursor, leaves: Iterable[tuple[int, bytes, int]]) -> None:
         """Bulk insert into leaves."""
 
+    def together(self, c: Cursor) -> AbstractContextManager[object]:  # noqa: ARG002
+        """Statements within, of which none is asked what it found, may travel as one."""
+        return nullcontext()
+
     # -- append -----------------------------------------------------------------------------------
 
     def insert_events(
@@ -113,23 +117,24 @@ class LogTables(ApplicationRecorder):
             if head != append.expected_head:
                 raise HeadMoved(append.expected_head, head)
             first = head + 1
-            if stored_events:
-                self.insert_rows(c, first, stored_events)
-                leaves = []
-                for position, (stored, time) in enumerate(
-                    zip(stored_events, append.times, strict=True), first
-                ):
-                    latest = max(latest, time)
-                    leaves.append((position, leaf_entry(stored), latest))
-                self.insert_leaves(c, leaves)
-                self._count(c, stored_events)
-            if append.admissions:
-                c.executemany(
-                    "INSERT INTO admissions (agency, event_id, digest, position)"
-                    " VALUES (?, ?, ?, ?)",
-                    [(a.agency, a.event_id, a.digest, a.position) for a in append.admissions],
-                )
-            if append.tracking:
+            self._check_ahead(c, append.tracking)
+            leaves = []
+            for position, (stored, time) in enumerate(
+                zip(stored_events, append.times, strict=True), first
+            ):
+                latest = max(latest, time)
+                leaves.append((position, leaf_entry(stored), latest))
+            with self.together(c):
+                if stored_events:
+                    self.insert_rows(c, first, stored_events)
+                    self.insert_leaves(c, leaves)
+                    self._count(c, stored_events)
+                if append.admissions:
+                    c.executemany(
+                        "INSERT INTO admissions (agency, event_id, digest, position)"
+                        " VALUES (?, ?, ?, ?)",
+                        [(a.agency, a.event_id, a.digest, a.position) for a in append.admissions],
+                    )
                 self._follow(c, append.tracking)
         return range(first, first + len(stored_events))
 
@@ -152,7 +157,8 @@ class LogTables(ApplicationRecorder):
         )
 
     @staticmethod
-    def _follow(c: Cursor, tracking: Mapping[str, int], *, again: bool = False) -> None:
+    def _check_ahead(c: Cursor, tracking: Mapping[str, int], *, again: bool = False) -> None:
+        """StoreConflict if one of these followers has come as far already."""
         names = sorted(tracking)
         for start in range(0, len(names), 500):
             some = names[start : start + 500]
@@ -165,11 +171,15 @@ class LogTables(ApplicationRecorder):
                 name, found, asked = row["name"], row["position"], tracking[row["name"]]
                 if asked < found or (asked == found and not again):
                     raise StoreConflict(f"follower {name} is at {found} already, asked for {asked}")
-        c.executemany(
-            "INSERT INTO followers (name, position) VALUES (?, ?)"
-            " ON CONFLICT (name) DO UPDATE SET position = excluded.position",
-            [(name, tracking[name]) for name in names],
-        )
+
+    @staticmethod
+    def _follow(c: Cursor, tracking: Mapping[str, int]) -> None:
+        if tracking:
+            c.executemany(
+                "INSERT INTO followers (name, position) VALUES (?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET position = excluded.position",
+                sorted(tracking.items()),
+            )
 
     def check_open(self) -> None:
         """No write after a failed one: what is durable is unknown until the store is reopened."""
@@ -292,7 +302,8 @@ class LogTables(ApplicationRecorder):
 
     def follow(self, name: str, position: int) -> None:
         with self.write() as c:
-            self._follow(c, {name: position}, again=True)
+            self._check_ahead(c, {name: position}, again=True)
+            self._follow(c, {name: position})
 
     def put_checkpoint(
         self, size: int, note: str, tiles: Mapping[str, bytes], dropped: Iterable[str]
@@ -354,14 +365,18 @@ class LogTables(ApplicationRecorder):
 
     @staticmethod
     def _put_tiles(c: Cursor, tiles: Mapping[str, bytes]) -> None:
-        for path, data in tiles.items():
-            c.execute("SELECT data FROM tiles WHERE path = ?", (path,))
+        missing, paths = dict(tiles), list(tiles)
+        for start in range(0, len(paths), 500):
+            some = paths[start : start + 500]
+            c.execute(
+                "SELECT path, data FROM tiles"  # noqa: S608 - only marks added
+                f" WHERE path IN ({', '.join('?' * len(some))})",
+                some,
+            )
             for row in c.fetchall():
-                if bytes(row["data"]) != data:
-                    raise StoreConflict(f"tile {path} is stored with other bytes")
-                break
-            else:
-                c.execute("INSERT INTO tiles (path, data) VALUES (?, ?)", (path, data))
+                if bytes(row["data"]) != missing.pop(row["path"]):
+                    raise StoreConflict(f"tile {row['path']} is stored with other bytes")
+        c.executemany("INSERT INTO tiles (path, data) VALUES (?, ?)", list(missing.items()))
 
     def read_tile(self, path: str) -> bytes | None:
         for row in self.query("SELECT data FROM tiles WHERE path = ?", (path,)):
