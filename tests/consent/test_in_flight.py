@@ -20,13 +20,13 @@ from hub.domain.policy import default_profile
 from hub.domain.settlement import Settlement
 from hub.outcomes import outcome_batch
 from hub.recalling.in_flight import MOST_TOLD, WITHDRAWING, Flight, in_flight
-from hub.scenarios.play import Played, play
 from hub.store import events as stored
 from schemas import wire
 from tests.cli.programs import nrm
 from tests.consent.stage import ROLES, accepted, close, needs, open_case, withdraw
 from tests.release.generator import Generator
 from tests.road import CONSENT, Road
+from tests.scenarios.rules_alone import Played, play
 
 SCOPE = {"SH-1": ["protection", "health"], "CA-1": ["protection"]}
 
