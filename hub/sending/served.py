@@ -96,12 +96,16 @@ class Served:
             return
         followers = self._log.followers()
         before: dict[str, int] = {}
+        acknowledged = {one: followers.get(f"acknowledged/{one}", 0) for one in self._ends}
         for agency, ends in self._ends.items():
-            acknowledged = followers.get(f"acknowledged/{agency}", 0)
-            while ends and ends[0][0] <= acknowledged:
-                before[self._names.topic("nrm.d", agency)] = ends.popleft()[1]
+            behind = [end for sequence, end in ends if sequence <= acknowledged[agency]]
+            if behind:
+                before[self._names.topic("nrm.d", agency)] = behind[-1]
         if before:
             self._topics.trim_each(before)
+            for agency, ends in self._ends.items():
+                while ends and ends[0][0] <= acknowledged[agency]:
+                    ends.popleft()
             crash.point("after_trim")
 
     def empty(self, agency: str) -> None:
