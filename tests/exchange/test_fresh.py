@@ -25,7 +25,7 @@ steps = st.lists(
 def test_every_follower_sees_every_row_in_order_and_what_all_have_passed_is_let_go(
     taken: list[tuple[str, int]],
 ) -> None:
-    fresh, head = FreshRows(), 0
+    fresh, head, whole_after = FreshRows(), 0, 0
     at: dict[str, int] = {}
     for what, count in taken:
         if what == "record":
@@ -35,10 +35,13 @@ def test_every_follower_sees_every_row_in_order_and_what_all_have_passed_is_let_
         elif what == "elsewhere":  # another process recorded a row
             fresh.forget()
             head += 1
+            whole_after = head
         else:
             position = at.get(what, 0)
+            whole_after = whole_after if at else head  # nothing is kept while nobody asks
             found = [one.position for one in fresh.after(what, position, count)]
             assert found == list(range(position + 1, position + 1 + len(found)))
+            assert found or what not in at or not whole_after <= position < head, "read for nothing"
             at[what] = position + len(found) if found else head  # else read from the log
     for name, position in at.items():
         fresh.after(name, position, 1)
