@@ -9,14 +9,15 @@ from hub.recording.draft import Fresh
 from hub.recording.fresh import FreshRows
 from tests.store.samples import sending
 
-FOLLOWERS = ("publisher", "shredder", "work")
+FOLLOWERS = ("publisher", "work")
 steps = st.lists(
     st.one_of(
-        st.tuples(st.just("record"), st.integers(1, 4)),
+        st.tuples(st.just("record"), st.integers(4, 8)),
         st.tuples(st.sampled_from(FOLLOWERS), st.integers(1, 3)),
         st.just(("elsewhere", 1)),
     ),
-    max_size=40,
+    min_size=10,
+    max_size=30,
 )
 
 
