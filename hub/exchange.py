@@ -22,7 +22,7 @@ from hub.domain.deadlines import over_before_it_began
 from hub.domain.facts import EVENT_REFERENCES
 from hub.domain.parties import HUB_ROLE
 from hub.errors import Refused, RetryLater
-from hub.recalling.in_flight import WITHDRAWING, Flight
+from hub.recalling.in_flight import MARKED, WITHDRAWING, Flight, in_flight, told, written
 from hub.recording.accepted import (
     Person,
     accepted,
@@ -32,8 +32,8 @@ from hub.recording.accepted import (
     persons,
 )
 from hub.recording.answered import OutcomeFacts, answered, known
+from hub.recording.cases import OpenCase, fold
 from hub.recording.draft import Draft, stream_id
-from hub.recording.on_its_way import on_its_way
 from hub.recording.writer import Writer
 from hub.spans import span
 from hub.store import events as stored
@@ -214,7 +214,7 @@ class Exchange(Writer):
         opened.version += 2
         answer: Flight = []
         if event.event_type in WITHDRAWING and settlement.recalls:
-            answer = on_its_way(self, draft, opened, happened, settlement)
+            answer = self._in_flight(draft, opened, happened, settlement)
         return OutcomeFacts(
             event.agency,
             event.event_id,
@@ -259,6 +259,46 @@ class Exchange(Writer):
         if refused is not None:
             return refused
         return self._settle(case or Case(), happened)
+
+    def _in_flight(
+        self, draft: Draft, opened: OpenCase, happened: CaseEvent, settlement: Settlement
+    ) -> Flight:
+        """Record what was marked as sending before this withdrawal; returns what is told of it.
+
+        If anything is marked before this draft is stored, the draft is made again.
+        """
+        marked_to = self.log.tracking(MARKED)
+        recorded = self.log.stream(opened.case_id)
+        marked = [
+            one.event
+            for one in recorded
+            if one.position <= marked_to or isinstance(one.event, stored.HeldBack)
+        ]
+        flight = in_flight(settlement, fold(marked, self.secrets)) if marked else []
+        if not flight:
+            return []
+        agency, party = happened.emitter, self.agencies.parties().get(happened.emitter)
+        attested = party is not None and self.policy().evidence_for(party.role) == "hub"
+        own = {one.event_id for one in opened.case.events if one.emitter == agency}
+
+        def reference(event_id: str) -> str:
+            if event_id in own or not attested:
+                return event_id
+            return self.pseudonyms.pseudonym(agency, "event", UUID(event_id))
+
+        answer = told(flight, opened.case, happened, reference)
+        draft.add(
+            stored.InFlight(
+                originator_id=opened.case_id,
+                originator_version=opened.version + 1,
+                timestamp=draft.now,
+                position=happened.position,
+                items=facts_bytes(written(flight)),
+                told=facts_bytes(written(answer)),
+            )
+        )
+        opened.version += 1
+        return answer
 
     def _refuse(
         self, draft: Draft, event: AdmittedEvent | RefusedEvent, why: Refused

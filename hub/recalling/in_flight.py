@@ -13,7 +13,7 @@ marked before is called back; the acknowledgement says what that is:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from hub.domain.case import Case, CaseEvent
@@ -27,38 +27,16 @@ MOST_TOLD: Final = 25  # items in one answer, so that a whole batch of them fits
 Flight = list[tuple[str, str, tuple[str, ...]]]  # recipient, event, categories
 
 
-def in_flight(settlement: Settlement, unmarked: Iterable[Settlement]) -> Flight:
-    """`unmarked`: what was settled in this case before this event and not marked, in order.
-
-    What a withdrawal calls back is held at its position. It was held of what is marked, unless the
-    first that happened to it since is that it was released.
-    """
-    released: dict[tuple[str, str, str], bool] = {}
-    for one in unmarked:
-        for recall in one.recalls:
-            for event_id, names in recall.items:
-                for name in names:
-                    released.setdefault((recall.to, event_id, name), False)
-        for agency, bases in one.released():
-            for name in bases:
-                released.setdefault((agency, one.event_id, name), True)
-        for agency, events in one.backfill.items():
-            for event_id, bases in events.items():
-                for name in bases:
-                    released.setdefault((agency, event_id, name), True)
+def in_flight(settlement: Settlement, marked: Case) -> Flight:
+    """`marked`: the case folded from what was settled and marked before this event."""
     found: Flight = []
     for recall in settlement.recalls:
+        held = marked.holdings.get(recall.to, {})
         for event_id, names in recall.items:
-            sent = tuple(name for name in names if not released.get((recall.to, event_id, name)))
+            sent = tuple(name for name in names if (event_id, name) in held)
             if sent:
                 found.append((recall.to, event_id, sent))
     return found
-
-
-def is_own(case: Case, event_id: str, agency: str) -> bool:
-    """Whether the agency itself published this event of the case."""
-    event = case.find(event_id)
-    return event is not None and event.emitter == agency
 
 
 def told(
@@ -75,17 +53,13 @@ def told(
         for one in case.events
         if one.event_id != withdrawal.event_id
     )
-    held = case.holdings.get(agency, {})
-    gone = {(event_id, name) for to, event_id, names in flight if to == agency for name in names}
+    own = {one.event_id for one in case.events if one.emitter == agency}
+    known = set(case.holdings.get(agency, {}))
+    known |= {(event_id, name) for to, event_id, names in flight if to == agency for name in names}
     found: Flight = []
     for to, event_id, names in flight:
         if stated or to == agency:
-            own = is_own(case, event_id, agency)
-            seen = tuple(
-                name
-                for name in names
-                if own or (event_id, name) in held or (event_id, name) in gone
-            )
+            seen = tuple(name for name in names if event_id in own or (event_id, name) in known)
             if seen:
                 found.append((to, reference(event_id), seen))
     return found

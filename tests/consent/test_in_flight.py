@@ -9,24 +9,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from connectors.agency.outcomes import Outcome, read_outcomes
 from connectors.submit import Publisher
 from hub.consent.reading import consent_records
-from hub.domain.case import Case
-from hub.domain.policy import default_profile
-from hub.domain.settlement import Settlement
 from hub.outcomes import outcome_batch
-from hub.recalling.in_flight import MOST_TOLD, WITHDRAWING, Flight, in_flight
+from hub.recalling.in_flight import MOST_TOLD
 from hub.store import events as stored
 from schemas import wire
 from tests.cli.programs import nrm
 from tests.consent.stage import ROLES, accepted, close, needs, open_case, withdraw
-from tests.release.generator import Generator
 from tests.road import CONSENT, Road
-from tests.scenarios.rules_alone import Played, play
 
 SCOPE = {"SH-1": ["protection", "health"], "CA-1": ["protection"]}
 
@@ -193,37 +186,3 @@ def test_the_answer_is_signed_and_altered_bytes_are_not_believed(road: Road) -> 
     bytes_ = wire.OUTCOME_BATCH.single({**batch, "outcomes": [first, forged]})
     with pytest.raises(Exception, match="does not verify"):
         read_outcomes(bytes_, road.identities["NGO-1"])
-
-
-def marked_and_held(settlement: Settlement, marked: list[Played]) -> Flight:
-    """What a withdrawal calls back of what a case of the marked decisions alone would hold."""
-    case = Case()
-    for one in marked:
-        assert one.settlement is not None
-        event = case.enter(one.event)
-        case.hold(one.settlement, event)
-        case.leave(event)
-    found: Flight = []
-    for recall in settlement.recalls:
-        held = case.holdings.get(recall.to, {})
-        for event_id, names in recall.items:
-            sent = tuple(name for name in names if (event_id, name) in held)
-            if sent:
-                found.append((recall.to, event_id, sent))
-    return found
-
-
-@settings(max_examples=8, deadline=None)
-@given(st.integers(0, 10**9))
-def test_what_is_in_flight_is_what_a_case_of_the_marked_decisions_would_hold(seed: int) -> None:
-    """However far marking has come: the answer needs only what is not marked."""
-    scenario = Generator(seed, 40, lawful=True).scenario()
-    taken = [one for one in play(scenario, default_profile()) if one.settlement is not None]
-    for at, one in enumerate(taken):
-        settlement = one.settlement
-        assert settlement is not None
-        if one.event.type not in WITHDRAWING or not settlement.recalls:
-            continue
-        for to in range(at + 1):
-            unmarked = [later.settlement for later in taken[to:at] if later.settlement]
-            assert in_flight(settlement, unmarked) == marked_and_held(settlement, taken[:to])
