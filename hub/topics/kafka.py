@@ -215,9 +215,9 @@ class KafkaTopics:
     ) -> None:
         """All of it on its way, then each acknowledged: one wait for all topics."""
         cluster, waiting, size = self.cluster, deque[tuple[str, Any, int]](), 0
-        deadline = time.monotonic() + cluster.settings.timeout
 
         def acknowledged() -> int:
+            deadline = time.monotonic() + cluster.settings.timeout  # a send may have waited long
             topic, future, its_size = waiting.popleft()
             if not isinstance(done.get(topic), TopicUnavailable):
                 try:
