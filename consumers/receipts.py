@@ -139,10 +139,11 @@ class Receipts:
     def _record(self, verified: list[Verified], tracking: dict[str, int]) -> None:
         def work(draft: Draft) -> dict[str, int]:
             acknowledged: dict[str, int] = {}
+            followers = self._exchange.log.followers() if verified else {}
             draft.tracking.update(tracking)
             for one in verified:
                 agency = one.receipt["agency"]
-                known = acknowledged.get(agency, self.acknowledged(agency))
+                known = acknowledged.get(agency, followers.get(f"acknowledged/{agency}", 0))
                 first, last = one.receipt["first_sequence"], one.receipt["last_sequence"]
                 if last <= known and not one.receipt["exceptions"]:
                     continue  # told before

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 from uuid import UUID
 
+import orjson
 import structlog
 
 from consumers.items import Items
@@ -29,11 +30,13 @@ from hub.domain.work_kinds import KINDS, OPERATOR
 from hub.membership.agencies import Agencies
 from hub.recording.accepted import case_event
 from hub.recording.cases import fold
+from hub.recording.draft import Fresh
+from hub.recording.fresh import FreshRows
 from hub.store import events as stored
 from hub.store.errors import StoreConflict
 from hub.store.keystore import KeyStore
 from hub.store.log import HubLog, Recorded
-from hub.store.work import WorkRows
+from hub.store.work import FOLLOWER, WorkRows
 
 log = structlog.get_logger("hub.work")
 
@@ -67,6 +70,7 @@ class WorkList:
         self._exchange = exchange
         self._rows = rows or exchange.log.work
         self._end = end
+        self.fresh: FreshRows | None = None  # what need not be read back, if it is recorded here
         self._items = Items(self._rows, lambda: exchange.agencies, self._profile_at)
         self._cases: OrderedDict[UUID, Case] = OrderedDict()
         self._events = 0
@@ -79,7 +83,7 @@ class WorkList:
 
     def step(self) -> int:
         """Follow some of what is new. Returns the number of log rows followed."""
-        rows = self._exchange.log.read(self.position, BATCH)
+        rows = self._next()
         if self._end is not None:
             rows = [one for one in rows if one.position <= self._end]
         if not rows:
@@ -106,6 +110,10 @@ class WorkList:
         self._opened_or_closed.clear()
         self._trim()
         return len(rows)
+
+    def _next(self) -> Sequence[Recorded | Fresh]:
+        fresh = self.fresh.after(FOLLOWER, self.position, BATCH) if self.fresh else []
+        return fresh or self._exchange.log.read(self.position, BATCH)
 
     def catch_up(self) -> None:
         """Follow until nothing is left."""
@@ -140,10 +148,12 @@ class WorkList:
 
     # -- rows of a case ------------------------------------------------------------------------
 
-    def _follow(self, one: Recorded) -> None:
+    def _follow(self, one: Recorded | Fresh) -> None:
         kind = type(one.event)
         if kind in LOOSE:
             LOOSE[kind](self._items, one.position, one.event)
+        elif isinstance(one.event, stored.Settled):
+            self._on_settled(one.event, one.settlement if isinstance(one, Fresh) else None)
         elif kind in _ROWS:
             _ROWS[kind](self, one.position, one.event)
 
@@ -155,7 +165,7 @@ class WorkList:
         if event.event_type == "StatisticsPublished":
             published(self._items, happened)
 
-    def _on_settled(self, _position: int, row: stored.Settled) -> None:
+    def _on_settled(self, row: stored.Settled, settlement: Settlement | None) -> None:
         case_id = row.originator_id
         case = self._open(case_id, row.position)
         happened = self._accepted.pop(case_id, None)
@@ -163,7 +173,7 @@ class WorkList:
             [before] = self._exchange.log.stream(case_id, row.event_version - 1, limit=1)
             assert isinstance(before.event, stored.EventAccepted)
             happened = case_event(before.event, self._exchange.secrets, before.position)
-        settlement = Settlement.from_record(json.loads(row.settlement))
+        settlement = settlement or Settlement.from_record(orjson.loads(row.settlement))
         happened = case.enter(happened)
         case.hold(settlement, happened)
         case.leave(happened)
@@ -248,7 +258,6 @@ class WorkList:
 
 _ROWS: Final[dict[type, Callable[[WorkList, int, Any], None]]] = {
     stored.EventAccepted: WorkList._on_accepted,
-    stored.Settled: WorkList._on_settled,
     stored.HeldBack: WorkList._on_held_back,
     stored.PolicyPublished: WorkList._on_policy,
 }

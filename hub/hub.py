@@ -255,6 +255,8 @@ class Hub:
             for line in self.witnesses.lines:  # each in its own thread: it may be slow or hostile
                 self.loops.start(Step("witness", line.turn, pause=0.5))
         if "timers" in parts:
+            if "hub" in parts:
+                self.work.fresh = self.exchange.fresh
             self.loops.start(Step("timers", lambda _: self.attend(), pause=ATTEND))
             self.loops.start(Step("notices", lambda _: self.notices.step(), pause=ATTEND))
         if parts & {"hub", "api"}:

@@ -12,6 +12,7 @@ import hashlib
 import queue
 from collections import defaultdict
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hub import crash
@@ -107,14 +108,14 @@ class Ingest:
         by_topic: defaultdict[str, list[Message]] = defaultdict(list)
         for topic, message in self._unanswered:
             by_topic[topic].append(message)
-        for topic, messages in by_topic.items():
-            try:
-                self._topics.append(topic, messages)
-                self._unanswered = [one for one in self._unanswered if one[0] != topic]
-            except UnknownTopicError:  # it was lost: this keeps no other agency waiting
-                self._topics.ensure([topic])
-            except TopicUnavailable:
-                break
+        if not by_topic:
+            return
+        done = self._topics.append_each(by_topic)
+        self._unanswered = [one for one in self._unanswered if not isinstance(done[one[0]], int)]
+        lost = [topic for topic, end in done.items() if isinstance(end, UnknownTopicError)]
+        if lost:  # this keeps no other agency waiting
+            with suppress(TopicUnavailable):
+                self._topics.ensure(lost)
         del self._unanswered[:-10_000]  # agencies ask again; the record has the answers
 
     # -- HTTP ------------------------------------------------------------------------------

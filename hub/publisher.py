@@ -8,16 +8,15 @@ Two steps, each resumable:
            (`sending/marking.py`). From the moment a withdrawal is acknowledged nothing resting on
            it is marked any more.
     send   takes what waits for each recipient (`sending/waiting.py`), seals it
-           (`sending/sealed.py`) and appends it to the recipient's topic (`sending/served.py`: how
-           far, and whether the topic is still the same). Repeating it is harmless: recipients
-           apply a sequence once.
+           (`sending/sealed.py`) and appends it to the recipients' topics (`sending/sender.py`, and
+           `served.py`: how far, and whether a topic is still the same). Repeating it is harmless:
+           recipients apply a sequence once.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 
 import structlog
 
@@ -32,7 +31,8 @@ from hub.sending import marking, redrives
 from hub.sending.parts import PartsCache
 from hub.sending.sealed import Sealed
 from hub.sending.sealed import told_basis as told_basis  # noqa: PLC0414 - also read from here
-from hub.sending.served import LOOK_AT, Served, progress
+from hub.sending.sender import Sender
+from hub.sending.served import LOOK_AT, Served
 from hub.sending.waiting import SEND_BATCH, Waiting
 from hub.spans import span
 from hub.store import events as stored
@@ -65,8 +65,7 @@ class Publisher:
         self._waiting = Waiting(exchange, self._served)
         self._trimmed_at = 0.0
         self._looked_at = time.monotonic()
-        self._failing: set[str] = set()  # recipients whose topic did not take the last batch
-        self._shut_out: set[str] = set()  # recipients whose keys are revoked, once seen to
+        self._sender = Sender(exchange, self._sealed, self._recalled, self._served, self._waiting)
         self._epoch = exchange.secrets.epoch
         self._redriven = exchange.log.tracking(redrives.FOLLOWER)
         self.carried_out = redrives.CarriedOut(exchange.log)
@@ -103,14 +102,14 @@ class Publisher:
         if epoch != self._epoch:
             self._epoch = epoch
             self._parts.forget()
-            self._exchange.forget_fresh()
+            self._exchange.fresh.forget()
 
     # -- mark ------------------------------------------------------------------------------
 
     def mark(self) -> int:
         """Mark owed deliveries as sending. Returns the number of log rows followed."""
         start = self._marked_to
-        rows = self._exchange.fresh_after(start, MARK_BATCH) or [
+        rows = self._exchange.fresh.after(FOLLOWER, start, MARK_BATCH) or [
             Fresh(one.position, one.event) for one in self._exchange.log.read(start, MARK_BATCH)
         ]
         if not rows:
@@ -153,79 +152,12 @@ class Publisher:
 
     def send(self) -> int:
         """Seal and append what is marked. Returns the number of deliveries sent."""
-        sent: dict[str, int] = {}
-        count = 0
-        # Those that failed last come last, so that one recipient's topic keeps nobody waiting.
-        for agency in sorted(self._exchange.agencies, key=lambda a: a.agency in self._failing):
-            name = agency.agency
-            try:
-                if self._waits(name, agency.shut_out):
-                    continue
-                while batch := self._waiting.next(name):
-                    follower = self._served.follower(name)
-                    with span("nrm.publish.send", deliveries=len(batch)):
-                        self._append(name, agency.sealing_public, batch)
-                    sent[f"sent/{name}"] = sent[follower] = self._waiting.note(name, batch)
-                    count += len(batch)
-                self._failing.discard(name)
-            except TopicUnavailable as away:
-                # Unknown whether stored: sent again on the next step, to the topic it then has.
-                self._failing.add(name)
-                self._again(name)
-                if not isinstance(away, UnknownTopicError):
-                    break  # it took long to find out, and is likely so for all
-        if sent:
-            crash.point("after_send")
-            self._note(sent)
-        return count
-
-    def _append(self, agency: str, sealing_public: bytes, batch: Sequence[stored.Sending]) -> None:
-        first, last = batch[0].originator_version, batch[-1].originator_version
-        marked = self._exchange.last_version(delivery_stream(agency))
-        recalled = self._recalled.since(agency, first, marked)
-        messages = self._sealed.messages(agency, sealing_public, batch, recalled)
-        self._served.append(agency, messages, last)
-
-    def _waits(self, agency: str, shut_out: bool) -> bool:
-        """Whether nothing is sealed to this recipient: somebody else may hold its keys.
-
-        What waits on its topic is taken away; it gets all of it when it is back with new keys.
-        """
-        if shut_out:
-            if agency not in self._shut_out:
-                self._served.empty(agency)
-                self._shut_out.add(agency)
-            self._again(agency)
-        elif agency in self._shut_out:
-            self._again(agency)
-            self._shut_out.remove(agency)
-        return shut_out
-
-    def _note(self, sent: Mapping[str, int]) -> None:
-        """Record how far each recipient was sent. Another process may have sent as far."""
-        followers = self._exchange.log.counts
-        with suppress(StoreConflict):
-            self._exchange.commit(
-                lambda draft: draft.tracking.update(progress(followers().followers, sent))
-            )
+        return self._sender.send()
 
     def look(self) -> None:
         """Find out whose topic was lost; what was not acknowledged is sent again from the log."""
         self._looked_at = time.monotonic()
-        followers = self._exchange.log.counts().followers
-        waiting = [
-            agency
-            for agency, sent in self._waiting.sent.items()
-            if sent > followers.get(f"acknowledged/{agency}", 0)
-        ]
-        for agency in self._served.lost(waiting):
-            log.warning("topic_lost", agency=agency)
-            self._again(agency)
-
-    def _again(self, agency: str) -> None:
-        """Nothing in memory is trusted: go on where the log says for the topic there is."""
-        self._served.forget(agency)
-        self._waiting.forget(agency)
+        self._sender.look()
 
     def trim(self) -> None:
         """Remove from each topic what its recipient has acknowledged: nothing outlives delivery."""
@@ -276,11 +208,12 @@ class Publisher:
                     break  # its recall is marked first, with the next step
             except TopicUnavailable as away:
                 if isinstance(away, UnknownTopicError):
-                    self._again(order.agency)  # all it lacks is sent, this with it or after it
+                    # All it lacks is sent, this with it or after it.
+                    self._sender.again(order.agency)
                     self._topics.ensure([self._exchange.pseudonyms.topic("nrm.d", order.agency)])
                 break
             self._redriven = order.originator_version
-            self._note({redrives.FOLLOWER: self._redriven})
+            self._sender.note({redrives.FOLLOWER: self._redriven})
             done += 1
         return done
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from hub import crash
 from hub.exchange import Exchange
-from hub.recording.accepted import next_secret, orders_erasure
+from hub.recording.accepted import ERASING, next_secret, orders_erasure
 from hub.recording.draft import Draft, stream_id
 from hub.store import events as stored
 
@@ -32,13 +32,10 @@ class Shredder:
     def step(self) -> int:
         if self._exchange.position == self._to:
             return 0
-        recorded = self._exchange.fresh_after(self._to, BATCH) or self._exchange.log.read(
-            self._to, BATCH
-        )
-        if recorded and recorded[-1].position > self._exchange.position:
-            self._exchange.catch_up()
+        fresh = self._exchange.fresh.after(FOLLOWER, self._to, BATCH)
+        to = fresh[-1].position if fresh else self._exchange.position
         granted = 0
-        for one in recorded:
+        for one in fresh or self._exchange.log.saying((), (ERASING,), after=self._to, until=to):
             event = one.event
             if isinstance(event, stored.EventAccepted) and orders_erasure(
                 event.event_type, json.loads(event.facts)
@@ -46,11 +43,9 @@ class Shredder:
                 self.shred(UUID(bytes=event.subject_id), keep=UUID(bytes=event.secret_id))
                 self._to = one.position
                 granted += 1
-        if recorded:
-            self._to = recorded[-1].position
-            if granted:
-                to = self._to
-                self._exchange.commit(lambda draft: draft.tracking.update({FOLLOWER: to}))
+        self._to = to
+        if granted:
+            self._exchange.commit(lambda draft: draft.tracking.update({FOLLOWER: to}))
         return granted
 
     def shred(self, subject: UUID, keep: UUID | None = None) -> int:

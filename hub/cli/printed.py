@@ -6,19 +6,24 @@ The tables and plain lines are those of `connectors/commands/printed.py`.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from connectors.collector import resting
 from connectors.commands.printed import console, table, terminal
 
 __all__ = ["console", "lines", "progress", "table", "terminal"]
 
 
-def progress(*, disable: bool = False) -> Progress:
-    """Progress of long work, on standard error and only for a person watching."""
+@contextmanager
+def progress(*, disable: bool = False) -> Iterator[Progress]:
+    """Progress of long work, on standard error and only for a person watching; with a garbage
+    collector that leaves such work alone."""
     watched = sys.stderr.isatty() and not disable
-    return Progress(
+    bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -27,6 +32,8 @@ def progress(*, disable: bool = False) -> Progress:
         transient=True,
         disable=not watched,
     )
+    with resting(), bar:
+        yield bar
 
 
 def lines(*parts: str) -> str:

@@ -14,12 +14,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from typing import TypeVar
+from typing import TypeVar, cast
 from uuid import UUID
 
 from hub.clock import Clock
@@ -29,9 +27,11 @@ from hub.domain.case import Case
 from hub.domain.policy import PolicyProfile
 from hub.errors import Inconsistent, RetryLater
 from hub.membership.agencies import Agencies
+from hub.recording import bearing
 from hub.recording.accepted import ERASING, orders_erasure
 from hub.recording.cases import Cases
-from hub.recording.draft import Draft, Fresh
+from hub.recording.draft import Draft
+from hub.recording.fresh import FreshRows
 from hub.spans import span
 from hub.store import events as stored
 from hub.store.errors import HeadMoved
@@ -41,12 +41,10 @@ from hub.store.log import HubLog
 
 T = TypeVar("T")
 
-KEPT_ROWS = 30_000  # rows just recorded that followers need not read back
 TRIES = 50  # times a draft is made again because another process was quicker
-WITHDRAWN = "ConsentWithdrawn"
 
 _HOT = (stored.EventAccepted, stored.Settled, stored.Sending, stored.Refused, stored.Received)
-_CASE_ROWS = (stored.EventAccepted, stored.Settled, stored.HeldBack)
+_CASE_ROWS = {one.TOPIC for one in (stored.EventAccepted, stored.Settled, stored.HeldBack)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +77,8 @@ class Writer:
         self.withdrawals: list[WithdrawalNoted] = []  # in log order
         self._after_erasure: dict[UUID, UUID] = {}  # subject → secret since the last erasure
         self._followed = 0
-        self._fresh: deque[Fresh] = deque(maxlen=KEPT_ROWS)
-        self.catch_up()
+        self.fresh = FreshRows()
+        self._begin()
 
     def commit(self, work: Callable[[Draft], T]) -> T:
         """Run `work` on the state at the log's head and store what it drafts, all or nothing."""
@@ -116,7 +114,7 @@ class Writer:
                 self._apply(row.position, row.event)
             elif isinstance(row.event, stored.EventAccepted):
                 self._note(row.position, row.event)
-        self._fresh.extend(draft.fresh)
+        self.fresh.add(draft.fresh)
         self._followed = draft.head + len(draft.events)
         self._cases.trim(len(draft.events))
         with self.committed:
@@ -127,18 +125,26 @@ class Writer:
         self._cases.clear()
         self._versions.clear()
 
+    def _begin(self) -> None:
+        """Fold what bears on the hub as a whole; nothing else is read."""
+        head = self.log.head
+        for one in self.log.saying(bearing.TOPICS, bearing.TYPES, until=head):
+            self._apply(one.position, one.event)
+        self._followed = head
+
     def catch_up(self) -> None:
         """Fold what other processes recorded since we last looked."""
         with self._writer:
-            while recorded := self.log.read(self._followed, 5_000):
-                self._fresh.clear()
-                for one in recorded:
-                    event = one.event
-                    self._versions.pop(event.originator_id, None)
-                    if isinstance(event, _CASE_ROWS):
-                        self._cases.drop(event.originator_id)
-                    self._apply(one.position, event)
-                self._followed = recorded[-1].position
+            while rows := self.log.rows(self._followed, 5_000):
+                self.fresh.forget()
+                for row in rows:
+                    stream = cast(UUID, row.originator_id)
+                    self._versions.pop(stream, None)
+                    if row.topic in _CASE_ROWS:
+                        self._cases.drop(stream)
+                    if bearing.bears(row):
+                        self._apply(row.id, self.log.decoded(row))
+                self._followed = rows[-1].id
 
     def _apply(self, position: int, event: StoreEvent) -> None:
         self.agencies.apply(position, event)
@@ -154,7 +160,7 @@ class Writer:
         """
         if event.event_type == ERASING and orders_erasure(ERASING, json.loads(event.facts)):
             self._after_erasure[UUID(bytes=event.subject_id)] = UUID(bytes=event.secret_id)
-        elif event.event_type == WITHDRAWN:
+        elif event.event_type == bearing.WITHDRAWN:
             self.withdrawals.append(
                 WithdrawalNoted(position, event.originator_id, event.emitter, event.timestamp)
             )
@@ -171,20 +177,6 @@ class Writer:
     def since_erasure(self, subject: UUID) -> UUID | None:
         """The person's first secret after the last erasure on record; None without one."""
         return self._after_erasure.get(subject)
-
-    def fresh_after(self, position: int, limit: int) -> list[Fresh]:
-        """Rows this process recorded next after `position`; empty if they must be read back."""
-        with self._writer:
-            while self._fresh and self._fresh[0].position <= position:
-                self._fresh.popleft()
-            if not self._fresh or self._fresh[0].position != position + 1:
-                return []
-            return list(islice(self._fresh, limit))
-
-    def forget_fresh(self) -> None:
-        """Followers read back from the log from here on: what is kept may hold a gone secret."""
-        with self._writer:
-            self._fresh.clear()
 
     @property
     def position(self) -> int:

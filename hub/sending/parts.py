@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets as randomness
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from uuid import UUID
 
 from hub.crypto import compartment
@@ -24,11 +24,13 @@ from schemas.registry import Schemas
 
 KEPT = 4_000  # events whose parts are kept in memory
 
+Told = tuple[tuple[str, ...], tuple[tuple[str, str], ...]]  # compartments; categories with bases
+
 
 class Parts:
     """The parts of one event. `secret` is None once the person was erased: nothing opens."""
 
-    __slots__ = ("_about", "_disclosed", "_tree", "event", "secret")
+    __slots__ = ("_about", "_disclosed", "_told", "_tree", "event", "secret")
 
     def __init__(self, event: stored.EventAccepted, secret: bytes | None) -> None:
         self.event = event
@@ -36,6 +38,11 @@ class Parts:
         self._tree: merkle.Tree | None = None
         self._about: bytes | None = None
         self._disclosed: dict[str, bytes] = {}
+        self._told: dict[Told, bytes] = {}
+
+    @property
+    def event_id(self) -> str:
+        return str(UUID(bytes=self.event.event_id))
 
     def about(self, change: int) -> bytes:
         """The middle of a Delivery: what was stated, as the agency signed it, for all alike.
@@ -54,7 +61,7 @@ class Parts:
             self._about = wire.DELIVERY_ABOUT.encode(
                 {
                     "recorded": change,
-                    "event_ref": str(UUID(bytes=event.event_id)),
+                    "event_ref": self.event_id,
                     "event_type": event.event_type,
                     "schema": event.schema_id,
                     "agency": event.emitter,
@@ -78,6 +85,20 @@ class Parts:
                 "evidence": None,
             }
         )
+
+    def told(self, bases: Mapping[str, str], agency: str) -> bytes:
+        """The end of a Delivery: these categories as they were sealed at admission, on these bases.
+
+        Encoded once for all recipients that are told the same on the same bases: what is kept is
+        found by everything it is made of, and decides nothing.
+        """
+        assert self.secret is not None
+        sealed = [one for one in self.event.compartments if released(one.name, bases, agency)]
+        key = (tuple(one.name for one in sealed), tuple(sorted(bases.items())))
+        encoded = self._told.get(key)
+        if encoded is None:
+            encoded = self._told[key] = what(map(self.disclose, sealed), bases)
+        return encoded
 
     def disclose(self, sealed: stored.SealedCompartment) -> bytes:
         """DeliveredCompartment: the stored ciphertext, its key, its path to the signed root."""
@@ -192,6 +213,17 @@ def _renamed(schema_id: bytes, name: str, body: bytes, rename: Callable[[str], s
         elif isinstance(value, list):
             record[reference] = [rename(one) for one in value]
     return codec.encode(record)
+
+
+def what(compartments: Iterable[bytes], bases: Mapping[str, str]) -> bytes:
+    """The end of a Delivery that releases these DeliveredCompartments on these bases."""
+    return wire.DELIVERY_WHAT.encode(
+        {
+            "compartments": list(compartments),
+            "bases": [{"category": name, "basis": basis} for name, basis in sorted(bases.items())],
+            "recall": None,
+        }
+    )
 
 
 def released(name: str, bases: Mapping[str, str], agency: str) -> bool:

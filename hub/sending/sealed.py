@@ -25,7 +25,7 @@ from hub.crypto.signing import SigningKey
 from hub.exchange import Exchange
 from hub.recalling.recalled import Item, left_of
 from hub.release import CONSENT
-from hub.sending.parts import Parts, PartsCache, released
+from hub.sending.parts import Parts, PartsCache, released, what
 from hub.store import events as stored
 from hub.topics.port import Message
 from schemas import wire
@@ -44,6 +44,7 @@ _NOTHING_STATED = wire.DELIVERY_ABOUT.encode(
         "evidence": None,
     }
 )
+NOTHING_RELEASED = what((), {})
 
 
 def told_basis(names: Pseudonyms, agency: str, case_id: UUID, basis: str) -> str:
@@ -138,60 +139,57 @@ class Sealed:
             }
         )
         body = orjson.loads(sending.items)
-        what: dict[str, Any] = {"compartments": [], "bases": [], "recall": None}
         if sending.kind == "recall":
-            about = _NOTHING_STATED
-            what["recall"] = {
-                "recall_ref": f"r{sending.originator_version}",
-                "action": body["action"],
-                "due": datetime.fromisoformat(body["due"]),
-                "items": [
-                    {
-                        "event_ref": self._event_ref(agency, attested, event_id),
-                        "categories": categories,
-                    }
-                    for event_id, categories in body["items"]
-                ],
-            }
+            about, end = _NOTHING_STATED, self._recall(agency, attested, sending, body)
         else:
             parts = self._parts.of(sending.event_position)
             if attested:
-                event_id = str(UUID(bytes=parts.event.event_id))
-                about = parts.about_attested(self._event_ref(agency, attested, event_id))
+                about = parts.about_attested(self._event_ref(agency, attested, parts.event_id))
             else:
                 about = parts.about(change_at(sending.event_position))
             bases = body["bases"]
             if recalled:
-                event_id = str(UUID(bytes=parts.event.event_id))
-                bases = left_of(bases, event_id, sending.originator_version, recalled)
-            if parts.secret is not None:  # else the person was erased after marking
-                case_id = UUID(bytes=sending.case_id)
-                self._release(agency, attested, case_id, parts, bases, what)
-        return b"".join((wire.DELIVERY.prefix, to, about, wire.DELIVERY_WHAT.encode(what)))
+                bases = left_of(bases, parts.event_id, sending.originator_version, recalled)
+            if parts.secret is None:  # the person was erased after marking
+                end = NOTHING_RELEASED
+            elif attested:
+                end = self._attest(agency, UUID(bytes=sending.case_id), parts, bases)
+            else:
+                end = parts.told(bases, agency)
+        return b"".join((wire.DELIVERY.prefix, to, about, end))
 
-    def _release(
-        self,
-        agency: str,
-        attested: bool,
-        case_id: UUID,
-        parts: Parts,
-        bases: Mapping[str, str],
-        what: dict[str, Any],
-    ) -> None:
-        rename = partial(self._exchange.pseudonyms.event_for, agency, parts.event.emitter)
+    def _recall(
+        self, agency: str, attested: bool, sending: stored.Sending, body: Mapping[str, Any]
+    ) -> bytes:
+        recall = {
+            "recall_ref": f"r{sending.originator_version}",
+            "action": body["action"],
+            "due": datetime.fromisoformat(body["due"]),
+            "items": [
+                {
+                    "event_ref": self._event_ref(agency, attested, event_id),
+                    "categories": categories,
+                }
+                for event_id, categories in body["items"]
+            ],
+        }
+        return wire.DELIVERY_WHAT.encode({"compartments": [], "bases": [], "recall": recall})
+
+    def _attest(self, agency: str, case_id: UUID, parts: Parts, bases: Mapping[str, str]) -> bytes:
+        """The same content and bases, under names that are this recipient's alone."""
         names = self._exchange.pseudonyms
-        what["compartments"] = [
-            parts.attest(sealed, rename) if attested else parts.disclose(sealed)
-            for sealed in parts.event.compartments
-            if released(sealed.name, bases, agency)
-        ]
-        what["bases"] = [
+        rename = partial(names.event_for, agency, parts.event.emitter)
+        return what(
+            (
+                parts.attest(sealed, rename)
+                for sealed in parts.event.compartments
+                if released(sealed.name, bases, agency)
+            ),
             {
-                "category": category,
-                "basis": told_basis(names, agency, case_id, basis) if attested else basis,
-            }
-            for category, basis in sorted(bases.items())
-        ]
+                category: told_basis(names, agency, case_id, basis)
+                for category, basis in bases.items()
+            },
+        )
 
     def _refs(self, agency: str, case_id: bytes, subject_id: bytes) -> tuple[str, str]:
         """What the recipient calls this case and this person."""

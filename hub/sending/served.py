@@ -14,18 +14,34 @@ import hashlib
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from hub import crash
 from hub.crypto import signing
 from hub.errors import Inconsistent
 from hub.exchange import Exchange
+from hub.membership.agencies import Agency
 from hub.recording.draft import delivery_stream
-from hub.topics.port import Message, Topics, UnknownTopicError
+from hub.topics.port import Appended, Message, Topics, UnknownTopicError
 from schemas import wire
 from schemas.avro import AvroError
 
 RECEIPTS_TOPIC = "nrm.receipts"
 LOOK_AT = 20  # recipients asked about in one look, so that a look stays short
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """So many deliveries of one recipient, sealed; last: the sequence of the last of them."""
+
+    recipient: Agency
+    messages: Sequence[Message]
+    last: int
+    count: int
+
+    @property
+    def size(self) -> int:
+        return sum(message.size for message in self.messages)
 
 
 class Served:
@@ -46,7 +62,7 @@ class Served:
 
     def resume(self, agency: str, marked: int) -> int:
         """The sequence after which sending goes on, of `marked` there are."""
-        followers = self._log.counts().followers
+        followers = self._log.followers()
         acknowledged = followers.get(f"acknowledged/{agency}", 0)
         if marked <= acknowledged:
             return acknowledged
@@ -55,26 +71,42 @@ class Served:
             self.empty(agency)
         return max(acknowledged, served or 0)
 
-    def append(self, agency: str, messages: Sequence[Message], sequence: int) -> None:
-        """Append deliveries up to this sequence, asking first whether the log has their place."""
-        topic = self._names.topic("nrm.d", agency)
+    def ready(self, agency: str) -> None:
+        """Before the first append of a life: whether the log has the place of what comes next."""
         if agency not in self._ends:
             self.beyond(agency)
-        self._topics.append(topic, messages)
+            self._ends[agency] = deque()
+
+    def append_each(self, batches: Mapping[str, Batch]) -> dict[str, Appended]:
+        """Append what is sealed for each of these recipients, all `ready`, at once."""
+        topics = {agency: self._names.topic("nrm.d", agency) for agency in batches}
+        done = self._topics.append_each(
+            {topics[agency]: batch.messages for agency, batch in batches.items()}
+        )
         crash.point("after_append")
-        self._ends.setdefault(agency, deque()).append((sequence, self._topics.end(topic)))
+        for agency, batch in batches.items():
+            end = done[topics[agency]]
+            if isinstance(end, int):
+                self._ends[agency].append((batch.last, end))
+        return {agency: done[topics[agency]] for agency in batches}
 
     def trim(self) -> None:
         """Remove from each topic what its recipient has acknowledged: nothing outlives delivery."""
-        followers = self._log.counts().followers
+        if not any(self._ends.values()):
+            return
+        followers = self._log.followers()
+        before: dict[str, int] = {}
+        acknowledged = {one: followers.get(f"acknowledged/{one}", 0) for one in self._ends}
         for agency, ends in self._ends.items():
-            acknowledged = followers.get(f"acknowledged/{agency}", 0)
-            before = None
-            while ends and ends[0][0] <= acknowledged:
-                before = ends.popleft()[1]
-            if before is not None:
-                self._topics.trim(self._names.topic("nrm.d", agency), before)
-                crash.point("after_trim")
+            behind = [end for sequence, end in ends if sequence <= acknowledged[agency]]
+            if behind:
+                before[self._names.topic("nrm.d", agency)] = behind[-1]
+        if before:
+            self._topics.trim_each(before)
+            for agency, ends in self._ends.items():
+                while ends and ends[0][0] <= acknowledged[agency]:
+                    ends.popleft()
+            crash.point("after_trim")
 
     def empty(self, agency: str) -> None:
         """Take away what waits on the recipient's topic; the log has it."""

@@ -38,13 +38,14 @@ class Waiting:
         """The next batch to send, as long as it is not noted as sent; empty if there is none."""
         return list(islice(self._due_for(agency).values(), SEND_BATCH))
 
-    def note(self, agency: str, batch: list[stored.Sending]) -> int:
-        """This batch was sent; returns its last sequence."""
-        due = self._due[agency]
-        for sending in batch:
-            due.pop(sending.originator_version, None)
-        self.sent[agency] = last = batch[-1].originator_version
-        return last
+    def note(self, agency: str, last: int) -> int:
+        """The next ones up to this sequence were sent; returns how many these were."""
+        due, count = self._due[agency], 0
+        while due and next(iter(due)) <= last:
+            due.popitem(last=False)
+            count += 1
+        self.sent[agency] = last
+        return count
 
     def forget(self, agency: str, sent: int | None = None) -> None:
         """Go on after `sent`, or where the log says for the topic there is: read it anew."""

@@ -44,7 +44,17 @@ from hub.store.keytables import KeyTables, PostgresKeyTables, SQLiteKeyTables
 from hub.store.location import split_parameter, split_schema, sqlite_path
 from hub.store.recovery import KeyBackup, Recovery, RecoveryFile
 from hub.store.tables import Cursor
-from hub.store.wrapped import NONCE, KeyState, read_state, unwrap, wrap, wrapped_after, wrapped_of
+from hub.store.wrapped import (
+    NONCE,
+    STATE,
+    KeyState,
+    read_state,
+    told_state,
+    unwrap,
+    wrap,
+    wrapped_after,
+    wrapped_of,
+)
 
 SECRET = 32
 CACHED = 100_000
@@ -342,8 +352,9 @@ class KeyStore:
 
     def _look(self) -> None:
         """Forget everything if an erasure was begun or done anywhere since the last look."""
-        with self._tables.read() as c:
-            self._see(c)
+        if told_state(self._tables.query(STATE)) != self._state:
+            with self._tables.read() as c:
+                self._see(c)
         if self._unsettled:  # another process is still at it, or was killed, or all is well
             with self._file.locked(wait=False) as got:
                 if got:

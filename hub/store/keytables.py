@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import cast
@@ -22,7 +22,7 @@ from psycopg.rows import dict_row
 from hub.store.errors import StoreBusy, StoreFailed, StoreRefused, StoreUnavailable
 from hub.store.postgres import LOCK_SECONDS, ONE_MAKER, PostgresCursor, probe
 from hub.store.sqlite import is_busy, make_file
-from hub.store.tables import Cursor
+from hub.store.tables import Cursor, Row
 
 TABLES = (
     "CREATE TABLE IF NOT EXISTS secrets (subject_id {bytes} PRIMARY KEY, wrapped {bytes} NOT NULL)",
@@ -40,6 +40,10 @@ class KeyTables(ABC):
     @abstractmethod
     def read(self) -> AbstractContextManager[Cursor]:
         """One snapshot."""
+
+    @abstractmethod
+    def query(self, sql: str) -> Sequence[Row]:
+        """One SELECT, a snapshot of its own."""
 
     @abstractmethod
     def write(self) -> AbstractContextManager[Cursor]:
@@ -97,6 +101,9 @@ class SQLiteKeyTables(KeyTables):
         finally:
             self._connection.rollback()
 
+    def query(self, sql: str) -> Sequence[Row]:
+        return cast(Sequence[Row], self._connection.execute(sql).fetchall())
+
     @contextmanager
     def write(self) -> Iterator[Cursor]:
         self.check_open()
@@ -149,11 +156,19 @@ class PostgresKeyTables(KeyTables):
 
     @contextmanager
     def _transaction(self) -> Iterator[PostgresCursor]:
+        with self._connected() as connection, connection.transaction():
+            yield PostgresCursor(connection.cursor())
+
+    def query(self, sql: str) -> Sequence[Row]:
+        with self._connected() as connection:
+            return connection.execute(sql.encode()).fetchall()
+
+    @contextmanager
+    def _connected(self) -> Iterator[psycopg.Connection[dict[str, object]]]:
         if self._connection.closed:
             self._connection = self._connect()
         try:
-            with self._connection.transaction():
-                yield PostgresCursor(self._connection.cursor())
+            yield self._connection
         except psycopg.errors.LockNotAvailable as error:
             raise StoreBusy("another process is writing secrets; nothing changed") from error
         except psycopg.OperationalError as error:

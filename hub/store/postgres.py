@@ -11,10 +11,10 @@ synchronous_commit=off is set back to on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from time import monotonic, sleep
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import psycopg
@@ -36,6 +36,8 @@ from hub.store.errors import StoreBusy, StoreConflict, StoreRefused, StoreUnavai
 from hub.store.location import split_schema
 from hub.store.tables import Append, Cursor, LogTables, Row
 from hub.store.work import WORK_TABLES
+
+T = TypeVar("T")
 
 LOCK_SECONDS = 10
 CONNECT_SECONDS = 5
@@ -120,7 +122,6 @@ class _Datastore(PostgresDatastore):
             connect_timeout=CONNECT_SECONDS,
             pool_size=1,
             max_overflow=9,
-            pre_ping=True,  # a server that restarted leaves dead connections behind
         )
         self.schema = schema
         self.pool.kwargs = {
@@ -142,10 +143,19 @@ class _Datastore(PostgresDatastore):
         return after_connect
 
 
+def _lost(error: PersistenceError) -> bool:
+    """Whether the connection is gone, or the server about to be."""
+    cause = error.__cause__
+    if isinstance(cause, psycopg.errors.AdminShutdown | psycopg.errors.CrashShutdown):
+        return True
+    return isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None
+
+
 class PostgresLogTables(LogTables, PostgresApplicationRecorder):
     """The recorder. The library's own reads run unchanged over the same table."""
 
     numbering = "notification_id"
+    contains = "position(? in state) > 0"
 
     def __init__(self, datastore: PostgresDatastore) -> None:
         super().__init__(datastore)
@@ -160,16 +170,38 @@ class PostgresLogTables(LogTables, PostgresApplicationRecorder):
     def write(self) -> Iterator[Cursor]:
         self.check_open()
         try:
-            with self.datastore.get_connection() as connection:
+            with ExitStack() as stack:
+                raw = self._alive(lambda: self._locked(stack))
                 self.check_open()
-                with connection.transaction():
-                    raw = connection.cursor()
-                    raw.execute("LOCK TABLE stored_events IN EXCLUSIVE MODE")
-                    yield PostgresCursor(raw)
-                    point("store_before_commit")
-                point("store_after_commit")
+                yield PostgresCursor(raw)
+                point("store_before_commit")
+            point("store_after_commit")
         except PersistenceError as error:
             raise self._meaning(error) from error
+
+    def _locked(self, stack: ExitStack) -> psycopg.Cursor[DictRow]:
+        """A transaction that has the lock; ended with the stack."""
+        with ExitStack() as begun:
+            connection = begun.enter_context(self.datastore.get_connection())
+            begun.enter_context(connection.transaction())
+            raw = connection.cursor()
+            raw.execute("LOCK TABLE stored_events IN EXCLUSIVE MODE")
+            stack.enter_context(begun.pop_all())
+            return raw
+
+    def _alive(self, work: Callable[[], T]) -> T:
+        """`work`, which has changed nothing if its connection is lost: done again then, once.
+
+        A server that restarted leaves dead connections behind. Asking each whether it lives, before
+        every use, would cost as much again as most of what is asked.
+        """
+        try:
+            return work()
+        except PersistenceError as error:
+            if not _lost(error):
+                raise
+        self.datastore.pool.check()
+        return work()
 
     def _meaning(self, error: PersistenceError) -> Exception:
         cause = error.__cause__
@@ -178,10 +210,8 @@ class PostgresLogTables(LogTables, PostgresApplicationRecorder):
             return StoreConflict(f"already stored: {type(cause).__name__}")
         if isinstance(cause, psycopg.errors.LockNotAvailable):
             return StoreBusy("another process is writing; nothing was written")
-        if isinstance(cause, psycopg.OperationalError) and state is None:
+        if _lost(error):
             return _ConnectionLost(f"connection lost: {type(cause).__name__}")
-        if isinstance(cause, psycopg.errors.AdminShutdown | psycopg.errors.CrashShutdown):
-            return _ConnectionLost("the server is shutting down")
         return self.give_up(f"{type(cause).__name__} {state or ''}".strip())
 
     def insert_events(
@@ -226,28 +256,47 @@ class PostgresLogTables(LogTables, PostgresApplicationRecorder):
             ]
 
     def query(self, query: str, params: Sequence[Any] = ()) -> Sequence[Row]:
-        try:
+        def ask() -> Sequence[Row]:
             with self.datastore.get_connection() as connection, connection.cursor() as raw:
                 raw.execute(query.replace("?", "%s").encode(), params)
                 return raw.fetchall()
+
+        try:
+            return self._alive(ask)
         except PersistenceError as error:
             raise StoreUnavailable(f"the log cannot be read: {type(error).__name__}") from error
 
+    def select_notifications(self, *args: Any, **kwargs: Any) -> Sequence[Notification]:
+        ask = super().select_notifications
+        return self._alive(lambda: ask(*args, **kwargs))
+
+    def select_events(self, *args: Any, **kwargs: Any) -> Sequence[StoredEvent]:
+        ask = super().select_events
+        return self._alive(lambda: ask(*args, **kwargs))
+
     def insert_rows(self, c: Cursor, first: int, stored: Sequence[StoredEvent]) -> None:
-        raw = cast(PostgresCursor, c).raw
-        with raw.copy("COPY stored_events FROM STDIN (FORMAT BINARY)") as copy:
-            copy.set_types(("uuid", "int8", "text", "bytea", "int8"))
-            for position, one in enumerate(stored, first):
-                copy.write_row(
-                    (one.originator_id, one.originator_version, one.topic, one.state, position)
-                )
+        cast(PostgresCursor, c).raw.execute(
+            "INSERT INTO stored_events SELECT * FROM"
+            " unnest(%b::uuid[], %b::int8[], %b::text[], %b::bytea[], %b::int8[])",
+            (
+                [one.originator_id for one in stored],
+                [one.originator_version for one in stored],
+                [one.topic for one in stored],
+                [one.state for one in stored],
+                list(range(first, first + len(stored))),
+            ),
+        )
 
     def insert_leaves(self, c: Cursor, leaves: Iterable[tuple[int, bytes, int]]) -> None:
-        raw = cast(PostgresCursor, c).raw
-        with raw.copy("COPY leaves FROM STDIN (FORMAT BINARY)") as copy:
-            copy.set_types(("int8", "bytea", "int8"))
-            for leaf in leaves:
-                copy.write_row(leaf)
+        positions, entries, times = zip(*leaves, strict=True)
+        cast(PostgresCursor, c).raw.execute(
+            "INSERT INTO leaves SELECT * FROM unnest(%b::int8[], %b::bytea[], %b::int8[])",
+            (list(positions), list(entries), list(times)),
+        )
+
+    def together(self, c: Cursor) -> AbstractContextManager[object]:
+        """In one round trip to the server."""
+        return cast(PostgresCursor, c).raw.connection.pipeline()
 
     def select_stream(self, stream: UUID, after_version: int, limit: int) -> Sequence[Notification]:
         return [
@@ -264,6 +313,10 @@ class PostgresLogTables(LogTables, PostgresApplicationRecorder):
                 (stream, after_version, limit),
             )
         ]
+
+    @staticmethod
+    def stream_of(row: Row) -> UUID:
+        return cast(UUID, row["originator_id"])
 
 
 class _ConnectionLost(StoreUnavailable):

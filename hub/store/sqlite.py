@@ -128,6 +128,7 @@ class SQLiteLogTables(LogTables, SQLiteApplicationRecorder):
     """The recorder. The library's own reads run unchanged over the same table."""
 
     numbering = "rowid"
+    contains = "instr(state, ?) > 0"
 
     def construct_create_table_statements(self) -> list[str]:
         return [*TABLES.split(";"), *WORK_TABLES]
@@ -247,6 +248,10 @@ class SQLiteLogTables(LogTables, SQLiteApplicationRecorder):
                 (stream.bytes, after_version, limit),
             )
         ]
+
+    @staticmethod
+    def stream_of(row: Row) -> UUID:
+        return UUID(bytes=row["originator_id"])
 
     def move_log(self) -> None:
         """Write what the write-ahead log holds into the database file, as far as readers allow."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 from uuid import UUID
@@ -72,6 +72,9 @@ class LogTables(ApplicationRecorder):
     numbering: ClassVar[str]
     """The column of stored_events that holds the position."""
 
+    contains: ClassVar[str]
+    """SQL: whether a row's state contains the bytes that are marked."""
+
     failed: str | None = None
 
     # -- what each database gives -----------------------------------------------------------------
@@ -96,6 +99,10 @@ class LogTables(ApplicationRecorder):
     def insert_leaves(self, c: Cursor, leaves: Iterable[tuple[int, bytes, int]]) -> None:
         """Bulk insert into leaves."""
 
+    def together(self, c: Cursor) -> AbstractContextManager[object]:  # noqa: ARG002
+        """Statements within, of which none is asked what it found, may travel as one."""
+        return nullcontext()
+
     # -- append -----------------------------------------------------------------------------------
 
     def insert_events(
@@ -110,24 +117,25 @@ class LogTables(ApplicationRecorder):
             if head != append.expected_head:
                 raise HeadMoved(append.expected_head, head)
             first = head + 1
-            if stored_events:
-                self.insert_rows(c, first, stored_events)
-                leaves = []
-                for position, (stored, time) in enumerate(
-                    zip(stored_events, append.times, strict=True), first
-                ):
-                    latest = max(latest, time)
-                    leaves.append((position, leaf_entry(stored), latest))
-                self.insert_leaves(c, leaves)
-                self._count(c, stored_events)
-            if append.admissions:
-                c.executemany(
-                    "INSERT INTO admissions (agency, event_id, digest, position)"
-                    " VALUES (?, ?, ?, ?)",
-                    [(a.agency, a.event_id, a.digest, a.position) for a in append.admissions],
-                )
-            for name, position in append.tracking.items():
-                self._follow(c, name, position)
+            self._check_ahead(c, append.tracking)
+            leaves = []
+            for position, (stored, time) in enumerate(
+                zip(stored_events, append.times, strict=True), first
+            ):
+                latest = max(latest, time)
+                leaves.append((position, leaf_entry(stored), latest))
+            with self.together(c):
+                if stored_events:
+                    self.insert_rows(c, first, stored_events)
+                    self.insert_leaves(c, leaves)
+                    self._count(c, stored_events)
+                if append.admissions:
+                    c.executemany(
+                        "INSERT INTO admissions (agency, event_id, digest, position)"
+                        " VALUES (?, ?, ?, ?)",
+                        [(a.agency, a.event_id, a.digest, a.position) for a in append.admissions],
+                    )
+                self._follow(c, append.tracking)
         return range(first, first + len(stored_events))
 
     @staticmethod
@@ -149,16 +157,29 @@ class LogTables(ApplicationRecorder):
         )
 
     @staticmethod
-    def _follow(c: Cursor, name: str, position: int, *, again: bool = False) -> None:
-        c.execute("SELECT position FROM followers WHERE name = ?", (name,))
-        found = [row["position"] for row in c.fetchall()]
-        if found and (position < found[0] or (position == found[0] and not again)):
-            raise StoreConflict(f"follower {name} is at {found[0]} already, asked for {position}")
-        c.execute(
-            "INSERT INTO followers (name, position) VALUES (?, ?)"
-            " ON CONFLICT (name) DO UPDATE SET position = excluded.position",
-            (name, position),
-        )
+    def _check_ahead(c: Cursor, tracking: Mapping[str, int], *, again: bool = False) -> None:
+        """StoreConflict if one of these followers has come as far already."""
+        names = sorted(tracking)
+        for start in range(0, len(names), 500):
+            some = names[start : start + 500]
+            c.execute(
+                "SELECT name, position FROM followers"  # noqa: S608 - only marks added
+                f" WHERE name IN ({', '.join('?' * len(some))})",
+                some,
+            )
+            for row in c.fetchall():
+                name, found, asked = row["name"], row["position"], tracking[row["name"]]
+                if asked < found or (asked == found and not again):
+                    raise StoreConflict(f"follower {name} is at {found} already, asked for {asked}")
+
+    @staticmethod
+    def _follow(c: Cursor, tracking: Mapping[str, int]) -> None:
+        if tracking:
+            c.executemany(
+                "INSERT INTO followers (name, position) VALUES (?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET position = excluded.position",
+                sorted(tracking.items()),
+            )
 
     def check_open(self) -> None:
         """No write after a failed one: what is durable is unknown until the store is reopened."""
@@ -179,6 +200,41 @@ class LogTables(ApplicationRecorder):
     def select_stream(self, stream: UUID, after_version: int, limit: int) -> Sequence[Notification]:
         """Rows of one stream, in order, with their positions."""
 
+    def select_saying(
+        self,
+        topics: Sequence[str],
+        topic: str,
+        words: Sequence[bytes],
+        after: int,
+        until: int,
+        limit: int,
+    ) -> Sequence[Notification]:
+        """Rows of these topics, and of one topic those whose state contains one of these words."""
+        asked = [f"topic IN ({', '.join('?' * len(topics))})"] if topics else []
+        asked += [f"(topic = ? AND ({' OR '.join([self.contains] * len(words))}))"] if words else []
+        rows = self.query(
+            f"SELECT {self.numbering} AS place, * FROM stored_events"  # noqa: S608 - constants
+            f" WHERE {self.numbering} > ? AND {self.numbering} <= ?"
+            f" AND ({' OR '.join(asked)})"
+            f" ORDER BY {self.numbering} LIMIT ?",
+            (after, until, *topics, *([topic] if words else []), *words, limit),
+        )
+        return [
+            Notification(
+                self.stream_of(row),
+                row["originator_version"],
+                row["topic"],
+                bytes(row["state"]),
+                row["place"],
+            )
+            for row in rows
+        ]
+
+    @staticmethod
+    @abstractmethod
+    def stream_of(row: Row) -> UUID:
+        """Whose row of stored_events this is."""
+
     def last_version(self, stream: UUID) -> int:
         newest = self.select_events(stream, desc=True, limit=1)
         return newest[0].originator_version if newest else 0
@@ -198,6 +254,10 @@ class LogTables(ApplicationRecorder):
                     agency, event_id, bytes(row["digest"]), row["position"]
                 )
         return found
+
+    def follower(self, name: str) -> int:
+        rows = self.query("SELECT position FROM followers WHERE name = ?", (name,))
+        return int(rows[0]["position"]) if rows else 0
 
     def followers(self) -> dict[str, int]:
         rows = self.query("SELECT name, position FROM followers ORDER BY name")
@@ -242,7 +302,8 @@ class LogTables(ApplicationRecorder):
 
     def follow(self, name: str, position: int) -> None:
         with self.write() as c:
-            self._follow(c, name, position, again=True)
+            self._check_ahead(c, {name: position}, again=True)
+            self._follow(c, {name: position})
 
     def put_checkpoint(
         self, size: int, note: str, tiles: Mapping[str, bytes], dropped: Iterable[str]
@@ -304,14 +365,18 @@ class LogTables(ApplicationRecorder):
 
     @staticmethod
     def _put_tiles(c: Cursor, tiles: Mapping[str, bytes]) -> None:
-        for path, data in tiles.items():
-            c.execute("SELECT data FROM tiles WHERE path = ?", (path,))
+        missing, paths = dict(tiles), list(tiles)
+        for start in range(0, len(paths), 500):
+            some = paths[start : start + 500]
+            c.execute(
+                "SELECT path, data FROM tiles"  # noqa: S608 - only marks added
+                f" WHERE path IN ({', '.join('?' * len(some))})",
+                some,
+            )
             for row in c.fetchall():
-                if bytes(row["data"]) != data:
-                    raise StoreConflict(f"tile {path} is stored with other bytes")
-                break
-            else:
-                c.execute("INSERT INTO tiles (path, data) VALUES (?, ?)", (path, data))
+                if bytes(row["data"]) != missing.pop(row["path"]):
+                    raise StoreConflict(f"tile {row['path']} is stored with other bytes")
+        c.executemany("INSERT INTO tiles (path, data) VALUES (?, ?)", list(missing.items()))
 
     def read_tile(self, path: str) -> bytes | None:
         for row in self.query("SELECT data FROM tiles WHERE path = ?", (path,)):

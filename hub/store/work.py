@@ -80,16 +80,17 @@ class WorkRows:
             found = self._position(c)
             if found != after:
                 raise StoreConflict(f"the work list is at {found}, not at {after}")
-            c.executemany(_PUT, [_row(item) for item in items])
-            c.executemany(
-                "INSERT INTO work_cases (case_id, subject, open) VALUES (?, ?, ?)"
-                " ON CONFLICT (case_id) DO UPDATE SET open = excluded.open",
-                [
-                    (case_id.hex, subject.hex, int(is_open))
-                    for case_id, (subject, is_open) in cases.items()
-                ],
-            )
-            self._set_position(c, to)
+            with self._tables.together(c):
+                c.executemany(_PUT, [_row(item) for item in items])
+                c.executemany(
+                    "INSERT INTO work_cases (case_id, subject, open) VALUES (?, ?, ?)"
+                    " ON CONFLICT (case_id) DO UPDATE SET open = excluded.open",
+                    [
+                        (case_id.hex, subject.hex, int(is_open))
+                        for case_id, (subject, is_open) in cases.items()
+                    ],
+                )
+                self._set_position(c, to)
 
     def clear(self) -> None:
         """Forget all items; the follower begins again. What was sent is remembered."""

@@ -16,9 +16,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hub.store.errors import StoreCorrupt
-from hub.store.tables import Cursor
+from hub.store.tables import Cursor, Row
 
 NONCE = 12
+STATE = "SELECT store, epoch, generation FROM state"
 PAGE = 5000
 
 
@@ -33,8 +34,13 @@ class KeyState:
 
 def read_state(c: Cursor) -> KeyState:
     """Where the key store stands."""
-    c.execute("SELECT store, epoch, generation FROM state")
-    row = c.fetchall()[0]
+    c.execute(STATE)
+    return told_state(c.fetchall())
+
+
+def told_state(rows: Sequence[Row]) -> KeyState:
+    """What asking for STATE has told."""
+    row = rows[0]
     return KeyState(bytes(row["store"]), row["epoch"], row["generation"])
 
 

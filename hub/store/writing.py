@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from schemas import writing
@@ -20,6 +21,14 @@ def micros(time: datetime) -> int:
 def from_micros(value: int) -> datetime:
     """The instant so many microseconds after 1970, in UTC."""
     return EPOCH + value * MICROSECOND
+
+
+@cache
+def written(text: str) -> bytes:
+    """A text as it stands in every state that holds it: its length and its UTF-8 bytes."""
+    encoded = text.encode()
+    assert len(encoded) < 64, "a length of one byte"
+    return bytes((len(encoded) << 1,)) + encoded
 
 
 def writer(schema: dict[str, Any], prefix: bytes) -> Callable[[Any], bytes]:

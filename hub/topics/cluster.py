@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -21,6 +21,7 @@ from hub.topics.kafka_settings import BOOTSTRAP_SECONDS, KafkaSettings
 from hub.topics.kafka_tls import certificate_refused
 from hub.topics.port import (
     MAX_MESSAGE_BYTES,
+    Message,
     MessageTooLargeError,
     TopicDeniedError,
     TopicError,
@@ -138,6 +139,12 @@ class Cluster:
     def end(self, topic: str) -> int:
         return self.offset(topic, OffsetSpec.LATEST)
 
+    def ends(self, topics: Iterable[str]) -> dict[str, int]:
+        """By topic; asked of each broker once."""
+        wanted = {TopicPartition(topic, 0): OffsetSpec.LATEST for topic in topics}
+        answer = self.ask(lambda admin: admin.list_partition_offsets(wanted))
+        return {partition.topic: int(told.offset) for partition, told in answer.items()}
+
     def brokers(self) -> int:
         return len(self.ask(lambda admin: admin.describe_cluster())["brokers"])
 
@@ -164,16 +171,26 @@ class Cluster:
             if unused:
                 shared.retire()
 
-    def acknowledged(self, future: Any, topic: str, deadline: float) -> None:
-        """Until Kafka has acknowledged. A broker may be waited for, a missing topic not."""
+    def sent(self, producer: KafkaProducer, topic: str, message: Message) -> Any:
+        """A message on its way; what `acknowledged` waits for."""
+        headers = list(message.headers.items())
+        return self.call(
+            lambda: producer.send(topic, value=message.value, headers=headers, partition=0)
+        )
+
+    def acknowledged(self, future: Any, topic: str, deadline: float) -> int:
+        """Its offset, once Kafka has acknowledged; -1 if it had it already. A broker may be
+        waited for, a missing topic not."""
         while True:
             left = max(0.0, deadline - time.monotonic())
+            wait = min(left, _PATIENCE_SECONDS)
             try:
-                future.get(min(left, _PATIENCE_SECONDS))
-                return
-            except kafka_errors.KafkaTimeoutError:
+                return int(future.get(wait).offset)
+            except kafka_errors.KafkaTimeoutError as error:
                 if future.is_done or left <= 0:
-                    raise
+                    self._tell(error)
+            except (kafka_errors.KafkaError, OSError) as error:
+                self._tell(error)
             try:
                 self.end(topic)
             except UnknownTopicError:

@@ -26,9 +26,11 @@ from typing import Final
 from hub.topics.embedded_file import TopicFile, snapshot, transaction
 from hub.topics.port import (
     READ_BYTES,
+    Appended,
     Message,
     Operation,
     Received,
+    TopicUnavailable,
     UnknownTopicError,
     check_messages,
     check_name,
@@ -62,24 +64,29 @@ class EmbeddedTopics:
                 )
 
     def append(self, topic: str, messages: Sequence[Message]) -> None:
-        check_messages(messages)
         if not messages:
             return
-        with self._write_lock, self._file.connection() as db, transaction(db):
-            number, _, following = _topic(db, topic)
-            place = number << _OFFSET_BITS | following
-            db.executemany(
-                "INSERT INTO message (place, value, headers) VALUES (?, ?, ?)",
-                [
-                    (place + at, message.value, _pack(message.headers))
-                    for at, message in enumerate(messages)
-                ],
-            )
-            db.execute(
-                "UPDATE topic SET next = ? WHERE number = ?", (following + len(messages), number)
-            )
+        done = self.append_each({topic: messages})[topic]
+        if isinstance(done, TopicUnavailable):
+            raise done
+
+    def append_each(self, batches: Mapping[str, Sequence[Message]]) -> dict[str, Appended]:
+        """All of it in one transaction."""
+        for messages in batches.values():
+            check_messages(messages)
+        done: dict[str, Appended] = {}
+        try:
+            with self._write_lock, self._file.connection() as db, transaction(db):
+                for topic, messages in batches.items():
+                    try:
+                        done[topic] = _append(db, topic, messages)
+                    except UnknownTopicError as missing:
+                        done[topic] = missing
+        except TopicUnavailable as away:
+            return dict.fromkeys(batches, away)
         with self._appended:
             self._appended.notify_all()
+        return done
 
     def read(self, topic: str, offset: int | None, limit: int, timeout: float) -> list[Received]:
         deadline = time.monotonic() + timeout
@@ -110,17 +117,14 @@ class EmbeddedTopics:
             return _topic(db, topic)[2]
 
     def trim(self, topic: str, before: int) -> None:
+        self.trim_each({topic: before})
+
+    def trim_each(self, before: Mapping[str, int]) -> None:
         with self._write_lock, self._file.connection() as db:
             with transaction(db):
-                number, first, following = _topic(db, topic)
-                before = min(before, following)
-                if before <= first:
-                    return
-                db.execute(
-                    "DELETE FROM message WHERE place >= ? AND place < ?",
-                    (number << _OFFSET_BITS | first, number << _OFFSET_BITS | before),
-                )
-                db.execute("UPDATE topic SET first = ? WHERE number = ?", (before, number))
+                trimmed = [_trim(db, topic, offset) for topic, offset in before.items()]
+            if not any(trimmed):
+                return
             # Rows are overwritten (secure_delete) but their old pages stand in the WAL until
             # it is emptied. A reader in the way only delays that to the next trim.
             with suppress(sqlite3.OperationalError):
@@ -171,6 +175,36 @@ def _topic(db: sqlite3.Connection, name: str) -> tuple[int, int, int]:
     if row is None:
         raise _unknown(name)
     return row[0], row[1], row[2]
+
+
+def _append(db: sqlite3.Connection, topic: str, messages: Sequence[Message]) -> int:
+    """Returns the offset behind the last one."""
+    number, _, following = _topic(db, topic)
+    place = number << _OFFSET_BITS | following
+    db.executemany(
+        "INSERT INTO message (place, value, headers) VALUES (?, ?, ?)",
+        [
+            (place + at, message.value, _pack(message.headers))
+            for at, message in enumerate(messages)
+        ],
+    )
+    following += len(messages)
+    db.execute("UPDATE topic SET next = ? WHERE number = ?", (following, number))
+    return following
+
+
+def _trim(db: sqlite3.Connection, topic: str, before: int) -> bool:
+    """Whether there was something to remove."""
+    number, first, following = _topic(db, topic)
+    before = min(before, following)
+    if before <= first:
+        return False
+    db.execute(
+        "DELETE FROM message WHERE place >= ? AND place < ?",
+        (number << _OFFSET_BITS | first, number << _OFFSET_BITS | before),
+    )
+    db.execute("UPDATE topic SET first = ? WHERE number = ?", (before, number))
+    return True
 
 
 def _unknown(name: str) -> UnknownTopicError:

@@ -16,13 +16,14 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 from hub.topics.cluster import MAX_BATCH_BYTES, Cluster, OffsetGone
 from hub.topics.kafka_settings import KafkaSettings
 from hub.topics.port import (
+    Appended,
     Message,
     Operation,
     Received,
@@ -92,17 +93,36 @@ class KafkaTopics:
             self.cluster.ask(lambda admin: admin.alter_configs(limits))
 
     def append(self, topic: str, messages: Sequence[Message]) -> None:
-        check_messages(messages)
         if not messages:
             return
-        deadline = time.monotonic() + self.cluster.settings.timeout
-        with self._appends:
-            try:
-                with self.cluster.producing() as producer:
-                    self.cluster.call(lambda: self._send(producer, topic, messages, deadline))
-            except TopicUnavailable:
-                self.cluster.end(topic)  # the client reports a missing topic as a time-out
-                raise
+        done = self.append_each({topic: messages})[topic]
+        if isinstance(done, TopicUnavailable):
+            raise done
+
+    def append_each(self, batches: Mapping[str, Sequence[Message]]) -> dict[str, Appended]:
+        for messages in batches.values():
+            check_messages(messages)
+        done: dict[str, Appended] = {}
+        try:
+            with self._appends, self.cluster.producing() as producer:
+                self._send(producer, batches, done)
+                for one in done.values():
+                    if isinstance(one, TopicUnavailable):
+                        raise one  # so that the producer is replaced
+        except TopicUnavailable as away:
+            done = {topic: done.get(topic, away) for topic in batches}
+        return {topic: self._told(topic, done.get(topic, 0)) for topic in batches}
+
+    def _told(self, topic: str, done: Appended) -> Appended:
+        """The client reports a missing topic as a time-out, and tells no offset of what Kafka
+        had already: ask."""
+        if isinstance(done, int) and done > 0:
+            return done
+        try:
+            end = self.cluster.end(topic)
+        except TopicUnavailable as away:
+            return away
+        return end if isinstance(done, int) else done
 
     def read(self, topic: str, offset: int | None, limit: int, timeout: float) -> list[Received]:
         if limit <= 0:
@@ -117,8 +137,9 @@ class KafkaTopics:
                     return found
                 # Nothing came. Ask the broker: is it there, what does it hold? Without this
                 # a dead broker, or an offset trimmed away, would look like a quiet topic.
-                end = self.cluster.offset(topic, OffsetSpec.LATEST)
-                start = max(start, self.cluster.offset(topic, OffsetSpec.EARLIEST))
+                end = self.cluster.end(topic)
+                if start != end:
+                    start = max(start, self.cluster.offset(topic, OffsetSpec.EARLIEST))
                 left = quiet - time.monotonic()
                 if start < end:
                     # It is there and on its way: wait for it even if the caller would not.
@@ -133,10 +154,17 @@ class KafkaTopics:
         return self.cluster.end(topic)
 
     def trim(self, topic: str, before: int) -> None:
-        before = min(before, self.cluster.end(topic))
-        if before > self.cluster.offset(topic, OffsetSpec.EARLIEST):
-            partition = TopicPartition(topic, 0)
-            self.cluster.ask(lambda admin: admin.delete_records({partition: before}))
+        self.trim_each({topic: before})
+
+    def trim_each(self, before: Mapping[str, int]) -> None:
+        ends = self.cluster.ends(before)
+        wanted = {
+            TopicPartition(topic, 0): min(offset, ends[topic])
+            for topic, offset in before.items()
+            if offset > 0
+        }
+        if wanted:
+            self.cluster.ask(lambda admin: admin.delete_records(wanted))
 
     def identity(self, topic: str) -> str:
         described = self.cluster.ask(lambda admin: admin.describe_topics([topic]))
@@ -180,21 +208,36 @@ class KafkaTopics:
         }
 
     def _send(
-        self, producer: KafkaProducer, topic: str, messages: Sequence[Message], deadline: float
+        self,
+        producer: KafkaProducer,
+        batches: Mapping[str, Sequence[Message]],
+        done: dict[str, Appended],
     ) -> None:
-        waiting: deque[tuple[Any, int]] = deque()
-        size = 0
-        for message in messages:
-            headers = list(message.headers.items())
-            future = producer.send(topic, value=message.value, headers=headers, partition=0)
-            waiting.append((future, message.size))
-            size += message.size
-            while size > _IN_FLIGHT_BYTES or len(waiting) > _IN_FLIGHT_MESSAGES:
-                done, its_size = waiting.popleft()
-                self.cluster.acknowledged(done, topic, deadline)
-                size -= its_size
-        for future, _ in waiting:
-            self.cluster.acknowledged(future, topic, deadline)
+        """All of it on its way, then each acknowledged: one wait for all topics."""
+        cluster, waiting, size = self.cluster, deque[tuple[str, Any, int]](), 0
+
+        def acknowledged() -> int:
+            deadline = time.monotonic() + cluster.settings.timeout  # a send may have waited long
+            topic, future, its_size = waiting.popleft()
+            if not isinstance(done.get(topic), TopicUnavailable):
+                try:
+                    done[topic] = cluster.acknowledged(future, topic, deadline) + 1
+                except TopicUnavailable as away:
+                    done[topic] = away
+            return its_size
+
+        for topic, messages in batches.items():
+            for message in messages:
+                try:
+                    waiting.append((topic, cluster.sent(producer, topic, message), message.size))
+                except TopicUnavailable as away:
+                    done[topic] = away
+                    break
+                size += message.size
+                while size > _IN_FLIGHT_BYTES or len(waiting) > _IN_FLIGHT_MESSAGES:
+                    size -= acknowledged()
+        while waiting:
+            acknowledged()
 
     def _poll(self, consumer: _Consumer, offset: int, limit: int, timeout: float) -> list[Received]:
         try:

@@ -77,6 +77,10 @@ class Received:
     headers: Mapping[str, bytes] = field(default_factory=lambda: _NO_HEADERS)
 
 
+Appended = int | TopicUnavailable
+"""What became of an append: the offset behind the last message, or why that is unknown."""
+
+
 class Topics(Protocol):
     """A set of single-partition topics. Every method may be called from any thread.
 
@@ -96,6 +100,12 @@ class Topics(Protocol):
         MessageTooLargeError is raised before anything is sent.
         """
 
+    def append_each(self, batches: Mapping[str, Sequence[Message]]) -> dict[str, Appended]:
+        """Append to several topics at once, to each as append() does; one wait for all.
+
+        Answers per topic: one that is missing keeps no other from being appended to.
+        """
+
     def read(self, topic: str, offset: int | None, limit: int, timeout: float) -> list[Received]:
         """Up to `limit` messages from `offset` on (None: the earliest kept), oldest first.
 
@@ -109,6 +119,9 @@ class Topics(Protocol):
 
     def trim(self, topic: str, before: int) -> None:
         """Remove every message with an offset below `before` (at most to end())."""
+
+    def trim_each(self, before: Mapping[str, int]) -> None:
+        """trim() of several topics (topic → offset) at once. Repeating it is harmless."""
 
     def identity(self, topic: str) -> str:
         """An opaque name of this life of the topic; a topic made again has another."""

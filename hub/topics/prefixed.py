@@ -8,9 +8,9 @@ others are out of reach.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from hub.topics.port import Message, Operation, Received, Topics, check_name
+from hub.topics.port import Appended, Message, Operation, Received, Topics, check_name
 
 
 class PrefixedTopics:
@@ -29,6 +29,10 @@ class PrefixedTopics:
     def append(self, topic: str, messages: Sequence[Message]) -> None:
         self._inner.append(self._full(topic), messages)
 
+    def append_each(self, batches: Mapping[str, Sequence[Message]]) -> dict[str, Appended]:
+        done = self._inner.append_each({self._full(name): some for name, some in batches.items()})
+        return {name: done[self._full(name)] for name in batches}
+
     def read(self, topic: str, offset: int | None, limit: int, timeout: float) -> list[Received]:
         return self._inner.read(self._full(topic), offset, limit, timeout)
 
@@ -37,6 +41,9 @@ class PrefixedTopics:
 
     def trim(self, topic: str, before: int) -> None:
         self._inner.trim(self._full(topic), before)
+
+    def trim_each(self, before: Mapping[str, int]) -> None:
+        self._inner.trim_each({self._full(name): offset for name, offset in before.items()})
 
     def identity(self, topic: str) -> str:
         return self._inner.identity(self._full(topic))

@@ -15,7 +15,7 @@ known: dict[str, float] = {}
 
 
 def line(name: str, where: str, value: float, unit: str, ratio_to: str = "") -> None:
-    said: dict[str, Any] = {"name": name, "where": where, "value": round(value, 2), "unit": unit}
+    said: dict[str, Any] = {"name": name, "where": where, "value": round(value, 4), "unit": unit}
     if ratio_to in known:
         said |= {"ratio": round(value / known[ratio_to], 3), "ratio_to": ratio_to}
     print(json.dumps(said), flush=True)

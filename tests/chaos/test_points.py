@@ -28,7 +28,7 @@ HUB = {  # point → how often it may be passed before the process dies there
     "after_ingest_record": 4,
     "after_answers": 4,
     "after_mark": 4,
-    "after_append": 6,
+    "after_append": 4,
     "after_send": 4,
     "after_trim": 2,
     "after_receipts_record": 3,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hub.exchange import Exchange
+from hub.recording.fresh import FreshRows
 from hub.scenario import Scenario, Servers, load, run, shipped
 from hub.scenario.story import read
 from tests.scenarios.completing import completed
@@ -167,7 +167,7 @@ def test_the_last_correction_wins_at_a_partner_that_joins_later(
 ) -> None:
     """Also if the hub was restarted between deciding and sending, and reads its decision back."""
     if from_the_log:
-        monkeypatch.setattr(Exchange, "fresh_after", lambda *_: [])
+        monkeypatch.setattr(FreshRows, "after", lambda *_: [])
     scenario = story(
         "backwards",  # under this name the corrections' ids do not sort in their order
         opened(),

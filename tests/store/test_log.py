@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -272,6 +273,25 @@ def test_event_ids_belong_to_their_agency(log: HubLog) -> None:
     log.append([sending("a", 1), sending("a", 2)], expected_head=0, admissions=[mine, theirs])
     assert log.admission("ngo-1", [octets(16, 1)]) == {octets(16, 1): theirs}
     assert log.admission("police-1", [octets(16, 1)]) == {octets(16, 1): mine}
+
+
+# -- what a few rows say --------------------------------------------------------------------------
+
+
+def test_rows_are_found_by_topic_and_by_type_of_event(log: HubLog) -> None:
+    events = [*one_of_each(), *(accepted("c", n) for n in (1, 2))]
+    events[-1] = replace(events[-1], event_type="ConsentWithdrawn")
+    events[-2] = replace(events[-2], facts=b'{"about":"\x20ConsentWithdrawn"}')  # and is another
+    log.append(events, expected_head=0)
+    topics = frozenset({"nrm.PolicyProfile.Published", "nrm.Agency.KeyAdded"})
+    by_topic = log.read(0, 1_000, topics)
+    withdrawn = Recorded(len(events), events[-1])
+    assert by_topic
+    assert list(log.saying(topics, ["ConsentWithdrawn"])) == [*by_topic, withdrawn]
+    assert list(log.saying((), ["ConsentWithdrawn"])) == [withdrawn]
+    assert list(log.saying(topics, ())) == by_topic
+    assert list(log.saying(topics, ["ConsentWithdrawn"], until=log.head - 1)) == by_topic
+    assert list(log.saying((), ["ConsentWithdrawn"], after=log.head)) == []
 
 
 # -- followers ------------------------------------------------------------------------------------

@@ -202,10 +202,15 @@ def test_one_read_is_bounded_in_bytes_too(topics: Topics, topic: str) -> None:
     assert len(topics.read(topic, received[-1].offset + 1, 100, 5)) >= 1
 
 
-def test_a_topic_that_does_not_exist_is_said_to_be_missing(topics: Topics) -> None:
+def test_a_topic_that_does_not_exist_is_said_to_be_missing_and_keeps_no_other(
+    topics: Topics, topic: str
+) -> None:
     missing = f"nrm.test.missing.{uuid.uuid4().hex}"
-    with pytest.raises(UnknownTopicError):
-        topics.append(missing, [Message(b"x")])
+    done = topics.append_each({missing: [Message(b"x")], topic: [Message(b"x")]})
+    assert isinstance(done[missing], UnknownTopicError)
+    assert done[topic] == 1
+    topics.append(topic, [Message(b"y")])  # the writer goes on after what failed
+    assert texts(topics.read(topic, 0, 10, 5)) == [b"x", b"y"]
     with pytest.raises(UnknownTopicError):
         topics.read(missing, None, 1, 0)
     with pytest.raises(UnknownTopicError):
@@ -213,9 +218,22 @@ def test_a_topic_that_does_not_exist_is_said_to_be_missing(topics: Topics) -> No
     with pytest.raises(UnknownTopicError):
         topics.end(missing)
     with pytest.raises(UnknownTopicError):
-        topics.trim(missing, 1)
+        topics.trim_each({topic: 1, missing: 1})
     with pytest.raises(UnknownTopicError):
         topics.identity(missing)
+
+
+def test_several_topics_are_appended_to_and_trimmed_at_once(topics: Topics, topic: str) -> None:
+    other = f"nrm.test.{uuid.uuid4().hex}"
+    topics.ensure([other])
+    topics.append(topic, numbered(0, 2))
+    done = topics.append_each({topic: numbered(2, 2), other: numbered(0, 2)})
+    assert done == {topic: 4, other: 2}
+    topics.trim_each({topic: 3, other: 100})
+    topics.trim_each({topic: 2, other: 0})  # gone already: nothing to do
+    assert texts(topics.read(topic, None, 10, 5)) == [b"3"]
+    assert topics.read(other, None, 10, 0) == []
+    assert (topics.end(topic), topics.end(other)) == (4, 2)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../x", "a" * 201, "naïve", "."])

@@ -57,6 +57,7 @@ class Office(Road):
         """The hub stops and is opened again, with nothing but what it stored."""
         self.hub.stop()
         self.hub = Hub.open(Home(self.folder / "hub"), Clock(self.time, steady=None))
+        self.hub.work.fresh = self.hub.exchange.fresh  # as when it runs
 
     # -- what is on the list ---------------------------------------------------------------
 
