@@ -111,6 +111,19 @@ class Counted:
         self._keep(db, 0, digests)
         self.note(db, path)
 
+    def adopt(self, db: Connection, path: Path, length: int) -> None:
+        """Books made before blocks had digests get them, once, of the file as it is."""
+        if not length or self._noted(db) is not None:
+            return
+        if db.execute(sa.select(self._block.c.number).limit(1)).first() is not None:
+            return
+        self.look(path, length)
+        with path.open("rb") as file:
+            sizes = (min(BLOCK, length - start) for start in range(0, length, BLOCK))
+            self.written(
+                db, path, [digest for size in sizes for digest in _digests(file.read(size))]
+            )
+
     def note(self, db: Connection, path: Path) -> None:
         """The file is ours as it looks now."""
         look = Look.at(path)

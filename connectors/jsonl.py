@@ -64,6 +64,7 @@ class JsonLines:
             self._next.replace(self._path)
             _sync(self._path.parent)
         self._next.unlink(missing_ok=True)
+        self._counted.adopt(db, self._path, row.bytes)
         size = self._counted.known(db, self._path, row.bytes, renamed=row.rewritten)
         if row.rewritten:
             db.execute(table.update().values(rewritten=False))

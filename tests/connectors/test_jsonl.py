@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -160,6 +161,20 @@ def test_what_counts_is_known_without_being_read(
     bench.path.write_bytes(good)
     bench.open()
     bench.path.write_bytes(good.replace(b"CaseOpened", b"CaseClosed"))
+    with pytest.raises(SinkDownError, match="not as these books left it"):
+        bench.open()
+
+
+def test_books_of_before_there_were_digests_get_them(bench: JsonlBench) -> None:
+    claimed(bench).apply(batch(identity(1), opened_case(2)))
+    good = bench.path.read_bytes()
+    with sqlite3.connect(bench.path.with_name("deliveries.jsonl.state.db")) as books:
+        books.execute("DROP TABLE nrm_jsonl_block")
+        books.execute("DROP TABLE nrm_jsonl_look")
+    books.close()
+    claimed(bench).apply(batch(identity(3, "e-3")))
+    assert bench.path.read_bytes().startswith(good)
+    bench.path.write_bytes(good.replace(b"CaseOpened", b"CaseClosed") + b" " * len(good))
     with pytest.raises(SinkDownError, match="not as these books left it"):
         bench.open()
 
