@@ -26,15 +26,16 @@ CANARY = "Kanarie Zjevnova"
 FLOW = [0, 1, 2, 0, 0, 1, 3, 1, 0, 2] * 6  # events accepted by the minute, the last hour
 
 
-SIGNING: list[OfficerKey] = []  # the two officers of the story last lived
 END = at(2026, 3, 12, 9)
 BASIS = RecallPolicy(own_basis={"health": "Legal Aid Act s. 4"})
 
 
 class Story(Office):
-    """What happened. aside: recipient and sequence of the delivery it could not read."""
+    """What happened. aside: recipient and sequence of the delivery it could not read. signing: the
+    hub's two officers."""
 
     aside: tuple[str, int]
+    signing: tuple[OfficerKey, OfficerKey]
 
 
 def story(folder: Path, **places: str) -> Story:
@@ -42,9 +43,11 @@ def story(folder: Path, **places: str) -> Story:
     proposal, break-glass. The usual one is copied, since living through it takes its time."""
     if places:
         return _lived(folder, **places)
-    shutil.copytree(_kept(), folder, dirs_exist_ok=True)
+    kept, signing = _kept()
+    shutil.copytree(kept, folder, dirs_exist_ok=True)
     made = Story.open(folder, ROLES)
     assert isinstance(made, Story)
+    made.signing = signing
     made.time.at = END
     made.partner("CA-1")
     partner(made, "LEG-1", sink_of(made, "LEG-1", "sqlite", BASIS))
@@ -53,11 +56,12 @@ def story(folder: Path, **places: str) -> Story:
 
 
 @lru_cache(maxsize=1)
-def _kept() -> Path:
+def _kept() -> tuple[Path, tuple[OfficerKey, OfficerKey]]:
     folder = Path(tempfile.mkdtemp(prefix="nrm-story-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    close(_lived(folder))
-    return folder
+    lived = _lived(folder)
+    close(lived)
+    return folder, lived.signing
 
 
 def _lived(folder: Path, **places: str) -> Story:
@@ -195,7 +199,7 @@ def _proposed(made: Story) -> None:
     """A second version is in force; a third waits for a second officer."""
     document = changed(default_document(), "coe-2", police__identity="N")
     document["timers"]["T08_subject_request_days"] = 20
-    SIGNING[:] = first, second = founded(made.hub, "Ana Officer", "Ben Officer")
+    made.signing = first, second = founded(made.hub, "Ana Officer", "Ben Officer")
     votes = publication(made.hub)
     proposal = votes.propose(document, first, "order 12")
     votes.approve(proposal.digest.hex(), second)

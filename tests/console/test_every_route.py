@@ -26,7 +26,7 @@ from hub.console.viewer import ROLES, Role, Viewer
 from hub.store import events as stored
 from tests.consent.stage import close
 from tests.console.admitted import Office
-from tests.console.story import SIGNING, Story, reading, story
+from tests.console.story import Story, reading, story
 
 URL = "http://testserver"
 PUBLIC = {
@@ -46,7 +46,7 @@ class House:
         self.console, entrance = put_together(deciding, settings, URL)
         self.app: FastAPI = create_console(self.console, None, entrance)
         self.case = told.hub.exchange.pseudonyms.canonical("case", "C1").hex
-        office = Office(self.exchange, SIGNING)
+        office = Office(self.exchange, told.signing)
         self.viewers: dict[Role, tuple[Viewer, int]] = {}
         for number, role in enumerate(ROLES):
             agency = "SH-1" if role == "agency_officer" else ""

@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,8 +16,10 @@ from hub.errors import Refused
 from hub.home import Home
 from hub.hub import Hub
 from hub.sending import redrives
+from hub.topics import Message
 from tests.consent.stage import CANARY, ROLES, close, withdraw
 from tests.exchange.test_redrives import held, set_aside
+from tests.noted import noted
 from tests.road import Road
 
 
@@ -30,17 +31,9 @@ def road(tmp_path: Path) -> Iterator[Road]:
 
 
 @pytest.fixture
-def appended(road: Road, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Topics something was appended to, in order, from here on."""
-    seen: list[str] = []
-    append = road.hub.topics.append
-
-    def noted(topic: str, messages: Any) -> Any:
-        seen.append(topic)
-        return append(topic, messages)
-
-    monkeypatch.setattr(road.hub.topics, "append", noted)
-    return seen
+def appended(road: Road) -> list[tuple[str, Message]]:
+    """Topics something was appended to, in order, and what, from here on."""
+    return noted(road.hub.topics)
 
 
 def order(road: Road, sequence: int) -> int:
@@ -54,7 +47,7 @@ def applied(road: Road) -> str:
 
 
 def test_a_withdrawal_recorded_and_not_marked_yet_holds_the_redrive_back(
-    road: Road, appended: list[str]
+    road: Road, appended: list[tuple[str, Message]]
 ) -> None:
     sink, sequence = set_aside(road)
     publisher, topic = road.hub.publisher, road.hub.exchange.pseudonyms.topic("nrm.d", "SH-1")
@@ -62,7 +55,7 @@ def test_a_withdrawal_recorded_and_not_marked_yet_holds_the_redrive_back(
     withdraw(road, "C1")
     appended.clear()
     assert publisher.redrive() == 0, "the recall is marked first"
-    assert topic not in appended
+    assert topic not in {one for one, _ in appended}
     assert CANARY not in applied(road)
     assert publisher.redrive() == 0, "carried out, nothing waits"
     assert road.hub.exchange.log.tracking(redrives.FOLLOWER) == 1
@@ -78,7 +71,7 @@ def test_what_was_withdrawn_cannot_be_ordered_before_its_recall_is_marked(road: 
 
 
 def test_what_rests_on_nothing_any_more_is_not_sent_and_holds_nobody_up(
-    road: Road, appended: list[str]
+    road: Road, appended: list[tuple[str, Message]]
 ) -> None:
     """A consent that is over by the calendar, and whose end is not in the log yet."""
     sink, sequence = set_aside(road)
@@ -88,7 +81,7 @@ def test_what_rests_on_nothing_any_more_is_not_sent_and_holds_nobody_up(
     road.hub.publisher.mark()
     appended.clear()
     assert road.hub.publisher.redrive() == 1
-    assert topic not in appended
+    assert topic not in {one for one, _ in appended}
     assert [one.sequence for one in sink.quarantine()] == [sequence]
     assert held(road)["quarantined"] > 0
 

@@ -190,7 +190,8 @@ def quarantined(story: Story) -> None:
     road = story.road
     road.enrol("LEG-9", "legal_rep")
     runner = road.partner("LEG-9")
-    known, runner.reader.opener._schemas = runner.reader.opener._schemas, _Unknown()  # type: ignore[assignment]
+    opening = runner.reader.opener._deliveries
+    known, opening._schemas = opening._schemas, _Unknown()  # type: ignore[assignment]
     scope = {"LEG-9": ["identity", "contact", "health", "protection", "criminal_justice"]}
     story.publish("ConsentGiven", consent_id="k9", scope=scope, **CONSENT)
     story.publish(
@@ -209,7 +210,7 @@ def quarantined(story: Story) -> None:
     assert len(rows) > 3
     keys = [key for key in story.keys.values() if any(key in row.raw for row in rows)]
     assert keys, "what is quarantined can be redriven, so it holds keys"
-    runner.reader.opener._schemas = known
+    opening._schemas = known
 
 
 def test_an_erased_person_is_nowhere(

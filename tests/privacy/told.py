@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from uuid import UUID
 from connectors.agency.outcomes import Outcome
 from connectors.submit import Event
 from hub.topics.port import Message
+from tests.noted import noted as taken_by
 from tests.road import CONSENT, Road
 from tests.scenarios.completing import complete
 
@@ -158,15 +158,7 @@ class Told:
 
 def noted(told: Told) -> list[tuple[str, Message]]:
     """Everything the hub appends to any topic from now on."""
-    sent: list[tuple[str, Message]] = []
-    append = told.road.hub.topics.append
-
-    def noting(topic: str, messages: Sequence[Message]) -> None:
-        append(topic, messages)
-        sent.extend((topic, message) for message in messages)
-
-    told.road.hub.topics.append = noting  # type: ignore[method-assign]
-    return sent
+    return taken_by(told.road.hub.topics)
 
 
 def values(rows: list[tuple[Any, ...]]) -> set[str]:

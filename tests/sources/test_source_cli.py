@@ -117,7 +117,7 @@ def test_all_that_is_missing_is_told_at_once(running: Path, tmp_path: Path) -> N
     path.write_text(text + 'mapping = "changes.toml"\n[hub]\nurl = "embedded:/nowhere"\n')
     told = nrm("source", "check", path)
     assert told.code == 1
-    wrong = re.findall(r"^WRONG (\w+) +(.*)\n +-> .+", told.out, re.MULTILINE)
+    wrong = re.findall(r"^!! +(\w+) +(.*)\n +-> .+", told.out, re.MULTILINE)
     assert {subject for subject, _ in wrong} == {"tables", "hub"}, told.out
     assert {text for subject, text in wrong if subject == "tables"} == {
         "client has no column haw (did you mean 'how'?)",
@@ -211,7 +211,7 @@ def test_following_the_log_from_nothing(
         "log .*no slot",
         "tables .*read stay",
     ):
-        assert re.search(f"^WRONG {missing}", checked.out, re.MULTILINE), checked.out
+        assert re.search(f"^!! +{missing}", checked.out, re.MULTILINE), checked.out
     refused = nrm("source", "run", settings, "--once")
     assert (refused.code, "no publication" in refused.err) == (1, True)
     agency.do(nrm("source", "ddl", "postgresql", "--slot", settings).out)
