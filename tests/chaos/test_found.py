@@ -21,6 +21,7 @@ from hub.sending import waiting
 from hub.store import events as stored
 from hub.topics import Message, TopicUnavailable
 from hub.topics.embedded import EmbeddedTopics
+from hub.topics.port import Appended
 from schemas import wire
 from tests.patience import PATIENCE
 from tests.road import CONSENT, Road
@@ -128,21 +129,23 @@ def test_a_backlog_that_does_not_fit_in_memory_is_sent_without_a_hole(
     """The broker came back for one batch, and was away again: then later ones were marked."""
     monkeypatch.setattr(waiting, "KEPT_DUE", 3)
     monkeypatch.setattr(waiting, "SEND_BATCH", 2)
-    plain, taken = EmbeddedTopics.append, [1]
+    plain, taken, refused = EmbeddedTopics.append_each, [1], []
 
-    def append(self: EmbeddedTopics, topic: str, messages: list[Message]) -> None:
-        if topic.startswith("nrm.d") and not taken:
-            raise TopicUnavailable("the broker is away")
-        if topic.startswith("nrm.d"):
+    def append_each(self: EmbeddedTopics, batches: dict[str, list[Message]]) -> dict[str, Appended]:
+        if any(topic.startswith("nrm.d") for topic in batches):
+            if not taken:
+                refused.append(1)
+                return dict.fromkeys(batches, TopicUnavailable("the broker is away"))
             taken.pop()
-        plain(self, topic, messages)
+        return plain(self, batches)
 
     record(road, *(f"first {n}" for n in range(6)))
     with monkeypatch.context() as patch:
-        patch.setattr(EmbeddedTopics, "append", append)
+        patch.setattr(EmbeddedTopics, "append_each", append_each)
         road.hub.publisher.step()
         record(road, "second")
         road.hub.publisher.step()
+    assert refused
     road.settle()
     assert needs_shown(road) == [*(f"first {n}" for n in range(6)), "second"]
     with sqlite3.connect(road.folder / "SH-1.db") as database:
