@@ -1,8 +1,9 @@
 """Bearing: which rows bear on the hub as a whole, beyond their own case or delivery log.
 
-Who takes part, the policy profile, and the few types of event that are asked of the log as a whole:
-erasures, withdrawals, break-glass. A hub that opens its log has the database look for these and
-passes over all others, which are most; each case is folded when it is first asked for.
+Who takes part, the policy profile, whose secret is destroyed, and the few types of event that are
+asked of the log as a whole: erasures, withdrawals, break-glass. A hub that opens its log has the
+database look for these and passes over all others, which are most; each case is folded when it is
+first asked for.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from hub.store import events as stored
 from hub.store.log import says
 
 WITHDRAWN: Final = "ConsentWithdrawn"
-TOPICS: Final = frozenset({stored.PolicyPublished.TOPIC} | {one.TOPIC for one in CHANGES})
+TOPICS: Final = frozenset(
+    {stored.PolicyPublished.TOPIC, stored.SubjectShredded.TOPIC} | {one.TOPIC for one in CHANGES}
+)
 TYPES: Final = frozenset({ERASING, WITHDRAWN, *LOUD})
 
 

@@ -64,6 +64,11 @@ class Cases:
         """Another process changed it."""
         self._open.pop(case_id, None)
 
+    def forget(self, subject: UUID) -> None:
+        """The person's secret is destroyed: what only it opened is not known here any more."""
+        for case_id in [i for i, one in self._open.items() if one.case.subject_id == subject]:
+            del self._open[case_id]
+
     def clear(self) -> None:
         """A transaction failed: nothing in memory is trusted beyond the log."""
         self._open.clear()

@@ -152,6 +152,8 @@ class Writer:
             self.profile = PolicyProfile.as_recorded(json.loads(event.document))
         elif isinstance(event, stored.EventAccepted):
             self._note(position, event)
+        elif isinstance(event, stored.SubjectShredded):
+            self._cases.forget(UUID(bytes=event.subject_id))
 
     def _note(self, position: int, event: stored.EventAccepted) -> None:
         """What is asked of the log as a whole: erasures, withdrawals, break-glass, emergency mode.

@@ -78,3 +78,24 @@ def test_what_is_passed_over_changes_nothing_of_the_whole(road: Road) -> None:
         assert known(exchange) == before, event
         passed += 1
     assert passed > len(types)
+
+
+def test_what_an_erased_person_told_is_known_to_no_hub_that_runs(road: Road) -> None:
+    """Decisions after an erasure are those of a hub that was opened after it."""
+    open_case(road, "C1", {"SH-1": ["protection"]})
+    told = {"given_name": "A", "date_of_birth": "2011-05-01", "dob_precision": "day"}
+    assert road.publish("NGO-1", "IdentityRecorded", "C1", **told).accepted
+    exchange = road.hub.exchange
+    case_id = exchange.pseudonyms.canonical("case", "C1")
+
+    def stated() -> list[dict[str, Any]]:
+        case = exchange.case(case_id)
+        assert case is not None
+        return [one.facts for one in case.events if one.type == "IdentityRecorded"]
+
+    assert stated() == [{"date_of_birth": "2011-05-01", "birth_date_stated": True}]
+    case = exchange.case(case_id)
+    assert case is not None
+    assert case.subject_id is not None
+    road.hub.shredder.shred(case.subject_id)
+    assert stated() == [{"birth_date_stated": True}]
