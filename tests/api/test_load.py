@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,8 +11,10 @@ import httpx2
 
 from connectors.agency.outcomes import read_outcomes
 from tests.api.conftest import Api
+from tests.patience import PATIENCE
 
 PARALLEL = 50
+MEANWHILE = 35  # of them wait while the first transaction is under way
 
 
 def test_fifty_parallel_posts_share_few_transactions(api: Api, monkeypatch: Any) -> None:
@@ -23,6 +26,10 @@ def test_fifty_parallel_posts_share_few_transactions(api: Api, monkeypatch: Any)
     def counted(events: Any, **rest: Any) -> None:
         if rest.get("admissions"):
             transactions.append(len(rest["admissions"]))
+            give_up = time.monotonic() + PATIENCE
+            while len(transactions) == 1 and hub.ingest._waiting.qsize() < MEANWHILE:
+                assert time.monotonic() < give_up
+                time.sleep(0.005)
         append(events, **rest)
 
     monkeypatch.setattr(hub.exchange.log, "append", counted)

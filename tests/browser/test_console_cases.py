@@ -85,7 +85,8 @@ def fits(page: Page) -> bool:
 def test_a_case_is_found_and_its_address_says_nothing(shown: Shown) -> None:
     page = shown.page("/cases")
     page.get_by_label("Common reference").fill(shown.story.case)
-    page.get_by_role("button", name="Find the case").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Find the case").click()
     assert page.url == f"{shown.base}/cases/{shown.story.case_id.hex}"
     assert page.get_by_role("heading", level=1).inner_text().startswith("Case ")
 
@@ -103,7 +104,8 @@ def test_the_slider_works_without_scripts_and_by_keyboard(shown: Shown) -> None:
     page.get_by_role("link", name="Previous event").click()
     page.wait_for_url("**step=18")
     assert page.locator("a.row").count() == 18
-    page.get_by_role("link", name="All events").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="All events").click()
     assert page.locator("a.row").count() == 25
 
 
@@ -130,7 +132,7 @@ def test_rows_of_the_picture_are_walked_by_keyboard(shown: Shown) -> None:
         page.keyboard.press("Tab")
     assert [name.partition(":")[0] for name in named] == ["Event 1", "Event 2", "Event 3"]
     page.keyboard.press("Enter")
-    assert "#e" in page.url
+    page.wait_for_url("**#e*")
     target = page.locator("tr:target")
     assert target.locator(".n").inner_text() == "4"
     page.locator("body").press("Tab")
@@ -139,14 +141,16 @@ def test_rows_of_the_picture_are_walked_by_keyboard(shown: Shown) -> None:
 
 def test_one_event_alone_leaves_the_others_faint(shown: Shown) -> None:
     page = shown.page("/cases/CASE")
-    page.get_by_role("link", name="Only this event").nth(10).click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Only this event").nth(10).click()
     assert page.locator("a.row.chosen").count() == 1
     assert page.get_by_role("link", name="All events together").is_visible()
 
 
 def test_a_cell_leads_to_why(shown: Shown) -> None:
     page = shown.page("/cases/CASE/held")
-    page.get_by_role("link", name="held 1 once, recalled").first.click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="held 1 once, recalled").first.click()
     assert "/why?" in page.url
     assert page.get_by_text("all the same").is_visible()
 
@@ -155,8 +159,10 @@ def test_a_preview_is_asked_by_keyboard(shown: Shown) -> None:
     page = shown.page("/preview?case=CASE")
     page.locator("select[name=agency]").select_option("NGO-1")
     page.locator("select[name=type]").select_option("RiskAssessed")
-    page.get_by_role("button", name="Choose").press("Enter")
-    page.get_by_role("button", name="Decide").press("Enter")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Choose").press("Enter")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Decide").press("Enter")
     assert page.get_by_role("heading", name="what would follow").is_visible()
     assert page.url == f"{shown.base}/preview#answer"
 
@@ -210,13 +216,15 @@ def test_pages_fit_and_are_kept_to_be_looked_at(
     page = shown.page("/preview?case=CASE", width=width, dark=dark)
     page.locator("select[name=agency]").select_option("NGO-1")
     page.locator("select[name=type]").select_option("ConsentGiven")
-    page.get_by_role("button", name="Choose").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Choose").click()
     page.locator("[name='f.consent_id']").fill("c9")
     page.locator("[name='f.given_by']").select_option("self")
     page.locator("[name='f.scope']").fill("SH-1: identity, health\nPOL-1: identity, decision")
     page.locator("[name='f.covers_history']").select_option("yes")
     page.locator("[name='f.valid_until']").fill("2027-12-01")
-    page.get_by_role("button", name="Decide").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Decide").click()
     shot(page, f"preview-answer-{width}-{mode}")
     assert fits(page)
 

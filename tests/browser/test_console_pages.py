@@ -183,9 +183,11 @@ def test_the_work_list_is_narrowed_by_its_form(opened: Open) -> None:
 
 def test_an_item_is_closed_by_its_form(opened: Open, served: Served) -> None:
     page = opened(OPERATOR, "/work?kind=sender_refused")
-    page.get_by_role("link", name="Sender refused").first.click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Sender refused").first.click()
     page.locator("#because").select_option("seen")
-    page.get_by_role("button", name="Close").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Close").click()
     assert page.locator("h1 .state").inner_text() == "done"
     assert "Omar Operator" in page.locator("dl.facts").inner_text()
     served.made.hub.exchange.catch_up()
@@ -194,7 +196,8 @@ def test_an_item_is_closed_by_its_form(opened: Open, served: Served) -> None:
 
 def test_a_dead_letter_is_sent_again_by_its_form(opened: Open, served: Served) -> None:
     page = opened(OPERATOR, "/dead-letters")
-    page.get_by_role("button", name="Send again").first.click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Send again").first.click()
     assert page.url.endswith("/dead-letters")
     assert "sent again" in page.locator("article").first.inner_text()
     assert "Omar Operator" in page.locator("article").first.inner_text()

@@ -44,11 +44,13 @@ def test_from_choosing_to_recorded(chromium: Browser, office: Office, shot: Shot
     page = opened(chromium, office, "/?lang=en", viewport={"width": 1280, "height": 900})
     shot(page, "form-choose")
     assert page.evaluate(NAMELESS) == []
-    page.get_by_role("link", name="Case opened").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Case opened").click()
     shot(page, "form-fill")
     assert page.evaluate(NAMELESS) == []
     assert page.evaluate(UNEXPLAINED) == []
-    page.get_by_role("button", name="See who would receive what").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="See who would receive what").click()
     shot(page, "form-wrong")
     assert page.evaluate("document.activeElement.id") == "wrong"
     assert page.evaluate(UNEXPLAINED) == []
@@ -59,7 +61,8 @@ def test_from_choosing_to_recorded(chromium: Browser, office: Office, shot: Shot
     page.get_by_label("Jurisdiction").fill("XX")
     page.get_by_label("Channel").select_option("outreach")
     page.get_by_label("Age status").select_option("adult")
-    page.get_by_role("button", name="See who would receive what").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="See who would receive what").click()
     shot(page, "form-preview")
     before = len(office.recorded())
     page.get_by_role("button", name="Sign as NGO-1 and send").click()
@@ -80,7 +83,8 @@ def test_a_consent_in_french_with_its_preview(
     page.locator("[id='f.jurisdiction']").fill("XX")
     page.get_by_label("Voie").select_option("helpline")
     page.get_by_label("Statut d’âge").select_option("adult")
-    page.get_by_role("button", name="Voir qui recevrait quoi").press("Enter")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Voir qui recevrait quoi").press("Enter")
     page.get_by_role("button", name="Signer au nom de NGO-1 et envoyer").press("Enter")
     page.get_by_role("link", name="Autre événement").click()
     page.get_by_role("link", name="Consentement donné").click()
@@ -152,7 +156,7 @@ def test_a_page_of_another_site_cannot_send_the_form(chromium: Browser, office: 
         ),
     )
     page.goto("http://evil.example/")
-    page.get_by_role("button").click()
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.get_by_role("button").click()
     assert len(office.recorded()) == before
     page.context.close()
