@@ -30,6 +30,7 @@ from hub.topics.port import (
     Message,
     Operation,
     Received,
+    Topics,
     TopicUnavailable,
     UnknownTopicError,
     check_messages,
@@ -41,7 +42,7 @@ _POLL_SECONDS: Final = 0.005
 _LOOK_SECONDS: Final = 0.1
 
 
-class EmbeddedTopics:
+class EmbeddedTopics(Topics):
     """Topics (hub.topics.port) in the SQLite file at `path`, made if it is not there."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -62,13 +63,6 @@ class EmbeddedTopics:
                     "INSERT INTO topic (name, identity) VALUES (?, ?) ON CONFLICT DO NOTHING",
                     [(name, str(uuid.uuid4())) for name in missing],
                 )
-
-    def append(self, topic: str, messages: Sequence[Message]) -> None:
-        if not messages:
-            return
-        done = self.append_each({topic: messages})[topic]
-        if isinstance(done, TopicUnavailable):
-            raise done
 
     def append_each(self, batches: Mapping[str, Sequence[Message]]) -> dict[str, Appended]:
         """All of it in one transaction."""

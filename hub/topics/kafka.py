@@ -29,6 +29,7 @@ from hub.topics.port import (
     Received,
     TopicDeniedError,
     TopicError,
+    Topics,
     TopicUnavailable,
     UnknownTopicError,
     check_messages,
@@ -61,7 +62,7 @@ _GRANTS: Final = {
 }
 
 
-class KafkaTopics:
+class KafkaTopics(Topics):
     """Topics (hub.topics.port) on the Kafka cluster that `settings` names."""
 
     def __init__(self, settings: KafkaSettings) -> None:
@@ -91,13 +92,6 @@ class KafkaTopics:
         if held:  # a topic made by hand with a time limit would lose what waits for a partner
             limits = [ConfigResource(ConfigResourceType.TOPIC, name, config) for name in held]
             self.cluster.ask(lambda admin: admin.alter_configs(limits))
-
-    def append(self, topic: str, messages: Sequence[Message]) -> None:
-        if not messages:
-            return
-        done = self.append_each({topic: messages})[topic]
-        if isinstance(done, TopicUnavailable):
-            raise done
 
     def append_each(self, batches: Mapping[str, Sequence[Message]]) -> dict[str, Appended]:
         for messages in batches.values():

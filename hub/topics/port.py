@@ -99,6 +99,11 @@ class Topics(Protocol):
         all of it again, and the reader drops what it has already applied.
         MessageTooLargeError is raised before anything is sent.
         """
+        if not messages:
+            return
+        done = self.append_each({topic: messages})[topic]
+        if isinstance(done, TopicUnavailable):
+            raise done
 
     def append_each(self, batches: Mapping[str, Sequence[Message]]) -> dict[str, Appended]:
         """Append to several topics at once, to each as append() does; one wait for all.
